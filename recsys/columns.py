@@ -1,0 +1,33 @@
+"""The one place for column names: every frame that crosses a module border uses these."""
+
+USER_ID = "user_id"
+ITEM_ID = "item_id"
+
+# What users bring.
+TIMESTAMP = "timestamp"
+POSITION = "position"
+VALUE = "value"
+EVENT = "event"
+
+# What the event log adds. Times are int64 microseconds since the epoch, UTC.
+EVENT_ID = "event_id"
+OCCURRED_AT = "occurred_at"
+RECEIVED_AT = "received_at"
+LOG_SEQUENCE = "log_sequence"
+
+# What the fold makes of a user's slice of the log.
+EFFECTIVE_AT = "effective_at"
+HISTORY_ITEMS = "history_items"
+HISTORY_TIMES = "history_times"
+HISTORY_VALUES = "history_values"
+SEEN_ITEMS = "seen_items"
+EVENT_COUNT = "event_count"
+FIRST_EVENT_AT = "first_event_at"
+LAST_EVENT_AT = "last_event_at"
+PRESENT = "present"
+
+# What recommendations carry.
+RANK = "rank"
+SCORE = "score"
+MODEL_VERSION = "model_version"
+AS_OF = "as_of"

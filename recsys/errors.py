@@ -1,0 +1,35 @@
+"""The errors a user can meet. Each message says what was wrong, where, and what to do."""
+
+
+class RecsysError(Exception):
+    """Base of all errors this library raises on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class DataError(RecsysError):
+    """The data brought in cannot be used as they are."""
+
+    exit_code = 2
+
+
+class ConfigError(RecsysError):
+    """A setting, a name or an argument is wrong."""
+
+    exit_code = 2
+
+
+class FeatureStoreError(RecsysError):
+    """The feature store could not be written or read."""
+
+
+class TrainingError(RecsysError):
+    """A fit went wrong (non-finite loss, a lost worker); nothing was registered."""
+
+
+class SnapshotError(RecsysError):
+    """A snapshot is missing, damaged or does not fit this workspace."""
+
+
+class RegistryError(RecsysError):
+    """The model registry refused or could not be reached."""
