@@ -1,0 +1,130 @@
+"""The manifest of a snapshot folder: which files belong to it and their SHA-256. Must not know what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.errors import SnapshotError
+from recsys.registry.durable import canonical_json
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+# What the model does depends on these alone; times, run ids and metrics stand in the other files.
+MODEL_FILES = (
+    "weights.safetensors",
+    "config.json",
+    "vocabulary.json",
+    "schema.toml",
+    "profile.json",
+    "calibration.json",
+)
+RECORD_FILES = ("metrics.json", "lineage.json", "MODEL_CARD.md")
+FILES = MODEL_FILES + RECORD_FILES
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a snapshot's files must hash to.
+
+    Attributes:
+        files: SHA-256 (hex) by file name, one entry for each of `FILES`.
+        sizes: length in bytes by file name.
+    """
+
+    files: Mapping[str, str]
+    sizes: Mapping[str, int]
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over the model-defining files: the same for the same model, whenever and wherever it was made."""
+        return hashlib.sha256(canonical_json({name: self.files[name] for name in MODEL_FILES})).hexdigest()
+
+    @property
+    def snapshot_hash(self) -> str:
+        """SHA-256 of the manifest's bytes: covers every file, records included."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        files = {name: {"bytes": self.sizes[name], "sha256": self.files[name]} for name in FILES}
+        return canonical_json({"format": FORMAT, "content_hash": self.content_hash, "files": files})
+
+    @classmethod
+    def of(cls, folder: Path) -> Manifest:
+        """The manifest that the files in a folder call for."""
+        return cls(
+            files={name: file_hash(folder / name) for name in FILES},
+            sizes={name: (folder / name).stat().st_size for name in FILES},
+        )
+
+    @classmethod
+    def from_bytes(cls, content: bytes, where: Path) -> Manifest:
+        """Reads a manifest and insists on its exact form.
+
+        Raises:
+            SnapshotError: it is not the manifest of a whole snapshot in this format.
+        """
+        try:
+            raw = json.loads(content)
+            found = raw["format"]
+            if type(found) is int and found > FORMAT:
+                raise SnapshotError(
+                    f"{where} has format {found}, this recsys reads format {FORMAT}: use the recsys that wrote it."
+                )
+            manifest = cls(
+                files={name: str(entry["sha256"]) for name, entry in raw["files"].items()},
+                sizes={name: int(entry["bytes"]) for name, entry in raw["files"].items()},
+            )
+            whole = manifest.to_bytes() == content
+        except (ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole:
+            raise SnapshotError(f"{where} is damaged: it is not a manifest as recsys writes it. {REMEDY}")
+        return manifest
+
+
+REMEDY = "Nothing was loaded. Restore the folder from a copy, promote another version, or train again."
+
+
+def verified(folder: Path) -> Manifest:
+    """Checks every file of a snapshot folder against its manifest.
+
+    Returns:
+        The manifest, all of whose files are there, unchanged, and alone.
+
+    Raises:
+        SnapshotError: naming every file that is missing, changed, or does not belong.
+    """
+    if not folder.is_dir():
+        raise SnapshotError(f"There is no snapshot at {folder}. {REMEDY}")
+    path = folder / MANIFEST
+    if not path.is_file() or path.is_symlink():
+        raise SnapshotError(f"The snapshot {folder} has no {MANIFEST}: it is unfinished or damaged. {REMEDY}")
+    manifest = Manifest.from_bytes(path.read_bytes(), path)
+    problems = [problem for name in FILES if (problem := _problem(folder / name, manifest))]
+    present = {entry.name for entry in folder.iterdir()}
+    problems += [f"{name} does not belong there" for name in sorted(present - {MANIFEST, *FILES})]
+    if problems:
+        raise SnapshotError(f"The snapshot {folder} is damaged: {'; '.join(problems)}. {REMEDY}")
+    return manifest
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _problem(path: Path, manifest: Manifest) -> str | None:
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        return f"{path.name} is not a plain file"
+    if not path.exists():
+        return f"{path.name} is missing"
+    size, expected = path.stat().st_size, manifest.sizes[path.name]
+    if size != expected:
+        return f"{path.name} has {size} bytes instead of {expected}"
+    return None if file_hash(path) == manifest.files[path.name] else f"{path.name} has changed since it was written"

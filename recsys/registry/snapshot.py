@@ -1,0 +1,180 @@
+"""A snapshot: one immutable, hashed folder with all that is needed to score. Knows files, not what the model does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recsys.data.schema import WorkspaceSchema
+from recsys.errors import SnapshotError
+from recsys.registry.durable import canonical_json, new_folder, sync, write_durably
+from recsys.registry.manifest import MANIFEST, REMEDY, Manifest, verified
+
+_Json = TypeVar("_Json", dict[str, Any], list[Any])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """A verified snapshot, read into memory.
+
+    Attributes:
+        folder: where it lies.
+        tensors: the model's tensors by name, on the CPU.
+        config: the resolved configuration it was trained with.
+        vocabulary: item ids; item index i + 1 is `vocabulary[i]`.
+        schema: the workspace's schema at training time.
+        profile: the profile encoding, as its `to_dict` wrote it.
+        calibration: how scores become probabilities.
+        metrics: what the training run measured.
+        lineage: where it came from: data position, code, run, times.
+        content_hash: SHA-256 over the model-defining files; equal for equal models.
+        snapshot_hash: SHA-256 over everything, records included.
+    """
+
+    folder: Path
+    tensors: Mapping[str, Tensor]
+    config: Mapping[str, object]
+    vocabulary: tuple[str, ...]
+    schema: WorkspaceSchema
+    profile: Mapping[str, object]
+    calibration: Mapping[str, object]
+    metrics: Mapping[str, object]
+    lineage: Mapping[str, object]
+    content_hash: str
+    snapshot_hash: str
+
+
+def write_snapshot(
+    folder: Path,
+    *,
+    tensors: Mapping[str, Tensor],
+    config: Mapping[str, object],
+    vocabulary: Sequence[str],
+    schema: WorkspaceSchema,
+    profile: Mapping[str, object],
+    calibration: Mapping[str, object],
+    metrics: Mapping[str, object],
+    card: str,
+    lineage: Mapping[str, object],
+) -> Snapshot:
+    """Writes a snapshot folder: whole, on the disk, or not at all. The arguments are `Snapshot`'s attributes.
+
+    Args:
+        folder: where to; it must not exist yet.
+        card: the model card, markdown.
+
+    Returns:
+        The snapshot as `load_snapshot` reads it back.
+
+    Raises:
+        SnapshotError: the folder exists, a tensor is not finite, or something is not plain JSON.
+    """
+    parts = {
+        "config": config,
+        "vocabulary": list(vocabulary),
+        "profile": profile,
+        "calibration": calibration,
+        "metrics": metrics,
+        "lineage": lineage,
+    }
+    encoded = {f"{name}.json": _encoded(name, part) for name, part in parts.items()}
+    encoded["MODEL_CARD.md"] = card.encode()
+    plain = _plain_tensors(tensors)
+    try:
+        with new_folder(folder) as unfinished:
+            save_file(plain, unfinished / "weights.safetensors")
+            schema.save(unfinished / "schema.toml")
+            for name in ("weights.safetensors", "schema.toml"):
+                sync(unfinished / name)
+            for name, content in encoded.items():
+                write_durably(unfinished / name, content)
+            write_durably(unfinished / MANIFEST, Manifest.of(unfinished).to_bytes())
+    except FileExistsError:
+        raise SnapshotError(f"There is already something at {folder}: a snapshot is never overwritten.") from None
+    return load_snapshot(folder)
+
+
+def load_snapshot(folder: Path, *, content_hash: str | None = None, snapshot_hash: str | None = None) -> Snapshot:
+    """Reads a snapshot after checking every one of its files.
+
+    Args:
+        folder: the snapshot.
+        content_hash: what the model must hash to, where somebody else (the registry) vouches for it.
+        snapshot_hash: likewise for the whole folder.
+
+    Raises:
+        SnapshotError: it is missing, damaged (the bad files are named) or another one than expected.
+    """
+    manifest = verify_snapshot(folder, content_hash=content_hash, snapshot_hash=snapshot_hash)
+    try:
+        tensors = load_file(folder / "weights.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise SnapshotError(f"{folder / 'weights.safetensors'} cannot be read: {error}. {REMEDY}") from error
+    vocabulary = _read(folder, "vocabulary", list)
+    if not all(isinstance(item, str) for item in vocabulary) or len(set(vocabulary)) != len(vocabulary):
+        raise SnapshotError(f"{folder / 'vocabulary.json'} must list different item ids as strings. {REMEDY}")
+    return Snapshot(
+        folder=folder,
+        tensors=tensors,
+        config=_read(folder, "config", dict),
+        vocabulary=tuple(vocabulary),
+        schema=WorkspaceSchema.load(folder / "schema.toml"),
+        profile=_read(folder, "profile", dict),
+        calibration=_read(folder, "calibration", dict),
+        metrics=_read(folder, "metrics", dict),
+        lineage=_read(folder, "lineage", dict),
+        content_hash=manifest.content_hash,
+        snapshot_hash=manifest.snapshot_hash,
+    )
+
+
+def verify_snapshot(folder: Path, *, content_hash: str | None = None, snapshot_hash: str | None = None) -> Manifest:
+    """`load_snapshot`'s checks without reading the parts; same arguments and errors."""
+    manifest = verified(folder)
+    for kind, expected, found in (
+        ("content hash", content_hash, manifest.content_hash),
+        ("snapshot hash", snapshot_hash, manifest.snapshot_hash),
+    ):
+        if expected is not None and expected != found:
+            raise SnapshotError(
+                f"The snapshot {folder} is another one than expected: its {MANIFEST} has the {kind} {found}, "
+                f"the registry says {expected}. {REMEDY}"
+            )
+    return manifest
+
+
+def _encoded(name: str, part: object) -> bytes:
+    try:
+        return canonical_json(part)
+    except ValueError as error:
+        raise SnapshotError(f"{name}.json cannot be written: {error}.") from error
+
+
+def _plain_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous CPU tensors of their own memory, all finite."""
+    plain: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in sorted(tensors.items()):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise SnapshotError(f"The tensor '{name}' holds NaN or infinity: nothing was written. Train again.")
+        own = tensor.detach().to("cpu").contiguous()
+        if own.untyped_storage().data_ptr() in taken:
+            own = own.clone()
+        taken.add(own.untyped_storage().data_ptr())
+        plain[name] = own
+    return plain
+
+
+def _read(folder: Path, name: str, kind: type[_Json]) -> _Json:
+    value = json.loads((folder / f"{name}.json").read_bytes())
+    if not isinstance(value, kind):
+        raise SnapshotError(f"{folder / name}.json holds a {type(value).__name__}, not a {kind.__name__}. {REMEDY}")
+    return value
