@@ -1,0 +1,87 @@
+"""The one fold from slices of the log to feature rows, for batch and live alike. It knows nothing of feature stores.
+
+Feature rows hold a user's own ids and times; profile columns are joined in by the caller, and
+`recsys.context` turns a row into what the model reads.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from recsys.columns import (
+    EFFECTIVE_AT,
+    EVENT_COUNT,
+    FIRST_EVENT_AT,
+    HISTORY_ITEMS,
+    HISTORY_TIMES,
+    HISTORY_VALUES,
+    ITEM_ID,
+    LAST_EVENT_AT,
+    LOG_SEQUENCE,
+    OCCURRED_AT,
+    SEEN_ITEMS,
+    USER_ID,
+    VALUE,
+)
+from recsys.data.schema import WorkspaceSchema
+from recsys.events.ordering import COUNTED, TOUCHED, ordered, positions_back
+
+__all__ = ["FOLD_SCHEMA", "HISTORY_LENGTH", "fold", "positions_back"]
+
+HISTORY_LENGTH = 200
+
+FOLD_SCHEMA = pl.Schema(
+    {
+        USER_ID: pl.String(),
+        HISTORY_ITEMS: pl.List(pl.String()),
+        HISTORY_TIMES: pl.List(pl.Int64()),
+        HISTORY_VALUES: pl.List(pl.Float32()),
+        SEEN_ITEMS: pl.List(pl.String()),
+        EVENT_COUNT: pl.Int64(),
+        FIRST_EVENT_AT: pl.Int64(),
+        LAST_EVENT_AT: pl.Int64(),
+        LOG_SEQUENCE: pl.Int64(),
+        EFFECTIVE_AT: pl.Int64(),
+    }
+)
+
+
+def fold(events: pl.DataFrame, schema: WorkspaceSchema, *, before: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Feature rows out of slices of the log, one row a user.
+
+    Args:
+        events: whole slices of the users concerned (see `EventLog.read`), in any order.
+        schema: the workspace's schema.
+        before: user_id, effective_at: keep only a user's events strictly before that moment; the result then holds
+            the users named here that have events. None: keep everything.
+
+    Returns:
+        One row a user, sorted by user_id, columns and types of FOLD_SCHEMA. History: the last 200 positive events,
+        oldest first; seen: every item touched, positive or negative, by first touch; event_count, first_event_at and
+        last_event_at speak of positive events (0 when there is none); log_sequence is the newest event folded in
+        (0: none); effective_at is that of the user's last event folded in, or one microsecond before the first event
+        of all when `before` leaves none.
+    """
+    frame = ordered(events, schema)
+    kept = pl.lit(True)
+    if before is not None:
+        limit = before.select(pl.col(USER_ID), pl.col(EFFECTIVE_AT).alias("limit"))
+        frame = frame.join(limit, on=USER_ID, how="inner", maintain_order="left")
+        kept = pl.col(EFFECTIVE_AT) < pl.col("limit")
+    counted = pl.col(COUNTED) & kept
+    times = pl.col(OCCURRED_AT).filter(counted)
+    return (
+        frame.group_by(USER_ID, maintain_order=True)
+        .agg(
+            pl.col(ITEM_ID).filter(counted).tail(HISTORY_LENGTH).alias(HISTORY_ITEMS),
+            times.tail(HISTORY_LENGTH).alias(HISTORY_TIMES),
+            pl.col(VALUE).filter(counted).tail(HISTORY_LENGTH).alias(HISTORY_VALUES),
+            pl.col(ITEM_ID).filter(pl.col(TOUCHED) & kept).unique(maintain_order=True).alias(SEEN_ITEMS),
+            counted.sum().cast(pl.Int64).alias(EVENT_COUNT),
+            times.first().fill_null(0).alias(FIRST_EVENT_AT),
+            times.last().fill_null(0).alias(LAST_EVENT_AT),
+            pl.col(LOG_SEQUENCE).filter(kept).max().fill_null(0).alias(LOG_SEQUENCE),
+            pl.col(EFFECTIVE_AT).filter(kept).last().fill_null(pl.col(EFFECTIVE_AT).first() - 1).alias(EFFECTIVE_AT),
+        )
+        .select(FOLD_SCHEMA.names())
+    )
