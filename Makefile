@@ -1,0 +1,48 @@
+# What a newcomer types: `make quickstart`, then `make test`. Everything runs in .venv, which set-up makes when missing.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test lint types unit format lock wheel clean
+BIN := .venv/bin
+MAKEFLAGS += --no-print-directory
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## The environment in .venv (EXTRAS=all for every extra; quick when nothing changed)
+	@requirements/setup.sh
+
+quickstart: setup ## The whole product once, on MovieLens-100K: from events to served recommendations
+	@$(BIN)/python pipelines/quickstart.py
+
+test: setup ## Lint, types and the whole test-suite, with coverage
+	@$(MAKE) lint
+	@$(MAKE) types
+	@$(MAKE) unit
+
+lint: setup ## Style, formatting and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
+
+types: setup ## mypy, strict, on recsys/
+	$(BIN)/mypy
+
+unit: setup ## The test-suite alone (ARGS="-m 'not slow'" for the fast part)
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+format: setup ## Formats the code and mends what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: setup ## Resolves pyproject.toml into requirements/*.txt again (needs the network)
+	$(BIN)/uv pip compile -q pyproject.toml requirements/lock.in --python-version 3.11 --no-header \
+	  --all-extras -o requirements/all.txt $(ARGS)
+	$(BIN)/uv pip compile -q pyproject.toml requirements/lock.in --python-version 3.11 --no-header \
+	  --extra dev --extra notebooks -c requirements/all.txt -o requirements/lock.txt $(ARGS)
+
+wheel: setup ## dist/recsys-*.whl
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean: ## Removes caches and builds; keeps .venv and workspaces
+	rm -rf dist build htmlcov coverage.xml .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
