@@ -112,9 +112,7 @@ def schema_problems(content: Mapping[str, object], extra_column_types: tuple[str
     for key, python_type in _TOP.items():
         if key in content and not isinstance(content[key], python_type):
             problems.append(f"'{key}' must be a {'true or false' if python_type is bool else 'text'}")
-    for table in _TABLES:
-        if not isinstance(content.get(table, {}), dict):
-            problems.append(f"[{table}] must be a table")
+    problems += [f"[{table}] must be a table" for table in _TABLES if not isinstance(content.get(table, {}), dict)]
     if problems:
         return problems
     allowed = (*COLUMN_TYPES, *extra_column_types)

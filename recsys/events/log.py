@@ -1,0 +1,227 @@
+"""The event log, the truth of a workspace: one sqlite row an event, in order of acknowledgement, durable on return.
+
+It knows nothing of what an event means; `ordering` and `fold` do.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import polars as pl
+
+from recsys.columns import (
+    EVENT,
+    EVENT_ID,
+    ITEM_ID,
+    LOG_SEQUENCE,
+    OCCURRED_AT,
+    RECEIVED_AT,
+    USER_ID,
+    VALUE,
+)
+from recsys.data.canonical import EVENT_SCHEMA
+from recsys.errors import DataError
+
+LOG_SCHEMA = pl.Schema(
+    {
+        LOG_SEQUENCE: pl.Int64(),
+        EVENT_ID: pl.String(),
+        USER_ID: pl.String(),
+        ITEM_ID: pl.String(),
+        OCCURRED_AT: pl.Int64(),
+        RECEIVED_AT: pl.Int64(),
+        EVENT: pl.String(),
+        VALUE: pl.Float32(),
+    }
+)
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS events (
+    log_sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT NOT NULL UNIQUE,
+    user_id TEXT NOT NULL,
+    item_id TEXT NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    event TEXT,
+    value REAL
+) STRICT
+"""
+_INDEX = "CREATE INDEX IF NOT EXISTS events_by_user ON events (user_id, log_sequence)"
+_INSERT = (
+    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
+)
+_LOCK_WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append did. The new events are first_sequence..last_sequence (none: first = last + 1).
+
+    Attributes:
+        first_sequence: sequence of the first new event.
+        last_sequence: the log's position after the append; every event handed over lies at or before it.
+        accepted: events that are new.
+        duplicates: events whose id the log had already, or that came twice; they changed nothing.
+    """
+
+    first_sequence: int
+    last_sequence: int
+    accepted: int
+    duplicates: int
+
+
+class EventLog:
+    """One workspace's log in one sqlite file (WAL, synchronous=FULL). For many threads and processes.
+
+    Args:
+        path: the file; it and its folder are made when first used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+
+    def append(self, frame: pl.DataFrame, received_at: int | None = None) -> Appended:
+        """Appends events in the frame's order, in one transaction; on return they are on disk.
+
+        An event whose event_id the log has already is left out, so an append can be repeated.
+
+        Args:
+            frame: columns and types of EVENT_SCHEMA; only event and value may be null.
+            received_at: microseconds since the epoch; None: now.
+
+        Raises:
+            DataError: the frame is not canonical; everything wrong with it is listed.
+        """
+        _check(frame)
+        moment = time.time_ns() // 1000 if received_at is None else received_at
+        rows = frame.select(
+            EVENT_ID, USER_ID, ITEM_ID, OCCURRED_AT, pl.lit(moment, dtype=pl.Int64).alias(RECEIVED_AT), EVENT, VALUE
+        )
+        with self._writing() as connection:
+            before = _position(connection)
+            changes = connection.total_changes
+            connection.executemany(_INSERT, rows.iter_rows())
+            accepted = connection.total_changes - changes
+            after = _position(connection)
+        return Appended(before + 1, after, accepted, frame.height - accepted)
+
+    def position(self) -> int:
+        """Sequence of the newest event; 0 when the log is empty."""
+        return _position(self._connection())
+
+    def count(self) -> int:
+        """Number of events."""
+        return int(self._connection().execute("SELECT count(*) FROM events").fetchone()[0])
+
+    def read(self, user_ids: Sequence[str] | None = None, upto: int | None = None, after: int = 0) -> pl.DataFrame:
+        """Events in order of their sequence.
+
+        Args:
+            user_ids: only these users' events; None: everybody's.
+            upto: only events with a sequence of at most this.
+            after: only events with a greater sequence.
+
+        Returns:
+            Columns and types of LOG_SCHEMA.
+        """
+        conditions, parameters = ["log_sequence > ?"], [after]
+        if upto is not None:
+            conditions.append("log_sequence <= ?")
+            parameters.append(upto)
+        arguments: list[object] = list(parameters)
+        if user_ids is not None:
+            conditions.append("user_id IN (SELECT value FROM json_each(?))")
+            arguments.append(orjson.dumps(list(user_ids)).decode())
+        query = (
+            f"SELECT {', '.join(LOG_SCHEMA.names())} FROM events WHERE {' AND '.join(conditions)} ORDER BY log_sequence"
+        )
+        return pl.DataFrame(self._connection().execute(query, arguments).fetchall(), schema=LOG_SCHEMA, orient="row")
+
+    def close(self) -> None:
+        """Closes the calling thread's connection; the next call opens another."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+
+    def _connection(self) -> sqlite3.Connection:
+        existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if existing is not None and self._local.process == os.getpid():
+            return existing
+        self._local.connection, self._local.process = _open(self.path), os.getpid()
+        connection: sqlite3.Connection = self._local.connection
+        return connection
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT_SECONDS * 1000)}")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -65536")
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            _start(connection)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise DataError(
+            f"The event log {path} cannot be opened: {error}. If it is not a file of recsys, move it away; "
+            "if it is damaged, restore it or import the data again into a new workspace."
+        ) from error
+    return connection
+
+
+def _start(connection: sqlite3.Connection) -> None:
+    """Turns a new file into a log. Two processes may start at once: the switch to WAL does not wait for locks."""
+    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_TABLE)
+    connection.execute(_INDEX)
+    connection.execute("COMMIT")
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _position(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT coalesce(max(log_sequence), 0) FROM events").fetchone()[0])
+
+
+def _check(frame: pl.DataFrame) -> None:
+    problems = [f"the column '{name}' is missing" for name in EVENT_SCHEMA if name not in frame.columns]
+    for name, dtype in EVENT_SCHEMA.items():
+        if name not in frame.columns:
+            continue
+        if frame.schema[name] != dtype:
+            problems.append(f"'{name}' is {frame.schema[name]}, not {dtype}")
+        if name not in (EVENT, VALUE) and frame[name].null_count():
+            problems.append(f"'{name}' has {frame[name].null_count()} nulls")
+    if problems:
+        raise DataError(f"These events cannot be appended to the log: {'; '.join(problems)}.")
