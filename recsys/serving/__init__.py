@@ -1,0 +1,1 @@
+"""The online service: HTTP in, titled recommendations out. Imports neither torchrec nor ray."""

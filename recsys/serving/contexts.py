@@ -1,0 +1,170 @@
+"""From a request to the feature row that the model reads: stored, inline, both, or an empty one that says why.
+
+It knows nothing of HTTP and nothing of what the model does with the row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from recsys.context.batch import FeatureRow
+from recsys.context.profile_values import typed_profile
+from recsys.data.schema import ColumnType, WorkspaceSchema
+from recsys.errors import DataError
+from recsys.events.fold import HISTORY_LENGTH
+from recsys.serving.ports import OnlineContexts
+from recsys.serving.problems import InvalidField, InvalidRequestError
+from recsys.serving.replies import Degraded
+from recsys.serving.requests import InlineContext, InlineEvent, ProfileValue
+
+_SECOND = 1_000_000
+CLOCK_SKEW = 300 * _SECOND
+"""How far the caller's clock may be ahead of ours, microseconds."""
+FUTURE = "This moment lies in the future; check the clock and the offset."
+_ORDER_ONLY_START = 946_684_800 * _SECOND
+"""2000-01-01: where workspaces without a clock count from."""
+
+_REASONS = {
+    "unknown_user": "Nothing is stored about this user: the answer is what suits everybody.",
+    "empty_context": "The context holds nothing that the model knows: the answer is what suits everybody.",
+    "store_error": "The feature store could not be read: the answer ignores what is stored about the user.",
+    "registry_unreachable": "The registry cannot be read: this is the last champion that was promoted here.",
+    "store_timeout": "The feature store did not answer in time: the answer ignores what is stored about the user.",
+}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A feature row ready for the model.
+
+    Attributes:
+        row: the row, inline events and profile merged in.
+        stored: whether the feature store knew the user.
+        degraded: the reason's short name, None for a full answer.
+    """
+
+    row: FeatureRow
+    stored: bool
+    degraded: str | None
+
+
+def resolve(
+    user_id: str | None, inline: InlineContext | None, contexts: OnlineContexts, schema: WorkspaceSchema, now: int
+) -> Resolved:
+    """Reads what is stored and merges what was sent.
+
+    Args:
+        user_id: None for a visitor without an account.
+        inline: what the caller knows right now.
+        contexts: the feature store's online side; when it fails the answer is degraded, not refused.
+        schema: the workspace's schema.
+        now: microseconds since the epoch.
+
+    Raises:
+        InvalidRequestError: a profile value has no column or the wrong type, or an event lies in the future.
+    """
+    row = FeatureRow(user_id=None) if user_id is None else _stored(user_id, contexts)
+    degraded = row.degraded
+    if inline is not None:
+        row = _with_inline(row, inline, schema, now)
+        if degraded == "unknown_user" and row.history_items:
+            degraded = None
+    if degraded is None and not row.present and not row.history_items:
+        degraded = "empty_context"
+    return Resolved(row=replace(row, degraded=degraded), stored=row.present, degraded=degraded)
+
+
+def described(reason: str | None) -> Degraded | None:
+    """The reason as replies carry it."""
+    if reason is None:
+        return None
+    return Degraded(reason=reason, detail=_REASONS.get(reason, "The answer is not what it could be."))
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since the epoch, exact."""
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * _SECOND + moment.microsecond
+
+
+def _stored(user_id: str, contexts: OnlineContexts) -> FeatureRow:
+    try:
+        return contexts.online([user_id])[0]
+    except Exception as error:  # whatever ails the store, the user gets an answer
+        _log.warning("feature store failed, answering without it: %s: %r", type(error).__name__, str(error))
+        return FeatureRow(user_id=user_id, degraded="store_error")
+
+
+def _with_inline(row: FeatureRow, inline: InlineContext, schema: WorkspaceSchema, now: int) -> FeatureRow:
+    profile = {**row.profile, **_profile(inline.profile, schema)}
+    events = _timed(inline.history, row, schema, now)
+    if not schema.repeats:
+        events = _first_touches(events, {*row.history_items, *row.seen_items})
+    items, times = [item for item, _ in events], [at for _, at in events]
+    all_times = (*row.history_times, *times)
+    return replace(
+        row,
+        history_items=(*row.history_items, *items)[-HISTORY_LENGTH:],
+        history_times=all_times[-HISTORY_LENGTH:],
+        history_values=(*row.history_values, *[1.0] * len(items))[-HISTORY_LENGTH:],
+        seen_items=tuple(dict.fromkeys((*row.seen_items, *items))),
+        event_count=row.event_count + len(items),
+        first_event_at=row.first_event_at or (times[0] if times else 0),
+        last_event_at=max(row.last_event_at, *times) if times else row.last_event_at,
+        profile=profile,
+    )
+
+
+def _first_touches(events: Sequence[tuple[str, int]], known: set[str]) -> list[tuple[str, int]]:
+    first: dict[str, int] = {}
+    for item, at in events:
+        if item not in known:
+            first.setdefault(item, at)
+    return list(first.items())
+
+
+def _timed(history: Sequence[InlineEvent], row: FeatureRow, schema: WorkspaceSchema, now: int) -> list[tuple[str, int]]:
+    """(item, time) in order, never before what is stored. Without a clock the order counts: one second apart."""
+    if not schema.clock:
+        start = row.last_event_at or _ORDER_ONLY_START
+        return [(event.item_id, start + (n + 1) * _SECOND) for n, event in enumerate(history)]
+    times = [now if event.occurred_at is None else microseconds(event.occurred_at) for event in history]
+    ahead = [
+        InvalidField(("context", "history", n, "occurred_at"), FUTURE)
+        for n, at in enumerate(times)
+        if at > now + CLOCK_SKEW
+    ]
+    if ahead:
+        raise InvalidRequestError(*ahead)
+    times = [max(at, row.last_event_at) for at in times]
+    return sorted(((event.item_id, at) for event, at in zip(history, times, strict=True)), key=lambda pair: pair[1])
+
+
+def _profile(sent: dict[str, ProfileValue], schema: WorkspaceSchema) -> dict[str, object]:
+    wrong = [
+        InvalidField(("context", "profile", name), detail)
+        for name, value in sent.items()
+        if (detail := _complaint(value, schema.user_columns.get(name), schema)) is not None
+    ]
+    if wrong:
+        raise InvalidRequestError(*wrong)
+    try:
+        typed = typed_profile(sent, schema.user_columns)
+    except DataError as error:
+        raise InvalidRequestError(InvalidField(("context", "profile"), str(error))) from error
+    return {name: typed[name] for name in sent}
+
+
+def _complaint(value: ProfileValue, kind: ColumnType | None, schema: WorkspaceSchema) -> str | None:
+    if kind is None:
+        known = ", ".join(schema.user_columns) or "none"
+        return f"There is no such user column; this workspace has: {known}."
+    if kind == "numeric" and value is not None and (isinstance(value, (bool, str, list))):
+        return "This column is numeric: send a number, or leave it out."
+    if kind != "list" and isinstance(value, list):
+        return f"This column is {kind}: send one value, not a list."
+    return None

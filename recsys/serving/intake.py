@@ -1,0 +1,120 @@
+"""Takes events in: into the log first, durably, then towards the online feature rows. Knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from recsys import columns
+from recsys.data.schema import WorkspaceSchema
+from recsys.serving.contexts import CLOCK_SKEW, FUTURE, microseconds
+from recsys.serving.ports import EventSink, LiveRows, ModelSource, NoChampionError, ServedModel
+from recsys.serving.problems import InvalidField, InvalidRequestError, NotAcknowledgedError
+from recsys.serving.recommending import microseconds_now
+from recsys.serving.replies import EventsReply
+from recsys.serving.requests import EventsRequest, NewEvent
+
+_LOG_FRAME = pl.Schema(
+    {
+        columns.EVENT_ID: pl.String(),
+        columns.USER_ID: pl.String(),
+        columns.ITEM_ID: pl.String(),
+        columns.OCCURRED_AT: pl.Int64(),
+        columns.EVENT: pl.String(),
+        columns.VALUE: pl.Float32(),
+    }
+)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The one way of an event into the product while the service runs.
+
+    Attributes:
+        log: the event log; an event counts as received when its append has returned.
+        live: refreshes the online rows afterwards; reads do not depend on it, they fold in the log's tail.
+        models: to tell which items cannot be scored yet.
+        schema: the workspace's schema.
+        feature_service: the version of the feature service in use.
+        clock: microseconds since the epoch.
+    """
+
+    log: EventSink
+    live: LiveRows
+    models: ModelSource
+    schema: WorkspaceSchema
+    feature_service: str
+    clock: Callable[[], int] = microseconds_now
+
+    def take(self, request: EventsRequest, request_id: str) -> EventsReply:
+        """Appends the events and acknowledges them.
+
+        Raises:
+            InvalidRequestError: an event lies in the future.
+            NotAcknowledgedError: the log could not make them durable; send them again.
+        """
+        now = self.clock()
+        frame = self._frame(request.events, now)
+        try:
+            appended = self.log.append(frame)
+        except Exception as error:
+            _log.exception("request %s: the event log refused %d events", request_id, len(request.events))
+            raise NotAcknowledgedError(
+                "The event log could not be written: none of these events counts as received. Send them again, "
+                "with the same event_id each."
+            ) from error
+        self._refresh(request)
+        model = self._model()
+        return EventsReply(
+            request_id=request_id,
+            model_version=model.version if model else None,
+            feature_service=self.feature_service,
+            degraded=None,
+            accepted=appended.accepted,
+            duplicates=appended.duplicates,
+            log_sequence=appended.last_sequence,
+            event_ids=frame[columns.EVENT_ID].to_list(),
+            unknown_items=_unknown(request, model),
+        )
+
+    def _frame(self, events: list[NewEvent], now: int) -> pl.DataFrame:
+        times = [now if event.occurred_at is None else microseconds(event.occurred_at) for event in events]
+        ahead = [
+            InvalidField(("events", n, "occurred_at"), FUTURE) for n, at in enumerate(times) if at > now + CLOCK_SKEW
+        ]
+        if ahead:
+            raise InvalidRequestError(*ahead)
+        return pl.DataFrame(
+            {
+                columns.EVENT_ID: [event.event_id or uuid.uuid4().hex for event in events],
+                columns.USER_ID: [event.user_id for event in events],
+                columns.ITEM_ID: [event.item_id for event in events],
+                columns.OCCURRED_AT: times,
+                columns.EVENT: [event.event for event in events],
+                columns.VALUE: [event.value for event in events],
+            },
+            schema=_LOG_FRAME,
+        )
+
+    def _refresh(self, request: EventsRequest) -> None:
+        try:
+            self.live.refresh(list(dict.fromkeys(event.user_id for event in request.events)))
+        except Exception:  # the events are durable: the acknowledgement must not be lost
+            _log.exception("the online rows were not refreshed; reads fold in the log's tail meanwhile")
+
+    def _model(self) -> ServedModel | None:
+        try:
+            return self.models.current()
+        except NoChampionError:
+            return None
+
+
+def _unknown(request: EventsRequest, model: ServedModel | None) -> list[str]:
+    if model is None:
+        return []
+    return list(dict.fromkeys(event.item_id for event in request.events if event.item_id not in model.vocabulary))

@@ -1,0 +1,75 @@
+"""What happens to every request before it is understood: it gets an id, and a bound on its size."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_STATE_KEY = "request_id"
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def request_id(scope: MutableMapping[str, Any]) -> str:
+    """The id of this request; made on first use, so that an early failure has one as well."""
+    state = scope.setdefault("state", {})
+    return str(state.setdefault(_STATE_KEY, uuid.uuid4().hex))
+
+
+class RequestIds:
+    """Takes the caller's X-Request-ID when it is harmless, else makes one; sends it back as a header."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        offered = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        if _SAFE_ID.fullmatch(offered):
+            scope.setdefault("state", {})[_STATE_KEY] = offered
+        known = request_id(scope)
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = known
+            await send(message)
+
+        await self.app(scope, receive, send_named)
+
+
+class BodyLimit:
+    """Refuses bodies above a number of bytes, announced or not, before they are held in memory."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        received = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            if announced.isdigit() and int(announced) > self.max_bytes:
+                raise self._too_large()
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
+                raise self._too_large()
+            return message
+
+        await self.app(scope, receive_bounded, send)
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"The body may have {self.max_bytes} bytes at most; send it in parts.")

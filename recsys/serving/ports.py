@@ -1,0 +1,107 @@
+"""What the service needs from the rest of the library, as Protocols, so that it runs on fakes and on real stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import polars as pl
+
+from recsys.context.batch import FeatureRow
+from recsys.errors import RecsysError
+
+
+class NoChampionError(RecsysError):
+    """There is no model to answer with; the message says how to get one."""
+
+
+class RankedItems(Protocol):
+    """One context's answer, best first; both tuples have the same length."""
+
+    @property
+    def item_ids(self) -> tuple[str, ...]: ...
+
+    @property
+    def scores(self) -> tuple[float, ...]: ...
+
+
+class Ranker(Protocol):
+    """A loaded model: `recsys.ranking.recommender.Recommender` or a fake of it."""
+
+    def recommend(
+        self,
+        rows: Sequence[FeatureRow],
+        k: int = 10,
+        *,
+        exclude_seen: bool | None = None,
+        exclude_items: Sequence[str] = (),
+    ) -> Sequence[RankedItems]:
+        """One ranking a row, at most k items each."""
+        ...
+
+
+class OnlineContexts(Protocol):
+    """Feature rows as of now; `recsys.context.reader.ContextReader` is one."""
+
+    def online(self, user_ids: Sequence[str]) -> Sequence[FeatureRow]:
+        """One row a user, in that order, the acknowledged tail of the log folded in."""
+        ...
+
+
+class Appended(Protocol):
+    """What the event log says of an append; `last_sequence` is its position afterwards."""
+
+    @property
+    def last_sequence(self) -> int: ...
+
+    @property
+    def accepted(self) -> int: ...
+
+    @property
+    def duplicates(self) -> int: ...
+
+
+class EventSink(Protocol):
+    """The event log: durable when `append` returns, idempotent by event_id."""
+
+    def append(self, frame: pl.DataFrame) -> Appended: ...
+
+
+class LiveRows(Protocol):
+    """Brings users' online feature rows up to date some time after an append; must neither block nor raise."""
+
+    def refresh(self, user_ids: Sequence[str]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """One model version, loaded and ready to answer.
+
+    Attributes:
+        ranker: what scores.
+        version: its version in the registry.
+        content_hash: SHA-256 of the model-defining files.
+        vocabulary: the item ids that it can recommend.
+        titles: what items are called, where the catalogue says so.
+        metrics: what its training run measured.
+        lineage: where it came from.
+        degraded: a short reason when this is not certainly the registry's champion, None when it is.
+    """
+
+    ranker: Ranker
+    version: str
+    content_hash: str
+    vocabulary: frozenset[str]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, object] = field(default_factory=dict)
+    lineage: Mapping[str, object] = field(default_factory=dict)
+    degraded: str | None = None
+
+
+class ModelSource(Protocol):
+    """Says which model answers now."""
+
+    def current(self) -> ServedModel:
+        """Raises: NoChampionError when there is none."""
+        ...

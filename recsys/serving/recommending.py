@@ -1,0 +1,105 @@
+"""Answers a request for recommendations: context, model, titles. Knows nothing of HTTP, of stores or of loading."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from recsys.data.schema import WorkspaceSchema
+from recsys.serving.contexts import Resolved, described, resolve
+from recsys.serving.ports import ModelSource, OnlineContexts, RankedItems, ServedModel
+from recsys.serving.problems import InvalidField, InvalidRequestError
+from recsys.serving.replies import ContextUsed, RecommendationReply, RecommendedItem
+from recsys.serving.requests import RecommendationRequest
+
+
+def microseconds_now() -> int:
+    """The wall clock, microseconds since the epoch."""
+    return time.time_ns() // 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recommending:
+    """The one way of an online answer.
+
+    Attributes:
+        models: which model answers.
+        contexts: the online side of the feature store.
+        schema: the workspace's schema.
+        feature_service: the version of the feature service that `contexts` reads.
+        clock: microseconds since the epoch.
+    """
+
+    models: ModelSource
+    contexts: OnlineContexts
+    schema: WorkspaceSchema
+    feature_service: str
+    clock: Callable[[], int] = microseconds_now
+
+    def answer(self, request: RecommendationRequest, request_id: str) -> RecommendationReply:
+        """One request, one reply.
+
+        Raises:
+            InvalidRequestError: the request cannot be answered as it is; names the fields.
+            NoChampionError: there is no model.
+        """
+        model = self.models.current()
+        k = _k(request, model)
+        resolved = resolve(request.user_id, request.context, self.contexts, self.schema, self.clock())
+        excluded = [item for item in request.exclude_items if item in model.vocabulary]
+        [ranking] = model.ranker.recommend(
+            [resolved.row], k=k, exclude_seen=request.exclude_seen, exclude_items=excluded
+        )
+        ignored = _ignored(request, model)
+        return RecommendationReply(
+            request_id=request_id,
+            model_version=model.version,
+            feature_service=self.feature_service,
+            degraded=described(_reason(resolved, model)),
+            user_id=request.user_id,
+            context=ContextUsed(
+                stored=resolved.stored, events=resolved.row.event_count, log_sequence=resolved.row.log_sequence
+            ),
+            items=_titled(ranking, model),
+            ignored_items=ignored,
+            shortfall=_shortfall(len(ranking.item_ids), k),
+        )
+
+
+def _titled(ranking: RankedItems, model: ServedModel) -> list[RecommendedItem]:
+    return [
+        RecommendedItem(item_id=item_id, rank=rank, score=score, title=model.titles.get(item_id))
+        for rank, (item_id, score) in enumerate(zip(ranking.item_ids, ranking.scores, strict=True), start=1)
+    ]
+
+
+def _k(request: RecommendationRequest, model: ServedModel) -> int:
+    """How many items to answer with; the default is no mistake of the caller's in a small catalogue."""
+    if request.user_id is None and request.context is None:
+        raise InvalidRequestError(InvalidField(("user_id",), "Give a user_id, a context, or both."))
+    size = len(model.vocabulary)
+    if request.k <= size:
+        return request.k
+    if "k" not in request.model_fields_set:
+        return size
+    raise InvalidRequestError(InvalidField(("k",), f"The catalogue has {size} items; ask for 1 to {size}."))
+
+
+def _reason(resolved: Resolved, model: ServedModel) -> str | None:
+    """The row's own reason, or that nothing in its history means anything to this model."""
+    if resolved.degraded is not None or not resolved.row.history_items:
+        return resolved.degraded
+    return None if any(item in model.vocabulary for item in resolved.row.history_items) else "empty_context"
+
+
+def _ignored(request: RecommendationRequest, model: ServedModel) -> list[str]:
+    history = request.context.history if request.context is not None else []
+    return list(dict.fromkeys(event.item_id for event in history if event.item_id not in model.vocabulary))
+
+
+def _shortfall(found: int, asked: int) -> str | None:
+    if found == asked:
+        return None
+    left = "No item is" if found == 0 else f"Only {found} items are"
+    return f"{left} left after the user's seen items and exclude_items were taken out."

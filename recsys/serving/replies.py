@@ -1,0 +1,94 @@
+"""What the service answers. Every reply says which model and feature service made it and whether it is degraded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Degraded(_Reply):
+    """Why an answer is less than it could be."""
+
+    reason: str = Field(description="A short name: unknown_user, empty_context, store_error, ….")
+    detail: str = Field(description="The same in a sentence.")
+
+
+class RecommendedItem(_Reply):
+    """One place of a ranking."""
+
+    item_id: str
+    rank: int = Field(description="1 is best.")
+    score: float = Field(description="Comparable within one reply only.")
+    title: str | None = Field(description="From the catalogue, where it has one.")
+
+
+class ContextUsed(_Reply):
+    """What the answer was computed from."""
+
+    stored: bool = Field(description="The feature store knew the user.")
+    events: int = Field(description="Positive events in the context, the inline ones included.")
+    log_sequence: int = Field(description="The newest event of the log that took part; 0 for none.")
+
+
+class RecommendationReply(_Reply):
+    """The best items for a context, best first."""
+
+    request_id: str
+    model_version: str
+    feature_service: str
+    degraded: Degraded | None
+    user_id: str | None
+    context: ContextUsed
+    items: list[RecommendedItem]
+    ignored_items: list[str] = Field(description="Inline history items that the model does not know.")
+    shortfall: str | None = Field(description="Why there are fewer than k items; null when there are k.")
+
+
+class EventsReply(_Reply):
+    """The events are on the disk: a crash after this reply loses none of them."""
+
+    request_id: str
+    model_version: str | None = Field(description="The model that will read them; null when there is none yet.")
+    feature_service: str
+    degraded: Degraded | None
+    accepted: int
+    duplicates: int = Field(description="Events whose event_id the log already held; nothing changed for them.")
+    log_sequence: int = Field(description="The log's sequence after them.")
+    event_ids: list[str] = Field(description="One an event, in the order sent.")
+    unknown_items: list[str] = Field(description="Items that the model cannot score yet; their events are kept.")
+
+
+class ModelReply(_Reply):
+    """The model that answers now."""
+
+    request_id: str
+    model_version: str
+    feature_service: str
+    degraded: Degraded | None
+    workspace: str
+    content_hash: str
+    catalogue_size: int
+    items_repeat: bool
+    metrics: dict[str, Any]
+    lineage: dict[str, Any]
+
+
+class Health(_Reply):
+    """The process is alive."""
+
+    status: str
+    request_id: str
+
+
+class Readiness(_Reply):
+    """A model is loaded and warm."""
+
+    status: str
+    request_id: str
+    model_version: str
+    feature_service: str

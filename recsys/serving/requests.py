@@ -1,0 +1,114 @@
+"""What clients may send. Unknown fields are errors; every field has a bound, so that memory has one."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+MAX_HISTORY = 1_000
+MAX_EXCLUDED = 10_000
+MAX_EVENTS = 1_000
+_MAX_PROFILE = 256
+_MAX_TEXT = 10_000
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _moment_text(value: object) -> object:
+    """Only RFC 3339 text is a moment: a bare number could be seconds, milliseconds or microseconds."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("write the moment as RFC 3339 text with its offset, for example '2026-05-01T18:30:00Z'")
+    return datetime.fromisoformat(value.upper())
+
+
+def _profile_value(value: object) -> object:
+    """One clear complaint instead of one for each member of the union."""
+    members = value if isinstance(value, list) else [value]
+    if not all(member is None or isinstance(member, (str, int, float)) for member in members) or (
+        isinstance(value, list) and None in value
+    ):
+        raise ValueError("send text, a number, true, false, null, or a list of texts and numbers")
+    if len(members) > _MAX_PROFILE or any(len(member) > _MAX_TEXT for member in members if isinstance(member, str)):
+        raise ValueError(f"at most {_MAX_PROFILE} entries and {_MAX_TEXT} characters each")
+    if any("\x00" in member or _has_half_characters(member) for member in members if isinstance(member, str)):
+        raise ValueError("this text holds characters that cannot be stored")
+    return value
+
+
+def _has_half_characters(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+Identifier = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]*$"),
+    Field(description="An id, as it stands in the workspace's data."),
+]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment_text)]
+ProfileValue = Annotated[str | int | float | bool | list[str | int | float] | None, BeforeValidator(_profile_value)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class InlineEvent(_Request):
+    """One positive event of an inline context."""
+
+    item_id: Identifier
+    occurred_at: Moment | None = Field(default=None, description="When; left out: just now, in the order given.")
+
+
+class InlineContext(_Request):
+    """What the caller knows of the user right now; it is used for this answer and not stored."""
+
+    history: list[InlineEvent] = Field(
+        default_factory=list, max_length=MAX_HISTORY, description="Liked, bought or watched items, oldest first."
+    )
+    profile: dict[str, ProfileValue] = Field(
+        default_factory=dict,
+        max_length=_MAX_PROFILE,
+        description="Values of the workspace's user columns; they win over stored ones.",
+    )
+
+
+class RecommendationRequest(_Request):
+    """Give `user_id`, `context`, or both: then the inline history comes after the stored one."""
+
+    user_id: Identifier | None = None
+    context: InlineContext | None = None
+    k: int = Field(default=10, ge=1, description="How many items, at most the size of the catalogue.")
+    exclude_seen: bool | None = Field(
+        default=None,
+        description="Leave out items that the user has already touched. Default: yes where items do not repeat.",
+    )
+    exclude_items: list[Identifier] = Field(default_factory=list, max_length=MAX_EXCLUDED)
+
+
+class NewEvent(_Request):
+    """Something that happened between a user and an item."""
+
+    user_id: Identifier
+    item_id: Identifier
+    event_id: Identifier | None = Field(
+        default=None,
+        description="Your own id of this event: sending it again changes nothing. Left out, one is made, "
+        "and a retry after a lost reply would count twice.",
+    )
+    occurred_at: Moment | None = Field(default=None, description="When it happened; left out: now.")
+    event: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+        default=None, description="The kind of event, where the workspace tells kinds apart."
+    )
+    value: float | None = Field(
+        default=None, ge=-1e6, le=1e6, description="Rating, quantity or weight; left out, the event counts as one."
+    )
+
+
+class EventsRequest(_Request):
+    """One event or many; all are acknowledged together."""
+
+    events: list[NewEvent] = Field(min_length=1, max_length=MAX_EVENTS)

@@ -1,0 +1,111 @@
+"""The service follows the registry's champion and keeps the last one that worked."""
+
+import time
+
+import pytest
+
+from recsys.errors import RegistryError, SnapshotError
+from recsys.serving.champion import ChampionSource
+from recsys.serving.ports import NoChampionError, ServedModel
+
+
+class Registry:
+    """Names a champion and loads it, or fails the way it is told to."""
+
+    def __init__(self):
+        self.version = None
+        self.down = False
+        self.damaged = False
+        self.local = None
+        self.loads = 0
+
+    def named(self):
+        if self.down:
+            raise RegistryError("the registry is down")
+        return self.version
+
+    def load(self):
+        self.loads += 1
+        if self.damaged:
+            raise SnapshotError("weights.safetensors is damaged")
+        version = self.local if self.down else self.version
+        if version is None:
+            raise RegistryError("no champion yet: recsys train")
+        return ServedModel(ranker=None, version=version, content_hash="", vocabulary=frozenset())
+
+
+@pytest.fixture
+def registry():
+    return Registry()
+
+
+@pytest.fixture
+def source(registry):
+    return ChampionSource(registry.named, registry.load, every_seconds=0.01)
+
+
+def test_without_a_champion_it_says_what_the_registry_said(source):
+    assert not source.refresh()
+    with pytest.raises(NoChampionError, match="recsys train"):
+        source.current()
+
+
+def test_a_champion_that_appears_later_is_served(source, registry):
+    source.refresh()
+    registry.version = "1"
+    assert source.refresh()
+    assert source.current().version == "1"
+
+
+def test_the_same_champion_is_loaded_once(source, registry):
+    registry.version = "1"
+    for _ in range(3):
+        source.refresh()
+    assert registry.loads == 1
+
+
+def test_promotion_and_rollback_swap_the_model(source, registry):
+    seen = []
+    for registry.version in ("1", "2", "1"):
+        source.refresh()
+        seen.append(source.current().version)
+    assert seen == ["1", "2", "1"]
+
+
+def test_a_champion_that_cannot_be_loaded_leaves_the_one_before(source, registry):
+    registry.version = "1"
+    source.refresh()
+    registry.version, registry.damaged = "2", True
+    assert source.refresh()
+    assert source.current().version == "1"
+    registry.damaged = False
+    source.refresh()
+    assert source.current().version == "2"
+
+
+def test_a_registry_that_is_down_leaves_the_model_and_starts_from_the_local_copy(source, registry):
+    registry.down, registry.local = True, "4"
+    assert source.refresh()
+    assert source.current().version == "4"
+    source.refresh()
+    assert registry.loads == 1
+
+
+def test_a_defect_while_loading_is_not_shown_to_callers(source, monkeypatch):
+    monkeypatch.setattr(source, "_load", lambda: 1 / 0)
+    monkeypatch.setattr(source, "_named", lambda: "1")
+    assert not source.refresh()
+    with pytest.raises(NoChampionError, match="log says why"):
+        source.current()
+
+
+def test_it_follows_in_the_background_while_entered(source, registry):
+    with source:
+        registry.version = "1"
+        deadline = time.monotonic() + 2
+        while not source.refresh() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        registry.version = "2"
+        while source.current().version != "2" and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert source.current().version == "2"

@@ -1,0 +1,75 @@
+"""The OpenAPI document says what the service does: examples are true, errors are problem documents."""
+
+import subprocess
+import sys
+
+import pytest
+
+from recsys.serving import examples, replies, requests
+from recsys.serving.problems import Problem
+
+
+@pytest.fixture
+def document(service):
+    return service.app.openapi()
+
+
+def test_every_route_has_a_summary_and_an_example(document):
+    assert set(document["paths"]) == {"/v1/recommendations", "/v1/events", "/v1/model", "/healthz", "/readyz"}
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert operation["summary"], path
+            assert operation["responses"]["200"]["content"]["application/json"]["example"], path
+            if "requestBody" in operation:
+                assert operation["requestBody"]["content"]["application/json"]["examples"], path
+
+
+def test_errors_are_documented_as_problem_documents_and_nothing_else(document):
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert set(document["components"]["schemas"]["Problem"]["properties"]) == set(Problem.model_fields)
+    for operation in (method for methods in document["paths"].values() for method in methods.values()):
+        for status, response in operation["responses"].items():
+            if status != "200":
+                assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_every_reference_in_the_document_leads_somewhere(document):
+    schemas = document["components"]["schemas"]
+
+    def references(node):
+        if isinstance(node, dict):
+            if "$ref" in node:
+                yield node["$ref"]
+            for inner in node.values():
+                yield from references(inner)
+        elif isinstance(node, list):
+            for inner in node:
+                yield from references(inner)
+
+    assert {name.removeprefix("#/components/schemas/") for name in references(document)} <= set(schemas)
+
+
+@pytest.mark.parametrize(
+    ("model", "example"),
+    [
+        *[(requests.RecommendationRequest, entry["value"]) for entry in examples.RECOMMENDATION_REQUESTS.values()],
+        *[(requests.EventsRequest, entry["value"]) for entry in examples.EVENTS_REQUESTS.values()],
+        (replies.RecommendationReply, examples.RECOMMENDATION_REPLY),
+        (replies.EventsReply, examples.EVENTS_REPLY),
+        (replies.ModelReply, examples.MODEL_REPLY),
+        (replies.Health, examples.HEALTH),
+        (replies.Readiness, examples.READINESS),
+        (Problem, examples.PROBLEM),
+        (Problem, examples.NO_CHAMPION),
+    ],
+)
+def test_examples_are_valid(model, example):
+    assert set(model.model_validate(example).model_dump()) >= set(example)
+
+
+@pytest.mark.slow
+def test_importing_the_service_brings_in_neither_torchrec_nor_ray():
+    heavy = {"ray", "torchrec", "fbgemm_gpu", "feast", "mlflow"}
+    program = f"import sys, recsys.serving.api; print(sorted({{n.split('.')[0] for n in sys.modules}} & {heavy}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
