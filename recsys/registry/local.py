@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from recsys.errors import SnapshotError
-from recsys.registry.durable import new_folder, sync
+from recsys.registry.durable import canonical_json, new_folder, replace_file, sync
 from recsys.registry.manifest import FILES, MANIFEST, verified
 from recsys.registry.snapshot import verify_snapshot
+from recsys.workspace import Workspace
 
 
 def keep_snapshot(source: Path, snapshots: Path) -> Path:
@@ -51,3 +54,47 @@ def _is_intact(folder: Path, snapshot_hash: str) -> bool:
     except SnapshotError:
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class LastGood:
+    """The champion as last promoted: what serves when the registry cannot be read.
+
+    Attributes:
+        version: its number in the registry.
+        content_hash: what its model files must hash to.
+        snapshot_hash: what its whole folder must hash to.
+        at: when it was promoted, ISO 8601, UTC.
+    """
+
+    version: str
+    content_hash: str
+    snapshot_hash: str
+    at: str
+
+
+def remember_champion(workspace: Workspace, champion: LastGood) -> None:
+    """Writes `champion.json`, in one step."""
+    replace_file(_champion_file(workspace), canonical_json(asdict(champion)))
+
+
+def last_good(workspace: Workspace) -> tuple[LastGood, Path] | None:
+    """The champion as last promoted and its verified local folder; None when nothing was ever promoted.
+
+    Raises:
+        SnapshotError: `champion.json` or the snapshot it names is damaged.
+    """
+    path = _champion_file(workspace)
+    if not path.is_file():
+        return None
+    try:
+        champion = LastGood(**{name: str(value) for name, value in json.loads(path.read_bytes()).items()})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SnapshotError(f"{path} is damaged: promote a version again, which rewrites it.") from error
+    folder = workspace.snapshots / local_name(champion.content_hash, champion.snapshot_hash)
+    verify_snapshot(folder, content_hash=champion.content_hash, snapshot_hash=champion.snapshot_hash)
+    return champion, folder
+
+
+def _champion_file(workspace: Workspace) -> Path:
+    return workspace.root / "champion.json"

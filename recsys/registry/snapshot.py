@@ -65,11 +65,19 @@ def write_snapshot(
     card: str,
     lineage: Mapping[str, object],
 ) -> Snapshot:
-    """Writes a snapshot folder: whole, on the disk, or not at all. The arguments are `Snapshot`'s attributes.
+    """Writes a snapshot folder: whole, on the disk, or not at all.
 
     Args:
         folder: where to; it must not exist yet.
+        tensors: the model's tensors by name, all finite.
+        config: the resolved configuration.
+        vocabulary: item ids, all different; item index i + 1 is `vocabulary[i]`.
+        schema: the workspace's schema.
+        profile: the profile encoding's `to_dict`.
+        calibration: how scores become probabilities.
+        metrics: what the run measured.
         card: the model card, markdown.
+        lineage: where it came from: data position, code, run, times.
 
     Returns:
         The snapshot as `load_snapshot` reads it back.
@@ -77,6 +85,8 @@ def write_snapshot(
     Raises:
         SnapshotError: the folder exists, a tensor is not finite, or something is not plain JSON.
     """
+    if not all(isinstance(item_id, str) for item_id in vocabulary) or len(set(vocabulary)) != len(vocabulary):
+        raise SnapshotError("The vocabulary must list different item ids, all strings: nothing was written.")
     parts = {
         "config": config,
         "vocabulary": list(vocabulary),
@@ -119,8 +129,6 @@ def load_snapshot(folder: Path, *, content_hash: str | None = None, snapshot_has
     except (SafetensorError, OSError) as error:
         raise SnapshotError(f"{folder / 'weights.safetensors'} cannot be read: {error}. {REMEDY}") from error
     vocabulary = _read(folder, "vocabulary", list)
-    if not all(isinstance(item, str) for item in vocabulary) or len(set(vocabulary)) != len(vocabulary):
-        raise SnapshotError(f"{folder / 'vocabulary.json'} must list different item ids as strings. {REMEDY}")
     return Snapshot(
         folder=folder,
         tensors=tensors,

@@ -1,0 +1,38 @@
+"""One at a time, among the processes of one machine: whoever comes second is told, not kept waiting."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recsys.errors import RegistryError
+
+
+@contextmanager
+def exclusive(path: Path, what: str) -> Iterator[None]:
+    """Holds a lock file for the block. The lock goes with the process, however that ends; the file stays.
+
+    Args:
+        path: the lock file; its text says who holds it.
+        what: what is being done, for the message: "promotion".
+
+    Raises:
+        RegistryError: another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise RegistryError(
+                f"Another {what} is under way ({holder}; lock {path}): nothing was changed. Wait for it to end."
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        yield
