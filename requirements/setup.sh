@@ -55,13 +55,14 @@ find_python() {
 
 make_venv() {
   local base output
-  if [[ -e $writing ]]; then
+  if [[ -e $writing ]] && had_begun_to_write; then
     say "the last set-up was interrupted while it wrote packages; starting .venv afresh"
     rm -rf "$venv"
   elif [[ -e $venv ]] && ! is_cpython_311 "$python"; then
     say ".venv is not a working CPython 3.11; starting it afresh"
     rm -rf "$venv"
   fi
+  rm -f "$writing"
   is_cpython_311 "$python" && "$python" -m pip --version >/dev/null 2>&1 && return
   base=$(find_python)
   say "making .venv with $("$base" --version)"
@@ -71,15 +72,19 @@ make_venv() {
   }
 }
 
-# One pip run: its output goes to the log, progress for people to stdout. $writing exists while files change.
+# pip changes nothing before it has fetched everything; from this line of its log on, packages are being written.
+had_begun_to_write() { grep -qs '^Installing collected packages' "$log"; }
+
+# One pip run: its output goes to the log, progress for people to stdout. $writing stays when it ends half-way.
 pip_once() {
   local status=0
   : >"$log"
   : >"$writing"
   "$python" -m pip --disable-pip-version-check --no-input install --progress-bar off --retries 5 "$@" 2>&1 |
-    tee "$log" | awk '/^Collecting/ && ++n % 40 == 0 { printf "setup:   %d packages fetched\n", n; fflush() }' || status=$?
-  # pip changes nothing before it has fetched everything, so a failed fetch leaves the environment whole.
-  if [[ $status == 0 ]] || ! grep -q '^Installing collected packages' "$log"; then rm -f "$writing"; fi
+    tee "$log" | awk '
+      /^(Collecting|Processing)/ && ++n % 50 == 0 { printf "setup:   %d fetched\n", n; fflush() }
+      /^Installing collected/ && n > 50 { print "setup:   writing them"; fflush() }' || status=$?
+  if [[ $status == 0 ]] || ! had_begun_to_write; then rm -f "$writing"; fi
   return "$status"
 }
 
@@ -117,11 +122,12 @@ install_torch() {
 # Both variants write the same files: exactly one of them may be there.
 install_fbgemm() {
   local wanted=fbgemm-gpu-cpu other=fbgemm-gpu
-  if [[ $("$python" -c 'import torch; print(torch.version.cuda or "")') != "" ]]; then
+  if [[ $("$python" -W ignore -c 'import torch; print(torch.version.cuda or "")') != "" ]]; then
     wanted=fbgemm-gpu other=fbgemm-gpu-cpu
   fi
   if "$python" -m pip show -q "$other" >/dev/null 2>&1; then
     say "removing $other: it does not fit this torch"
+    echo "Installing collected packages: (removing fbgemm)" >"$log"
     : >"$writing"
     "$python" -m pip uninstall -q -y fbgemm-gpu fbgemm-gpu-cpu >/dev/null 2>&1
     rm -f "$writing"
