@@ -10,6 +10,7 @@ from recsys.columns import ITEM_ID, USER_ID
 from recsys.data.findings import Findings
 
 SUFFIXES = (".parquet", ".csv")
+JSON_LINES = (".jsonl", ".ndjson")
 
 
 def find_table(folder: Path, stem: str, findings: Findings) -> Path | None:
@@ -22,12 +23,12 @@ def find_table(folder: Path, stem: str, findings: Findings) -> Path | None:
 
 
 def read_table(path: Path, findings: Findings) -> pl.DataFrame | None:
-    """The file's rows in their order; None, and a problem, when it cannot be read or has none.
+    """The rows of a parquet, csv or JSON-lines file in their order; None, and a problem, when there are none to read.
 
     In csv files ids stay text as written ("007" stays "007"); other columns' types are inferred from all rows.
     """
     try:
-        frame = _read_csv(path) if path.suffix == ".csv" else pl.read_parquet(path)
+        frame = _read(path)
     except pl.exceptions.NoDataError:
         findings.problem(path.name, "the file is empty")
         return None
@@ -39,6 +40,12 @@ def read_table(path: Path, findings: Findings) -> pl.DataFrame | None:
         findings.problem(path.name, "the file has no rows")
         return None
     return frame
+
+
+def _read(path: Path) -> pl.DataFrame:
+    if path.suffix in JSON_LINES:
+        return pl.read_ndjson(path, infer_schema_length=None)
+    return _read_csv(path) if path.suffix == ".csv" else pl.read_parquet(path)
 
 
 def _read_csv(path: Path) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from recsys.errors import DataError
 
 NAME = "movielens-100k"
 TITLE = "title"
-_ARTICLE_LAST = r"^(.+), (The|A|An|Les|Le|La|Das|Der|Die|El|Il)$"
+_ARTICLE_LAST = r"^(.+), (The|A|An|Les|Le|La|Das|Der|Die|El|Il)( \(.*)?$"
 
 SCHEMA = WorkspaceSchema(
     name=NAME,
@@ -47,7 +47,7 @@ def movielens_100k() -> ImportedData:
     genres = pl.col("class").str.split(" ").list.eval(pl.element().filter(~pl.element().is_in(["", "unknown"])))
     items = _table(folder / "ml-100k.item").select(
         pl.col(ITEM_ID),
-        pl.col("movie_title").replace("unkonwn", None).str.replace(_ARTICLE_LAST, "$2 $1").alias(TITLE),
+        pl.col("movie_title").replace("unkonwn", None).str.replace(_ARTICLE_LAST, "$2 $1$3").alias(TITLE),
         pl.col("release_year").cast(pl.Float64, strict=False).alias("year"),
         genres.alias("genres"),
     )

@@ -29,6 +29,7 @@ from recsys.columns import (
 )
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import DataError
+from recsys.events.database import open_database
 
 LOG_SCHEMA = pl.Schema(
     {
@@ -43,24 +44,13 @@ LOG_SCHEMA = pl.Schema(
     }
 )
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS events (
-    log_sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    event_id TEXT NOT NULL UNIQUE,
-    user_id TEXT NOT NULL,
-    item_id TEXT NOT NULL,
-    occurred_at INTEGER NOT NULL,
-    received_at INTEGER NOT NULL,
-    event TEXT,
-    value REAL
-) STRICT
-"""
-_INDEX = "CREATE INDEX IF NOT EXISTS events_by_user ON events (user_id, log_sequence)"
+# Outlives the deletion of the newest events, unlike max(log_sequence).
+_POSITION = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
+# Not ON CONFLICT DO NOTHING: that would use up a sequence number for every duplicate.
 _INSERT = (
     "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
+    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM events WHERE event_id = ?1)"
 )
-_LOCK_WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +138,12 @@ class EventLog:
         )
         return pl.DataFrame(self._connection().execute(query, arguments).fetchall(), schema=LOG_SCHEMA, orient="row")
 
+    def newest(self, number: int) -> pl.DataFrame:
+        """The newest events, oldest of them first; columns and types of LOG_SCHEMA."""
+        query = f"SELECT {', '.join(LOG_SCHEMA.names())} FROM events ORDER BY log_sequence DESC LIMIT ?"
+        rows = self._connection().execute(query, [number]).fetchall()
+        return pl.DataFrame(rows[::-1], schema=LOG_SCHEMA, orient="row")
+
     def close(self) -> None:
         """Closes the calling thread's connection; the next call opens another."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -170,48 +166,13 @@ class EventLog:
         existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if existing is not None and self._local.process == os.getpid():
             return existing
-        self._local.connection, self._local.process = _open(self.path), os.getpid()
+        self._local.connection, self._local.process = open_database(self.path), os.getpid()
         connection: sqlite3.Connection = self._local.connection
         return connection
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT_SECONDS * 1000)}")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cache_size = -65536")
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            _start(connection)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise DataError(
-            f"The event log {path} cannot be opened: {error}. If it is not a file of recsys, move it away; "
-            "if it is damaged, restore it or import the data again into a new workspace."
-        ) from error
-    return connection
-
-
-def _start(connection: sqlite3.Connection) -> None:
-    """Turns a new file into a log. Two processes may start at once: the switch to WAL does not wait for locks."""
-    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(_TABLE)
-    connection.execute(_INDEX)
-    connection.execute("COMMIT")
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
 def _position(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT coalesce(max(log_sequence), 0) FROM events").fetchone()[0])
+    return int(connection.execute(_POSITION).fetchone()[0])
 
 
 def _check(frame: pl.DataFrame) -> None:

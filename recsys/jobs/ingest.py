@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from recsys.data.border import check_imported
 from recsys.data.catalogue import Catalogue
 from recsys.data.imported import ImportedData, Treatment
 from recsys.data.importer import read_folder
@@ -58,9 +59,10 @@ def ingest(workspace: Workspace, imported: ImportedData) -> IngestResult:
     Repeating it with the same data changes nothing; an import that was interrupted is completed by repeating it.
 
     Raises:
-        DataError: the workspace exists with another schema; nothing was written.
+        DataError: the data are not canonical, or the workspace exists with another schema; nothing was written.
     """
     started = time.monotonic()
+    check_imported(imported)
     schema = replace(imported.schema, name=workspace.name)
     known = workspace_schema(workspace)
     if known is None:
