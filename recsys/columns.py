@@ -26,6 +26,14 @@ FIRST_EVENT_AT = "first_event_at"
 LAST_EVENT_AT = "last_event_at"
 PRESENT = "present"
 
+# What the feature store adds to a row. LOG_POSITION: where the log stood when the row was folded. VALID_UNTIL: the
+# row is exact as of any moment up to and including this one; bookkeeping, never an input of a model.
+EVENT_TIMESTAMP = "event_timestamp"
+CREATED_TIMESTAMP = "created_timestamp"
+LOG_POSITION = "log_position"
+SEEN_LOG_POSITION = "seen_log_position"
+VALID_UNTIL = "valid_until"
+
 # What recommendations carry.
 RANK = "rank"
 SCORE = "score"

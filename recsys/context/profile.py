@@ -1,4 +1,4 @@
-"""Turns typed profile columns into a fixed-width float vector. Fitted on training users only, stored in the snapshot."""
+"""Turns typed profile columns into a fixed-width float vector; fitted on training users, stored in the snapshot."""
 
 from __future__ import annotations
 

@@ -1,0 +1,74 @@
+"""What surrounds every call into Feast: its definitions, silence, a DuckDB of its own, one clear error.
+
+It knows Feast's habits and nothing of rows.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from recsys.errors import FeatureStoreError
+from recsys.shipped import shipped_folder
+from recsys.workspace import Workspace
+
+_DUCKDB = threading.Lock()
+
+
+def load_definitions() -> ModuleType:
+    """The module `user_features` of the shipped Feast repository, in a checkout and in a wheel."""
+    path = shipped_folder("features") / "user_features.py"
+    spec = importlib.util.spec_from_file_location("recsys_user_features", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FeatureStoreError(f"The feature definitions {path} cannot be loaded. Install recsys again.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def quieten() -> None:
+    """Keeps Feast's own log lines and warnings from people who never chose Feast; errors are still raised."""
+    logging.getLogger("feast").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(feast|ibis)(\.|$)")
+
+
+@contextmanager
+def own_duckdb() -> Iterator[None]:
+    """A DuckDB for one join. Feast works on ibis's process-wide one, which keeps frames and complains at exit."""
+    import ibis
+
+    with _DUCKDB:
+        backend = ibis.duckdb.connect()
+        ibis.set_backend(backend)
+        try:
+            yield
+        finally:
+            ibis.options.default_backend = None
+            backend.disconnect()
+
+
+@contextmanager
+def reported(what: str, workspace: Workspace) -> Iterator[None]:
+    """Turns whatever Feast, DuckDB or sqlite raise into one message that says what to do.
+
+    Args:
+        what: the verb of "Could not …".
+        workspace: whose store it is.
+
+    Raises:
+        FeatureStoreError: something failed inside.
+    """
+    try:
+        yield
+    except FeatureStoreError:
+        raise
+    except Exception as error:
+        raise FeatureStoreError(
+            f"Could not {what} in {workspace.feature_store}: {type(error).__name__}: {error}. If it lasts, rebuild the "
+            f"rows from the event log: recsys features materialise --workspace {workspace.name}"
+        ) from error

@@ -1,0 +1,153 @@
+"""Stored rows straight from the truth: the event log folded, the catalogue's profiles joined in.
+
+Every row in the feature store, offline or online, comes from here; it knows no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+from recsys import columns
+from recsys.context.rows import FOREVER, profile_fields, row_schema
+from recsys.data.schema import WorkspaceSchema
+from recsys.events.fold import FOLD_SCHEMA, fold
+from recsys.events.log import EventLog
+from recsys.events.ordering import interactions, positions_back
+from recsys.workspace import Workspace
+
+BEGINNING = -2_208_988_800_000_000
+"""1900-01-01 in microseconds: the effective moment of the row that says "no event yet"."""
+
+_ROUND = "round"
+
+
+@dataclass(frozen=True, slots=True)
+class RowFolder:
+    """Folds users' rows.
+
+    Attributes:
+        schema: the workspace's schema.
+        log: the workspace's event log.
+        users_file: the catalogue's users; profiles are read from it each time, so that a new import shows at once.
+    """
+
+    schema: WorkspaceSchema
+    log: EventLog
+    users_file: Path
+
+    @classmethod
+    def of(cls, workspace: Workspace, schema: WorkspaceSchema) -> Self:
+        """The folder of a workspace."""
+        return cls(schema=schema, log=EventLog(workspace.event_log), users_file=workspace.users_file)
+
+    def now(self, user_ids: Sequence[str]) -> pl.DataFrame:
+        """Rows with every event of the log folded in.
+
+        Args:
+            user_ids: whose rows.
+
+        Returns:
+            Columns of `row_schema` and `effective_at`; one row for each user that the log or the catalogue knows.
+        """
+        position = self.log.position()
+        wanted = pl.DataFrame({columns.USER_ID: list(user_ids)}, schema={columns.USER_ID: pl.String()}).unique()
+        events = self.log.read(user_ids, upto=position)
+        return self._rows(self._known(events, wanted), fold(events, self.schema), position)
+
+    def before(self, moments: pl.DataFrame) -> pl.DataFrame:
+        """Rows as of moments: only a user's events strictly before them are folded in.
+
+        Args:
+            moments: user_id, effective_at; a user may come with several moments.
+
+        Returns:
+            Columns of `row_schema`, and `effective_at` as asked for; one row for each distinct pair whose user the
+            log or the catalogue knows.
+        """
+        position = self.log.position()
+        asked = moments.select(columns.USER_ID, columns.EFFECTIVE_AT).unique()
+        events = self.log.read(asked[columns.USER_ID].unique().to_list(), upto=position)
+        numbered = asked.with_columns(pl.int_range(pl.len()).over(columns.USER_ID).alias(_ROUND))
+        rounds = [
+            self._rows(self._known(events, once), fold(events, self.schema, before=once), position, once)
+            for once in numbered.partition_by(_ROUND, include_key=False)
+        ]
+        return pl.concat(rounds) if rounds else self._rows(asked, fold(events, self.schema), position)
+
+    def cuts(self, cuts: Sequence[int]) -> pl.DataFrame:
+        """The offline rows of all users: one before any event, and one at each cut that leaves events.
+
+        Args:
+            cuts: 0 for all events, k for those before the user's k-th last interaction.
+
+        Returns:
+            Columns of `row_schema`, `effective_at` (when the row begins to hold) and `valid_until` (until when).
+        """
+        position = self.log.position()
+        events = self.log.read(upto=position)
+        users = self._known(events, None)
+        first = events.group_by(columns.USER_ID).agg(pl.col(columns.OCCURRED_AT).min().alias(columns.VALID_UNTIL))
+        nothing = self._rows(users, pl.DataFrame(schema=FOLD_SCHEMA), position)
+        frames = [_valid_until(nothing, first)]
+        positives = interactions(events, self.schema)
+        for cut in cuts:
+            limit = positions_back(positives, cut) if cut else None
+            folded = fold(events, self.schema, before=limit).filter(pl.col(columns.LOG_SEQUENCE) > 0)
+            rows = self._rows(folded.select(columns.USER_ID), folded, position)
+            until = None if limit is None else limit.rename({columns.EFFECTIVE_AT: columns.VALID_UNTIL})
+            frames.append(_valid_until(rows, until))
+        return pl.concat(frames).sort(columns.USER_ID, columns.EFFECTIVE_AT)
+
+    def _known(self, events: pl.DataFrame, wanted: pl.DataFrame | None) -> pl.DataFrame:
+        """user_id of those that the log's slice or the catalogue knows, sorted."""
+        logged = events.select(columns.USER_ID)
+        known = pl.concat([logged, self._users(None).select(columns.USER_ID)]).unique()
+        if wanted is not None:
+            known = known.join(wanted, on=columns.USER_ID, how="semi")
+        return known.sort(columns.USER_ID)
+
+    def _users(self, user_ids: pl.DataFrame | None) -> pl.DataFrame:
+        """user_id and the profile under its feature names."""
+        if not self.users_file.is_file():
+            return pl.DataFrame(schema=self.schema.users_frame_schema()).rename(profile_fields(self.schema))
+        users = pl.scan_parquet(self.users_file)
+        if user_ids is not None:
+            users = users.join(user_ids.lazy(), on=columns.USER_ID, how="semi")
+        return users.select(self.schema.users_frame_schema().names()).collect().rename(profile_fields(self.schema))
+
+    def _rows(
+        self, users: pl.DataFrame, folded: pl.DataFrame, position: int, moments: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
+        """The fold's rows for exactly these users: empty ones where it has none, profiles joined in."""
+        joined = users.select(columns.USER_ID).join(folded, on=columns.USER_ID, how="left", maintain_order="left")
+        joined = joined.join(self._users(users), on=columns.USER_ID, how="left", maintain_order="left")
+        filled = joined.with_columns(
+            *(_empty(name, dtype) for name, dtype in FOLD_SCHEMA.items() if name != columns.USER_ID),
+            pl.lit(position, dtype=pl.Int64).alias(columns.LOG_POSITION),
+            pl.lit(position, dtype=pl.Int64).alias(columns.SEEN_LOG_POSITION),
+            pl.lit(value=True).alias(columns.PRESENT),
+        )
+        if moments is not None:
+            filled = filled.drop(columns.EFFECTIVE_AT).join(
+                moments, on=columns.USER_ID, how="left", maintain_order="left"
+            )
+        return filled.select(*row_schema(self.schema).names(), columns.EFFECTIVE_AT)
+
+
+def _empty(name: str, dtype: pl.DataType) -> pl.Expr:
+    if name == columns.EFFECTIVE_AT:
+        return pl.col(name).fill_null(BEGINNING)
+    return pl.col(name).fill_null(pl.lit([], dtype=dtype) if isinstance(dtype, pl.List) else 0)
+
+
+def _valid_until(rows: pl.DataFrame, until: pl.DataFrame | None) -> pl.DataFrame:
+    if until is None:
+        return rows.with_columns(pl.lit(FOREVER, dtype=pl.Int64).alias(columns.VALID_UNTIL))
+    limits = until.select(columns.USER_ID, columns.VALID_UNTIL)
+    joined = rows.join(limits, on=columns.USER_ID, how="left", maintain_order="left")
+    return joined.with_columns(pl.col(columns.VALID_UNTIL).fill_null(FOREVER))

@@ -1,0 +1,136 @@
+"""Feast's embedded online store made fit for live rows: many threads, many processes, newer rows never lost.
+
+It knows Feast's online-store interface and nothing of what the features mean. Feast's own sqlite store shares one
+connection between threads, cuts timestamps to seconds and lets an older row overwrite a newer one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from feast import Entity, FeatureView, RepoConfig
+from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+Found = tuple[datetime | None, dict[str, Value] | None]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_MOST_PARAMETERS = 30_000
+
+
+class WalSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
+    """Settings of the store.
+
+    Attributes:
+        type: the store's class path.
+        busy_timeout_seconds: how long a writer waits for another one.
+    """
+
+    type: str = "recsys.context.online_store.WalSqliteOnlineStore"  # type: ignore[assignment]
+    busy_timeout_seconds: float = 30.0
+
+
+class WalSqliteOnlineStore(SqliteOnlineStore):
+    """WAL, a connection per thread, microsecond timestamps, and no row is replaced by one with an older timestamp."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._local = threading.local()
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: list[OnlineRow],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Upserts rows in one transaction; a row older than what is stored changes nothing."""
+        rows = [
+            (_key(config, entity_key), feature, value.SerializeToString(), _microseconds(moment))
+            for entity_key, values, moment, _ in data
+            for feature, value in values.items()
+        ]
+        name = _table(config, table)
+        connection = self._get_conn(config)
+        with connection:
+            connection.executemany(
+                f"INSERT INTO {name} (entity_key, feature_name, value, event_ts) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (entity_key, feature_name) DO UPDATE SET value = excluded.value, "
+                f"event_ts = excluded.event_ts WHERE excluded.event_ts >= {name}.event_ts",
+                rows,
+            )
+        if progress is not None:
+            progress(len(data))
+
+    def online_read(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[Found]:
+        """One (timestamp, features) an entity key, in order; (None, None) where there is no row."""
+        keys = [_key(config, entity_key) for entity_key in entity_keys]
+        distinct = list(dict.fromkeys(keys))
+        connection = self._get_conn(config)
+        found: dict[bytes, dict[str, Value]] = defaultdict(dict)
+        moments: dict[bytes, int] = {}
+        for start in range(0, len(distinct), _MOST_PARAMETERS):
+            chunk = distinct[start : start + _MOST_PARAMETERS]
+            query = (
+                f"SELECT entity_key, feature_name, value, event_ts FROM {_table(config, table)} "
+                f"WHERE entity_key IN ({','.join('?' * len(chunk))})"
+            )
+            for key, feature, stored, moment in connection.execute(query, chunk):
+                found[key][feature] = Value.FromString(stored)
+                moments[key] = moment
+        return [(_EPOCH + moments[key] * _MICROSECOND, found[key]) if key in moments else (None, None) for key in keys]
+
+    def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
+        """Removes the database and its write-ahead log."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+        for suffix in ("", "-wal", "-shm"):
+            Path(self._get_db_path(config) + suffix).unlink(missing_ok=True)
+
+    def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
+        existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if existing is not None and self._local.process == os.getpid():
+            return existing
+        opened = _open(Path(self._get_db_path(config)), config.online_store.busy_timeout_seconds)
+        self._local.connection, self._local.process = opened, os.getpid()
+        return opened
+
+
+def _open(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=busy_timeout_seconds, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _table(config: RepoConfig, table: FeatureView) -> str:
+    return f'"{config.project}_{table.name}"'
+
+
+def _key(config: RepoConfig, entity_key: EntityKey) -> bytes:
+    return serialize_entity_key(entity_key, entity_key_serialization_version=config.entity_key_serialization_version)
+
+
+def _microseconds(moment: datetime) -> int:
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // _MICROSECOND

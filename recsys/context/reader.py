@@ -1,0 +1,130 @@
+"""Reads users' feature rows: as of now for serving, as of past moments for training, batch and evaluation.
+
+A stored row that the event log has outrun is folded again from the log by the same fold, so what is read is always
+exact. Rankings, models and HTTP are unknown here; Feast is behind `recsys.context.store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import polars as pl
+
+from recsys import columns
+from recsys.context.batch import FeatureRow
+from recsys.context.folding import RowFolder
+from recsys.context.rows import feature_rows, unknown_user
+from recsys.data.schema import WorkspaceSchema
+from recsys.errors import ConfigError
+from recsys.workspace import Workspace
+
+
+class ContextReader(Protocol):
+    """Where contexts come from."""
+
+    def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
+        """One row a user, in that order, with every acknowledged event folded in."""
+        ...
+
+    def as_of(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[FeatureRow]:
+        """One row a (user, moment), in that order: the user's events strictly before the effective moment."""
+        ...
+
+
+class FeastReader:
+    """Reads through Feast, folds again what is stale.
+
+    Creating one imports Feast and opens the store: seconds, once.
+
+    Args:
+        workspace: the workspace.
+        schema: its schema.
+
+    Raises:
+        FeatureStoreError: the store has no features of this schema.
+    """
+
+    def __init__(self, workspace: Workspace, schema: WorkspaceSchema) -> None:
+        from recsys.context.store import FeatureStoreAdapter
+
+        self.schema = schema
+        self._store = FeatureStoreAdapter(workspace, schema)
+        self._store.open()
+        self._folder = RowFolder.of(workspace, schema)
+
+    def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
+        """One row a user, in that order, with every acknowledged event folded in.
+
+        A user that neither the store nor the log knows gets a row that is not `present`, degraded `unknown_user`.
+        """
+        if not user_ids:
+            return []
+        stored = self._store.read_online(user_ids)
+        rows = feature_rows(stored, self.schema)
+        stale = self._outrun(user_ids, _positions(stored))
+        if not stale:
+            return rows
+        refolded = {row.user_id: row for row in self._refolded(stale)}
+        return [refolded.get(row.user_id, row) for row in rows]
+
+    def as_of(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[FeatureRow]:
+        """One row a (user, moment), in that order: the user's events strictly before the effective moment.
+
+        The materialised cuts answer exactly the moments between two neighbouring cuts of a user; any other moment is
+        folded from the log.
+        """
+        if len(user_ids) != len(moments):
+            raise ConfigError(f"{len(user_ids)} users came with {len(moments)} moments; give one moment a user.")
+        if not user_ids:
+            return []
+        asked = pl.DataFrame(
+            {columns.USER_ID: list(user_ids), columns.EFFECTIVE_AT: list(moments)},
+            schema={columns.USER_ID: pl.String(), columns.EFFECTIVE_AT: pl.Int64()},
+        )
+        found = self._store.read_as_of(asked)
+        outrun = self._outrun(user_ids, found[columns.LOG_POSITION].fill_null(0).to_list())
+        stale = (
+            pl.col(columns.VALID_UNTIL).is_null()
+            | (pl.col(columns.EFFECTIVE_AT) > pl.col(columns.VALID_UNTIL))
+            | pl.col(columns.USER_ID).is_in(outrun)
+        )
+        exact = found.select(stale.alias("stale"))["stale"].not_()
+        rows = feature_rows(found.to_dict(as_series=False), self.schema)
+        if exact.all():
+            return rows
+        folded = self._folder.before(asked.filter(~exact))
+        keys = zip(folded[columns.USER_ID], folded[columns.EFFECTIVE_AT], strict=True)
+        again = dict(zip(keys, feature_rows(folded.to_dict(as_series=False), self.schema), strict=True))
+        return [
+            row if is_exact else again.get((user_id, moment), unknown_user(user_id, self.schema))
+            for row, is_exact, user_id, moment in zip(rows, exact, user_ids, moments, strict=True)
+        ]
+
+    def refresh(self, user_ids: Sequence[str]) -> None:
+        """Folds these users' rows as of now and writes them online; a newer stored row stays."""
+        self._store.push(self._folder.now(user_ids))
+
+    def _refolded(self, user_ids: Sequence[str]) -> list[FeatureRow]:
+        return feature_rows(self._folder.now(user_ids).to_dict(as_series=False), self.schema)
+
+    def _outrun(self, user_ids: Sequence[str], positions: Sequence[int]) -> list[str]:
+        """The users of whom the log holds events after the position at which their row was folded (0: no row)."""
+        oldest = min(positions)
+        if self._folder.log.position() <= oldest:
+            return []
+        folded_at = pl.DataFrame(
+            {columns.USER_ID: list(user_ids), columns.LOG_POSITION: list(positions)},
+            schema={columns.USER_ID: pl.String(), columns.LOG_POSITION: pl.Int64()},
+        )
+        tail = self._folder.log.read(sorted(set(user_ids)), after=oldest)
+        newer = tail.join(folded_at, on=columns.USER_ID).filter(
+            pl.col(columns.LOG_SEQUENCE) > pl.col(columns.LOG_POSITION)
+        )
+        return newer[columns.USER_ID].unique().to_list()
+
+
+def _positions(stored: Mapping[str, Sequence[object]]) -> list[int]:
+    """Where the log stood when each row was folded; the earlier one while a row's two views are being rewritten."""
+    pairs = zip(stored[columns.LOG_POSITION], stored[columns.SEEN_LOG_POSITION], strict=True)
+    return [min(int(position or 0), int(seen or 0)) for position, seen in pairs]  # type: ignore[call-overload]

@@ -1,0 +1,200 @@
+"""The one door to Feast: applies definitions, writes offline and online rows, reads them back as columns.
+
+It knows rows and stores, not what a row is made of (`folding`) nor when one is stale (`reader`). Importing Feast
+takes seconds: import this module late.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from recsys import columns
+from recsys.context.feast_calls import load_definitions, own_duckdb, quieten, reported
+from recsys.context.layout import configuration, configuration_file, offline_rows
+from recsys.context.parts import replace_parts, write_text
+from recsys.context.rows import FOREVER, feature_service_name, row_schema
+from recsys.data.schema import WorkspaceSchema
+from recsys.errors import FeatureStoreError
+from recsys.workspace import Workspace
+
+with warnings.catch_warnings():  # importing Feast turns on every deprecation warning of the process
+    from feast import FeatureService, FeatureStore
+    from feast.errors import FeastObjectNotFoundException
+
+ONLINE_VIEWS = ("user_context", "user_seen")
+VALIDITY = "user_row_validity:valid_until"
+ROWS_A_WRITE = 1_000
+
+_LATEST_MOMENT = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+_EARLIEST_MOMENT = int(datetime(1800, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+_TIMESTAMP = pl.Datetime("us", "UTC")
+_ASKED = "asked"
+
+
+class FeatureStoreAdapter:
+    """One workspace's feature store.
+
+    Args:
+        workspace: the workspace.
+        schema: its schema; decides which feature service is read.
+    """
+
+    def __init__(self, workspace: Workspace, schema: WorkspaceSchema) -> None:
+        quieten()
+        self.workspace = workspace
+        self.schema = schema
+        self._columns = row_schema(schema)
+        self._opening = threading.Lock()
+        self._opened: tuple[FeatureStore, FeatureService] | None = None
+
+    def apply(self) -> None:
+        """Writes feature_store.yaml and registers the definitions. Can be repeated; rows are not touched."""
+        file = configuration_file(self.workspace)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, configuration(self.workspace))
+        definitions = load_definitions()
+        offline_rows(self.workspace).mkdir(parents=True, exist_ok=True)
+        user = definitions.user_entity()
+        source = definitions.user_source(offline_rows(self.workspace))
+        context = definitions.user_context(user, source, self.schema)
+        seen = definitions.user_seen(user, source)
+        validity = definitions.user_row_validity(user, source)
+        service = definitions.context_service(context, seen, self.schema)
+        with reported("apply the feature definitions", self.workspace):
+            FeatureStore(fs_yaml_file=file).apply([user, source, context, seen, validity, service])
+        self._opened = None
+
+    def write_offline(self, rows: pl.DataFrame) -> Path:
+        """Replaces the offline rows by these, atomically: readers see the old part, both, or the new one.
+
+        Seeing both is harmless: of two rows of one moment the one folded later wins.
+
+        Args:
+            rows: what `RowFolder.cuts` returns.
+
+        Returns:
+            The parquet part.
+        """
+        stamped = rows.with_columns(
+            pl.col(columns.EFFECTIVE_AT).cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP), _version()
+        )
+        return replace_parts(offline_rows(self.workspace), stamped.drop(columns.EFFECTIVE_AT))
+
+    def materialise(self) -> int:
+        """Brings each user's newest offline row online; a live row that was folded later stays.
+
+        The rows go through Feast's `write_to_online_store`, not through `feast materialize`: that one would take the
+        time of a user's last event for the row's version, and a late event changes a row without moving that time.
+
+        Returns:
+            How many users' rows were written.
+        """
+        parts = pl.scan_parquet(offline_rows(self.workspace) / "*.parquet")
+        newest = parts.filter(pl.col(columns.VALID_UNTIL) == FOREVER).select(self._columns.names()).collect()
+        self.push(newest)
+        return newest.height
+
+    def push(self, rows: pl.DataFrame) -> None:
+        """Writes rows online. A row folded at an earlier log position than the stored one changes nothing.
+
+        Args:
+            rows: columns of `row_schema`, for example what `RowFolder.now` returns.
+        """
+        store, _ = self.open()
+        versioned = rows.select(
+            *self._columns.names(), _version().alias(columns.EVENT_TIMESTAMP), _version()
+        ).with_columns(pl.col(pl.List(pl.String)).fill_null([]))
+        with reported("write online rows", self.workspace):
+            for slice_ in versioned.iter_slices(ROWS_A_WRITE):
+                frame = slice_.to_pandas()
+                for view in ONLINE_VIEWS:
+                    store.write_to_online_store(view, frame)
+
+    def read_online(self, user_ids: Sequence[str]) -> Mapping[str, Sequence[object]]:
+        """The stored online rows, as they are.
+
+        Args:
+            user_ids: at least one.
+
+        Returns:
+            Columns of `row_schema`, one value a user in that order; all null but the id for a user without a row.
+        """
+        store, service = self.open()
+        with reported("read online rows", self.workspace):
+            reply = store.get_online_features(
+                features=service, entity_rows=[{columns.USER_ID: user_id} for user_id in user_ids]
+            )
+            return reply.to_dict()
+
+    def read_as_of(self, moments: pl.DataFrame) -> pl.DataFrame:
+        """The newest offline row strictly before each moment, by Feast's point-in-time join in DuckDB.
+
+        Args:
+            moments: user_id, effective_at.
+
+        Returns:
+            `moments` with the columns of `row_schema` and `valid_until`, in the order of `moments`; null where the
+            user has no row.
+
+        Raises:
+            FeatureStoreError: the join lost or invented rows.
+        """
+        store, service = self.open()
+        last_moment = pl.col(columns.EFFECTIVE_AT).clip(_EARLIEST_MOMENT, _LATEST_MOMENT) - 1
+        asked = moments.select(columns.USER_ID, columns.EFFECTIVE_AT).with_row_index(_ASKED)
+        entities = asked.select(
+            pl.col(_ASKED).cast(pl.Int64), columns.USER_ID, last_moment.cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
+        )
+        references = [
+            f"{view.name}:{field.name}" for view in service.feature_view_projections for field in view.features
+        ]
+        with reported("read rows as of past moments", self.workspace), own_duckdb():
+            job = store.get_historical_features(entity_df=entities.to_pandas(), features=[*references, VALIDITY])
+            found = pl.DataFrame(pl.from_arrow(job.to_arrow()))
+        if found[_ASKED].sort().to_list() != list(range(asked.height)):
+            raise FeatureStoreError(
+                f"The point-in-time join of {self.workspace.name} returned {found.height} rows for {asked.height} "
+                "moments. Materialise again: recsys features materialise --workspace " + self.workspace.name
+            )
+        features = [name for name in self._columns if name != columns.USER_ID]
+        return asked.join(
+            found.select(pl.col(_ASKED).cast(asked.schema[_ASKED]), *features, columns.VALID_UNTIL),
+            on=_ASKED,
+            how="left",
+            maintain_order="left",
+        ).drop(_ASKED)
+
+    def open(self) -> tuple[FeatureStore, FeatureService]:
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._opened_anew()
+            return self._opened
+
+    def _opened_anew(self) -> tuple[FeatureStore, FeatureService]:
+        missing = FeatureStoreError(
+            f"The workspace '{self.workspace.name}' has no features of its present schema yet. "
+            f"Make them with: recsys features materialise --workspace {self.workspace.name}"
+        )
+        file = configuration_file(self.workspace)
+        if not file.is_file():
+            raise missing
+        with reported("open the feature store", self.workspace):
+            store = FeatureStore(fs_yaml_file=file)
+            try:
+                service = store.get_feature_service(feature_service_name(self.schema))
+            except FeastObjectNotFoundException:
+                raise missing from None
+        if service.tags.get("schema_hash") != self.schema.feature_hash():
+            raise missing
+        return store, service
+
+
+def _version() -> pl.Expr:
+    """When a row was folded, on a clock that counts log positions: strictly later for each later position."""
+    return pl.col(columns.LOG_POSITION).cast(_TIMESTAMP).alias(columns.CREATED_TIMESTAMP)
