@@ -94,10 +94,10 @@ pip_install() {
   local attempt
   for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
     pip_once "$@" && return
-    ! no_such_release || break
+    if no_such_release || had_begun_to_write; then break; fi
     [[ $attempt == "$ATTEMPTS" ]] || { say "pip failed, trying again in $((attempt * 10)) s"; sleep $((attempt * 10)); }
   done
-  grep -v 'neither a file nor a directory' "$log" | tail -n 20 >&2
+  grep -Ev 'neither a file nor a directory|^Requirement already satisfied' "$log" | tail -n 20 >&2 || true
   die "pip could not install: $*" "The whole output is in $log. Check the network and pip's configuration, then run this again."
 }
 
