@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, RegistryError
 from recsys.registry import client as mlflow_client
@@ -11,6 +12,9 @@ from recsys.registry.local import last_good
 from recsys.registry.snapshot import Snapshot, load_snapshot
 from recsys.registry.versions import CHAMPION, aliased, read_version, verified_snapshot
 from recsys.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,17 @@ def champion(workspace: Workspace) -> Champion:
         )
 
 
+def champion_version(workspace: Workspace) -> str:
+    """The version that the registry calls champion: cheap to ask often, nothing is verified or loaded.
+
+    Raises:
+        ConfigError: there is no champion yet; the message says what to do.
+        RegistryError: the registry cannot be read.
+    """
+    with mlflow_client.registry(workspace) as client:
+        return _named(client, workspace)
+
+
 def load_champion(workspace: Workspace) -> Snapshot:
     """The champion's snapshot, read into memory; same errors as `champion`, which also tells the version."""
     found = champion(workspace)
@@ -74,16 +89,20 @@ def no_model(workspace: Workspace) -> ConfigError:
 
 def _registered(workspace: Workspace) -> Champion:
     with mlflow_client.registry(workspace) as client:
-        version = aliased(client, workspace, CHAMPION)
-        if version is None:
-            raise ConfigError(
-                f"The registry names no champion of workspace '{workspace.name}'. "
-                f"Make one with: recsys promote --workspace {workspace.name}"
-            )
-        registered = read_version(client, workspace, version)
+        registered = read_version(client, workspace, _named(client, workspace))
     return Champion(
         version=registered.version,
         folder=verified_snapshot(workspace, registered),
         content_hash=registered.content_hash,
         snapshot_hash=registered.snapshot_hash,
     )
+
+
+def _named(client: MlflowClient, workspace: Workspace) -> str:
+    version = aliased(client, workspace, CHAMPION)
+    if version is None:
+        raise ConfigError(
+            f"The registry names no champion of workspace '{workspace.name}'. "
+            f"Make one with: recsys promote --workspace {workspace.name}"
+        )
+    return version

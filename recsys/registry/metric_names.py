@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from recsys.errors import RegistryError
 
@@ -20,16 +20,18 @@ def flat_metrics(metrics: Mapping[str, object]) -> dict[str, float]:
     Raises:
         RegistryError: something in it is not a number.
     """
-    flat: dict[str, float] = {}
+    return dict(_leaves(metrics, ""))
+
+
+def _leaves(metrics: Mapping[str, object], prefix: str) -> Iterator[tuple[str, float]]:
     for name, value in metrics.items():
-        dotted = name.replace("/", ".")
+        dotted = prefix + name.replace("/", ".")
         if isinstance(value, Mapping):
-            flat |= {f"{dotted}.{inner}": number for inner, number in flat_metrics(value).items()}
+            yield from _leaves(value, f"{dotted}.")
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            flat[dotted] = float(value)
+            yield dotted, float(value)
         else:
             raise RegistryError(f"The metric '{dotted}' is a {type(value).__name__}, not a number: log numbers only.")
-    return flat
 
 
 def tracked_name(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, RegistryError
 from recsys.registry import client as mlflow_client
-from recsys.registry.champion import Champion, champion, load_champion, no_model
+from recsys.registry.champion import Champion, champion, champion_version, load_champion, no_model
 from recsys.registry.history import Move, champions, moves, record_move
 from recsys.registry.local import LastGood, keep_snapshot, remember_champion
 from recsys.registry.locks import exclusive
@@ -27,7 +27,7 @@ from recsys.workspace import Workspace
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Champion", "Move", "champion", "load_champion", "promote", "rollback"]
+__all__ = ["Champion", "Move", "champion", "champion_version", "load_champion", "promote", "rollback"]
 
 OUTSIDE = "unknown (outside recsys)"
 
