@@ -17,19 +17,10 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from recsys.columns import (
-    EVENT,
-    EVENT_ID,
-    ITEM_ID,
-    LOG_SEQUENCE,
-    OCCURRED_AT,
-    RECEIVED_AT,
-    USER_ID,
-    VALUE,
-)
+from recsys.columns import EVENT, EVENT_ID, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import DataError
-from recsys.events.database import open_database
+from recsys.events.database import drop_indexes, make_indexes, open_database
 
 LOG_SCHEMA = pl.Schema(
     {
@@ -46,10 +37,10 @@ LOG_SCHEMA = pl.Schema(
 
 # Outlives the deletion of the newest events, unlike max(log_sequence).
 _POSITION = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
-# Not ON CONFLICT DO NOTHING: that would use up a sequence number for every duplicate.
+_LARGE = 10_000
 _INSERT = (
     "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value) "
-    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM events WHERE event_id = ?1)"
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -100,11 +91,12 @@ class EventLog:
         )
         with self._writing() as connection:
             before = _position(connection)
-            changes = connection.total_changes
-            connection.executemany(_INSERT, rows.iter_rows())
-            accepted = connection.total_changes - changes
-            after = _position(connection)
-        return Appended(before + 1, after, accepted, frame.height - accepted)
+            new = _new(connection, rows)
+            if before == 0 and new.height >= _LARGE:
+                drop_indexes(connection)
+            connection.executemany(_INSERT, new.iter_rows(buffer_size=_LARGE))
+            make_indexes(connection)
+        return Appended(before + 1, before + new.height, new.height, frame.height - new.height)
 
     def position(self) -> int:
         """Sequence of the newest event; 0 when the log is empty."""
@@ -173,6 +165,18 @@ class EventLog:
 
 def _position(connection: sqlite3.Connection) -> int:
     return int(connection.execute(_POSITION).fetchone()[0])
+
+
+def _new(connection: sqlite3.Connection, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose event_id the log lacks. Asked beforehand: an insert that conflicts would use up a sequence."""
+    rows = rows.unique(EVENT_ID, keep="first", maintain_order=True)
+    asked = orjson.dumps(rows[EVENT_ID].to_list()).decode()
+    known = connection.execute(
+        "SELECT event_id FROM events WHERE event_id IN (SELECT value FROM json_each(?))", [asked]
+    ).fetchall()
+    if not known:
+        return rows
+    return rows.join(pl.DataFrame(known, schema={EVENT_ID: pl.String}, orient="row"), on=EVENT_ID, how="anti")
 
 
 def _check(frame: pl.DataFrame) -> None:
