@@ -70,5 +70,5 @@ def reported(what: str, workspace: Workspace) -> Iterator[None]:
     except Exception as error:
         raise FeatureStoreError(
             f"Could not {what} in {workspace.feature_store}: {type(error).__name__}: {error}. If it lasts, rebuild the "
-            f"rows from the event log: recsys features materialise --workspace {workspace.name}"
+            f"rows from the event log: recsys features materialise --rebuild --workspace {workspace.name}"
         ) from error

@@ -104,12 +104,9 @@ class RowFolder:
         return pl.concat(frames).sort(columns.USER_ID, columns.EFFECTIVE_AT)
 
     def _known(self, events: pl.DataFrame, wanted: pl.DataFrame | None) -> pl.DataFrame:
-        """user_id of those that the log's slice or the catalogue knows, sorted."""
-        logged = events.select(columns.USER_ID)
-        known = pl.concat([logged, self._users(None).select(columns.USER_ID)]).unique()
-        if wanted is not None:
-            known = known.join(wanted, on=columns.USER_ID, how="semi")
-        return known.sort(columns.USER_ID)
+        """user_id, sorted: those of the log's slice, and those (of the wanted ones) that the catalogue knows."""
+        listed = self._users(wanted).select(columns.USER_ID)
+        return pl.concat([events.select(columns.USER_ID), listed]).unique().sort(columns.USER_ID)
 
     def _users(self, user_ids: pl.DataFrame | None) -> pl.DataFrame:
         """user_id and the profile under its feature names."""

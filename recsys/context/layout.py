@@ -32,6 +32,11 @@ def registry_database(workspace: Workspace) -> Path:
     return workspace.feature_store / "registry.db"
 
 
+def state_file(workspace: Workspace) -> Path:
+    """What the last materialisation wrote, and from what."""
+    return workspace.feature_store / "materialised.json"
+
+
 def project(workspace: Workspace) -> str:
     """Feast's name of the workspace: it allows no hyphens."""
     return workspace.name.replace("-", "_")

@@ -16,7 +16,7 @@ from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
 from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, FeatureStoreError
 from recsys.workspace import Workspace
 
 
@@ -110,8 +110,14 @@ class FeastReader:
 
     def _outrun(self, user_ids: Sequence[str], positions: Sequence[int]) -> list[str]:
         """The users of whom the log holds events after the position at which their row was folded (0: no row)."""
-        oldest = min(positions)
-        if self._folder.log.position() <= oldest:
+        oldest, position = min(positions), self._folder.log.position()
+        if position < max(positions):
+            raise FeatureStoreError(
+                f"The event log of '{self.schema.name}' ends at {position}, before the {max(positions)} that stored "
+                "rows were folded at: it was replaced or restored. Rebuild the rows from it: "
+                f"recsys features materialise --rebuild --workspace {self.schema.name}"
+            )
+        if position == oldest:
             return []
         folded_at = pl.DataFrame(
             {columns.USER_ID: list(user_ids), columns.LOG_POSITION: list(positions)},

@@ -49,7 +49,9 @@ def profile_fields(schema: WorkspaceSchema) -> dict[str, str]:
     fields: dict[str, str] = {}
     for position, column in enumerate(schema.user_columns):
         field = "profile_" + re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
-        fields[column] = f"{field}_{position}" if field in fields.values() else field
+        while field in fields.values():
+            field = f"{field}_{position}"
+        fields[column] = field
     return fields
 
 

@@ -1,0 +1,74 @@
+"""A small workspace with everything that is awkward: ties, late events, odd column names, nulls in every column."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from recsys.context.folding import RowFolder
+from recsys.data.canonical import EVENT_SCHEMA
+from recsys.data.schema import EventMeaning, WorkspaceSchema
+from recsys.events.log import EventLog
+from recsys.workspace import Workspace
+
+USER_COLUMNS = {
+    "Zip code": "categorical",
+    "zip_code": "categorical",
+    "age": "numeric",
+    "likes": "list",
+    "about": "text",
+    "event_count": "numeric",
+}
+USERS = {
+    "user_id": ["ann", "böb", "c c", "silent", "null"],
+    "Zip code": ["1012", "", "EC1:A", "x", None],
+    "zip_code": ["other", "b", None, "y", None],
+    "age": [31.5, float("nan"), 2.0**53, -1.0, None],
+    "likes": [["a", "ö"], [], ["x"], None, None],
+    "about": ["likes 'quotes' and, commas", "", "line\nbreak", "z", None],
+    "event_count": [7.0, 0.0, None, 1.0, None],
+}
+
+
+class World:
+    """One workspace and what may be done to it."""
+
+    def __init__(self, home, *, repeats: bool = False) -> None:
+        self.workspace = Workspace(name="small-world", home=home)
+        events = EventMeaning(negative=("dislike",), weights={"buy": 0.1})
+        self.schema = WorkspaceSchema(
+            name="small-world", repeats=repeats, events=events, user_columns=USER_COLUMNS, item_columns={}
+        )
+        self.schema.save(self.workspace.schema_file)
+        self.save_users(pl.DataFrame(USERS, schema=self.schema.users_frame_schema()))
+        self.log = EventLog(self.workspace.event_log)
+        self.folder = RowFolder.of(self.workspace, self.schema)
+        self._events = 0
+
+    def save_users(self, users: pl.DataFrame) -> None:
+        self.workspace.users_file.parent.mkdir(parents=True, exist_ok=True)
+        users.write_parquet(self.workspace.users_file)
+        items = pl.DataFrame(schema=self.schema.items_frame_schema())
+        items.write_parquet(self.workspace.items_file)
+
+    def append(self, *events: tuple[str, str, int] | tuple[str, str, int, str]) -> None:
+        """(user, item, occurred_at[, kind]) each."""
+        rows = []
+        for event in events:
+            self._events += 1
+            user, item, at, *kind = event
+            rows.append((f"e{self._events}", user, item, at, kind[0] if kind else None, 1.0))
+        self.log.append(pl.DataFrame(rows, schema=EVENT_SCHEMA, orient="row"))
+
+    def moments(self, *pairs: tuple[str, int]) -> pl.DataFrame:
+        return pl.DataFrame(list(pairs), schema={"user_id": pl.String, "effective_at": pl.Int64}, orient="row")
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def world_class() -> type[World]:
+    return World

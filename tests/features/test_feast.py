@@ -1,0 +1,202 @@
+"""The real feature store: what is read, online or as of any moment, is what the log says, to the last bit."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from recsys.context.encoder import ContextEncoder
+from recsys.context.profile import ProfileEncoding
+from recsys.context.rows import feature_rows
+from recsys.errors import ConfigError, FeatureStoreError
+from recsys.jobs.materialise import materialise
+
+pytestmark = pytest.mark.slow
+
+USERS = ["ann", "böb", "c c", "silent", "null", "new", "late"]
+ITEMS = ["a", "b", "ü", "d'e", "", "f"]
+
+
+def random_events(rng, count: int) -> list[tuple[str, str, int, str | None]]:
+    """Few users, few items, few distinct times: ties, repeats and late events are the rule."""
+    start = 2**53
+    return [
+        (
+            str(rng.choice([user for user in USERS if user != "silent"])),
+            str(rng.choice(ITEMS)),
+            start + int(rng.integers(0, 40)),
+            rng.choice(np.array([None, "buy", "dislike"], dtype=object)),
+        )
+        for _ in range(count)
+    ]
+
+
+def folded_now(world, users):
+    rows = feature_rows(world.folder.now(users).to_dict(as_series=False), world.schema)
+    return {row.user_id: row for row in rows}
+
+
+def folded_before(world, user, moment):
+    rows = world.folder.before(world.moments((user, moment)))
+    return feature_rows(rows.to_dict(as_series=False), world.schema)[0]
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["once", "repeats"])
+def filled(request, tmp_path_factory, world_class):
+    """A workspace with 150 random events and one user of 300, materialised; then its reader."""
+    from recsys.context.reader import FeastReader
+
+    world = world_class(tmp_path_factory.mktemp("home"), repeats=request.param)
+    world.append(*random_events(np.random.default_rng(0), 150))
+    world.append(*[("many", f"item {index}", 1_000 + index) for index in range(300)])
+    materialise(world.workspace)
+    return world, FeastReader(world.workspace, world.schema)
+
+
+@pytest.fixture(scope="module")
+def reader(filled):
+    return filled[1]
+
+
+@pytest.fixture(scope="module")
+def world(filled):
+    return filled[0]
+
+
+def test_online_rows_are_the_fold_of_the_log(world, reader):
+    users = [*USERS, "many"]
+    assert reader.online(users) == [folded_now(world, users)[user] for user in users]
+
+
+def test_rows_as_of_any_moment_are_the_fold_of_what_came_before(world, reader):
+    pairs = [(user, 2**53 + moment) for user in ("ann", "böb", "new", "silent") for moment in range(-1, 45, 3)]
+    pairs += [("many", moment) for moment in (0, 1_000, 1_001, 1_150, 1_298, 1_299, 1_300, 2**53)]
+    found = reader.as_of([user for user, _ in pairs], [moment for _, moment in pairs])
+    assert found == [folded_before(world, user, moment) for user, moment in pairs]
+
+
+def test_the_cuts_that_evaluation_asks_for_come_out_of_the_join_without_folding(world, reader, monkeypatch):
+    cuts = world.folder.cuts((0, 1, 2)).filter(pl.col("valid_until") < 2**63 - 1)
+    expected = feature_rows(cuts.to_dict(as_series=False), world.schema)
+    monkeypatch.setattr(type(world.folder), "before", lambda *_: pytest.fail("folded again"))
+    assert reader.as_of(cuts["user_id"].to_list(), cuts["valid_until"].to_list()) == expected
+
+
+def test_the_join_keeps_every_row_and_its_order(world, reader):
+    users = ["many", "stranger", "many", "ann", "many", "stranger"]
+    rows = reader.as_of(users, [1_299, 5, 1_299, -(2**62), 2**62, 2**62])
+    assert [row.user_id for row in rows] == users
+    assert [row.event_count for row in rows] == [299, 0, 299, 0, 300, 0]
+    assert [row.degraded for row in rows] == [None, "unknown_user", None, None, None, "unknown_user"]
+
+
+def test_online_and_offline_give_the_same_tensors_after_every_append(world, reader):
+    rng = np.random.default_rng(1)
+    users = [*USERS, "many", "stranger"]
+    profiles = [row.profile for row in reader.online(users)]
+    encoding = ProfileEncoding.fit(profiles, world.schema.user_columns, min_count=1)
+    encoder = ContextEncoder(ITEMS + [f"item {index}" for index in range(250)], encoding)
+    for step in range(4):
+        world.append(*random_events(rng, 5))
+        if step % 2:
+            reader.refresh(USERS)
+        online = reader.online(users)
+        offline = reader.as_of(users, [2**62] * len(users))
+        assert online == offline
+        for name in ("history", "times", "values", "seen", "seen_offsets", "profile", "event_count", "moment"):
+            now, then = (getattr(encoder.encode(rows), name) for rows in (online, offline))
+            assert now.dtype == then.dtype
+            assert torch.equal(now, then), name
+
+
+def test_an_acknowledged_event_shows_before_it_is_stored(world, reader):
+    world.append(("silent", "a", 7))
+    assert reader.online(["silent"])[0].history_items == ("a",)
+    world.append(("newcomer", "b", 8))
+    row = reader.online(["newcomer"])[0]
+    assert (row.present, row.history_items, row.degraded) == (True, ("b",), None)
+
+
+def test_a_refreshed_row_is_read_from_the_store(world, reader, monkeypatch):
+    world.append(("silent", "b", 9))
+    reader.refresh(["silent"])
+    expected = folded_now(world, ["silent"])["silent"]
+    monkeypatch.setattr(type(world.folder), "now", lambda *_: pytest.fail("folded again"))
+    assert reader.online(["silent"]) == [expected]
+
+
+def test_an_older_row_never_replaces_a_newer_one(world, reader):
+    older = world.folder.now(["ann"])
+    world.append(("ann", "f", 3))
+    reader.refresh(["ann"])
+    reader._store.push(older)
+    stored = reader._store.read_online(["ann"])
+    assert stored["log_position"] == [world.log.position()]
+    assert stored["history_items"] == [list(folded_now(world, ["ann"])["ann"].history_items)]
+
+
+def test_materialising_again_stores_what_happened_since_and_then_reuses_it(world, reader):
+    world.append(("böb", "a", 11))
+    first = materialise(world.workspace)
+    again = materialise(world.workspace)
+    assert (first.reused, again.reused) == (False, True)
+    assert first.log_position == again.log_position == world.log.position()
+    assert reader._store.read_online(["böb"])["log_position"] == [world.log.position()]
+
+
+def test_readers_and_writers_in_many_threads_do_not_disturb_each_other(world, reader):
+    expected = folded_now(world, ["ann", "many"])
+    problems = []
+
+    def work(user):
+        try:
+            for _ in range(15):
+                reader.refresh([user])
+                if reader.online([user]) != [expected[user]]:
+                    problems.append(user)
+        except Exception as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=work, args=(user,)) for user in ("ann", "many") * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+
+
+def test_a_profile_that_was_imported_anew_is_read_after_materialising(world, reader):
+    users = pl.read_parquet(world.workspace.users_file)
+    world.save_users(users.with_columns(pl.lit(99.0).alias("age")))
+    assert materialise(world.workspace).reused is False
+    assert reader.online(["ann"])[0].profile["age"] == 99.0
+    assert reader.as_of(["ann"], [0])[0].profile["age"] == 99.0
+
+
+def test_asking_for_nobody_and_asking_wrongly(reader):
+    assert reader.online([]) == []
+    assert reader.as_of([], []) == []
+    with pytest.raises(ConfigError, match="2 users came with 1 moments"):
+        reader.as_of(["ann", "böb"], [1])
+
+
+def test_another_schema_is_refused_until_it_is_materialised(world):
+    from recsys.context.reader import FeastReader
+
+    other = replace(world.schema, user_columns={"age": "numeric"})
+    with pytest.raises(FeatureStoreError, match="recsys features materialise --workspace small-world"):
+        FeastReader(world.workspace, other)
+
+
+def test_a_log_that_was_replaced_is_noticed(world, world_class, tmp_path):
+    from recsys.context.reader import FeastReader
+
+    shorter = world_class(tmp_path)
+    shorter.append(("ann", "a", 1))
+    replaced = FeastReader(world.workspace, world.schema)
+    replaced._folder = replace(replaced._folder, log=shorter.log)
+    with pytest.raises(FeatureStoreError, match="--rebuild"):
+        replaced.online(["ann"])
