@@ -9,11 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import RegistryError
+from recsys.registry.durable import TEMPORARY_PREFIX
+from recsys.registry.locks import in_turn
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,6 +31,9 @@ _QUIET = {
     "MLFLOW_UV_AUTO_DETECT": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+
+_PATIENCE = 30.0
+"""Seconds to wait for another process that is writing to the database."""
 
 
 def tracking_uri(workspace: Workspace) -> str:
@@ -51,17 +58,24 @@ def registry(workspace: Workspace) -> Iterator[MlflowClient]:
         RegistryError: the database is missing, damaged, busy, or refused what was asked.
     """
     _check(workspace)
-    with _client(workspace) as client:
+    with _client(workspace.tracking_database) as client:
         yield client
 
 
 @contextmanager
 def new_registry(workspace: Workspace) -> Iterator[MlflowClient]:
-    """Like `registry`, and makes the database where there is none."""
-    workspace.tracking_database.parent.mkdir(parents=True, exist_ok=True)
-    if workspace.tracking_database.exists():
-        _check(workspace)
-    with _client(workspace) as client:
+    """Like `registry`, and makes the database where there is none: whole or not at all, by one of several processes."""
+    path = workspace.tracking_database
+    with in_turn(path.with_suffix(".lock")):
+        if not path.exists():
+            unfinished = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}.db")
+            try:
+                with _client(unfinished) as client:
+                    client.search_registered_models(max_results=1)  # makes the registry's tables as well
+                unfinished.rename(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+    with registry(workspace) as client:
         yield client
 
 
@@ -71,18 +85,18 @@ def exists(workspace: Workspace) -> bool:
 
 
 @contextmanager
-def _client(workspace: Workspace) -> Iterator[MlflowClient]:
+def _client(path: Path) -> Iterator[MlflowClient]:
     quieten()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     from mlflow import MlflowClient
 
-    uri = tracking_uri(workspace)
+    uri = f"sqlite:///{path}"
     try:
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
-        raise RegistryError(f"The model registry {workspace.tracking_database} failed: {_first_line(error)}") from error
+        raise RegistryError(f"The model registry {path} failed: {_first_line(error)}") from error
 
 
 def _check(workspace: Workspace) -> None:
@@ -91,7 +105,7 @@ def _check(workspace: Workspace) -> None:
     if not path.is_file():
         raise RegistryError(f"There is no model registry at {path}: nothing was trained here yet, or it was moved.")
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)) as connection:
             connection.execute("SELECT count(*) FROM registered_models").fetchone()
     except sqlite3.Error as error:
         raise RegistryError(

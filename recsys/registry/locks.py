@@ -1,4 +1,4 @@
-"""One at a time, among the processes of one machine: whoever comes second is told, not kept waiting."""
+"""One at a time, among the processes of one machine. A lock goes with its process, however that ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recsys.errors import RegistryError
 
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
-    """Holds a lock file for the block. The lock goes with the process, however that ends; the file stays.
+    """Holds a lock file for the block; whoever comes second is told, not kept waiting. The file stays.
 
     Args:
         path: the lock file; its text says who holds it.
@@ -35,4 +35,13 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()}")
         file.flush()
+        yield
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Holds a lock file for the block; whoever comes second waits. The file stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,15 +1,20 @@
 import math
 import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from recsys.errors import RegistryError
 from recsys.registry import tracking
-from recsys.registry.client import registry
+from recsys.registry.client import new_registry, registry
 from recsys.registry.snapshot import load_snapshot
 from recsys.registry.versions import read_version, version_numbers
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_run_keeps_what_went_in_and_what_came_out(workspace, train, tmp_path):
@@ -104,3 +109,22 @@ def test_telemetry_is_off(train):
 
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert is_telemetry_disabled()
+
+
+def test_two_first_runs_at_once_make_one_registry(workspace):
+    script = "from recsys.workspace import Workspace; from recsys.registry.client import new_registry\n"
+    script += "with new_registry(Workspace.named('tiny')) as client: client.create_registered_model('m%d')"
+    both = [subprocess.Popen([sys.executable, "-c", script % number], cwd=ROOT) for number in (1, 2)]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    with registry(workspace) as client:
+        assert {model.name for model in client.search_registered_models()} == {"m1", "m2"}
+
+
+def test_a_registry_that_could_not_be_made_leaves_nothing(workspace, monkeypatch):
+    def broken(*args: object, **kwargs: object) -> None:
+        raise sqlite3.OperationalError("disk full")
+
+    monkeypatch.setattr("mlflow.MlflowClient", broken)
+    with pytest.raises(RegistryError, match="disk full"), new_registry(workspace):
+        pass
+    assert [entry.name for entry in workspace.tracking_database.parent.iterdir()] == ["mlflow.lock"]
