@@ -1,0 +1,53 @@
+"""What is popular, with recent events counting more where the data have a clock. Knows no user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from recsys.context.batch import ContextBatch
+from recsys.context.sequences import Sequences
+
+_DAY = 86_400 * 1_000_000
+
+
+class PopularityConfig(BaseModel):
+    """Settings of the popularity expert."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    half_life_days: float | None = Field(default=None, gt=0)
+    """After how many days an event counts half; None counts all alike (the only choice without a clock)."""
+
+
+class PopularityExpert:
+    """The same log-popularity for everyone.
+
+    Args:
+        log_counts: (n_items,) float32, log(1 + weighted count).
+    """
+
+    def __init__(self, log_counts: Tensor) -> None:
+        self.log_counts = log_counts
+
+    def score(self, context: ContextBatch) -> Tensor:
+        """(batch, n_items) float32."""
+        return self.log_counts.expand(len(context), -1)
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The log-counts."""
+        return {"log_counts": self.log_counts}
+
+
+def fit_popularity(sequences: Sequences, n_items: int, config: PopularityConfig) -> PopularityExpert:
+    """Counts events an item, halved every half-life before the newest event."""
+    weights = None
+    if config.half_life_days is not None and len(sequences.times):
+        age = (sequences.times.max() - sequences.times) / _DAY
+        weights = 0.5 ** (age / config.half_life_days)
+    counts = np.bincount(sequences.items - 1, weights=weights, minlength=n_items)
+    return PopularityExpert(torch.from_numpy(np.log1p(counts).astype(np.float32)))

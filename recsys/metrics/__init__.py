@@ -1,0 +1,1 @@
+"""Plain functions on arrays: ranking quality under full ranking."""

@@ -1,0 +1,74 @@
+"""Head weights: the few numbers that a hypernetwork emits for one user, and that steer the shared scoring network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+HeadKind = Literal["gains", "film", "lowrank", "full"]
+
+
+class HeadConfig(BaseModel):
+    """Which numbers a head has and how the hypernetwork is shaped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: HeadKind = "film"
+    """gains: expert gains and temperature; film: also a gain on each dimension of the state; lowrank: also a rank x rank
+    core between shared bases; full: also a free offset of the state."""
+    rank: int = Field(default=8, ge=1)
+    """Size of the low-rank core."""
+    hidden: int = Field(default=64, ge=4)
+    """Width of the hypernetwork's hidden layers."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadWeights:
+    """Heads of a batch of contexts.
+
+    Attributes:
+        gains: (batch, experts) weight of each expert's score.
+        log_temperature: (batch,) log of the softmax temperature.
+        film: (batch, width) relative gain on the body's state, None for kinds without one.
+        core: (batch, rank, rank) between the shared bases, None for kinds without one.
+        offset: (batch, width) added to the body's state, None for kinds without one.
+    """
+
+    gains: Tensor
+    log_temperature: Tensor
+    film: Tensor | None = None
+    core: Tensor | None = None
+    offset: Tensor | None = None
+
+    def flat(self) -> Tensor:
+        """(batch, numbers) all weights of each head side by side."""
+        parts = (self.gains, self.log_temperature[:, None], self.film, self.core, self.offset)
+        return torch.cat([part.flatten(1) for part in parts if part is not None], dim=1)
+
+
+def head_size(config: HeadConfig, n_experts: int, width: int) -> int:
+    """How many numbers a head of this kind has."""
+    extra = {"gains": 0, "film": width, "lowrank": width + config.rank**2, "full": 2 * width}
+    return n_experts + 1 + extra[config.kind]
+
+
+def unflatten(flat: Tensor, config: HeadConfig, n_experts: int, width: int) -> HeadWeights:
+    """The inverse of `HeadWeights.flat`.
+
+    Args:
+        flat: (batch, head_size).
+        config: the head's kind and rank.
+        n_experts: how many experts there are.
+        width: size of the body's state.
+    """
+    gains, temperature, rest = flat[:, :n_experts], flat[:, n_experts], flat[:, n_experts + 1 :]
+    if config.kind == "gains":
+        return HeadWeights(gains, temperature)
+    film, rest = rest[:, :width], rest[:, width:]
+    if config.kind == "lowrank":
+        return HeadWeights(gains, temperature, film, core=rest.reshape(-1, config.rank, config.rank))
+    return HeadWeights(gains, temperature, film, offset=rest if config.kind == "full" else None)

@@ -1,0 +1,143 @@
+"""The whole model on one straight line: context → experts → hypernetwork → head → scores.
+
+It is rebuilt from plain tensors and a config, so that a snapshot needs no pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from recsys.context.batch import ContextBatch
+from recsys.errors import SnapshotError
+from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
+from recsys.experts.memory import LongTermMemory, SequenceMemory
+from recsys.experts.popularity import PopularityExpert
+from recsys.experts.protocol import Expert
+from recsys.model.head import HeadConfig, HeadWeights
+from recsys.model.hypernetwork import Hypernetwork
+from recsys.model.scoring import BODY, ExpertOutputs, ScoringNetwork
+from recsys.model.statistics import context_statistics
+
+MEMORY = "memory"
+LONG_TERM = "long_term"
+POPULARITY = "popularity"
+
+
+class ModelConfig(BaseModel):
+    """All that is needed, beside the tensors, to rebuild a fitted model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clock: bool
+    """Whether event times are real and may be an input."""
+    body: BodyConfig
+    head: HeadConfig
+    memory_decays: tuple[float, ...]
+    memory_windows: tuple[int, ...]
+    long_term_decay: float
+    n_statistics: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What one forward pass gives.
+
+    Attributes:
+        outputs: the experts' opinions.
+        head: the generated heads.
+        scores: (batch, n_items) logits.
+    """
+
+    outputs: ExpertOutputs
+    head: HeadWeights
+    scores: Tensor
+
+
+class PersonalModel:
+    """Experts, hypernetwork and the shared head it starts from.
+
+    Args:
+        config: shape of the parts.
+        network: the scoring network.
+        hypernetwork: fitted generator.
+        shared: the best shared blend, a batch of one; the control that every report shows.
+    """
+
+    def __init__(
+        self, config: ModelConfig, network: ScoringNetwork, hypernetwork: Hypernetwork, shared: HeadWeights
+    ) -> None:
+        self.config = config
+        self.network = network
+        self.hypernetwork = hypernetwork.eval()
+        self.shared = shared
+
+    @torch.no_grad()
+    def forward(self, context: ContextBatch) -> Scored:
+        """Scores every item for every context."""
+        outputs = self.network.outputs(context)
+        head = self.hypernetwork(self.hypernetwork.inputs(self.statistics(context, outputs), outputs.states))
+        return Scored(outputs, head, self.network.score(outputs, head))
+
+    @torch.no_grad()
+    def shared_scores(self, outputs: ExpertOutputs) -> Tensor:
+        """(batch, n_items) logits under the best shared blend of the same experts."""
+        return self.network.score(outputs, self.shared)
+
+    def statistics(self, context: ContextBatch, outputs: ExpertOutputs) -> Tensor:
+        """(batch, n_statistics) what the hypernetwork reads beside the state."""
+        return context_statistics(context, outputs, self.log_popularity, self.config.clock)
+
+    @property
+    def log_popularity(self) -> Tensor:
+        """(n_items,) log popularity."""
+        return self.network.others[POPULARITY].tensors()["log_counts"]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything fitted, by name, contiguous."""
+        found = {f"{BODY}.{name}": tensor for name, tensor in self.network.body.tensors().items()}
+        for expert_name, expert in self.network.others.items():
+            found |= {f"{expert_name}.{name}": tensor for name, tensor in expert.tensors().items()}
+        found |= {f"hypernetwork.{name}": tensor for name, tensor in self.hypernetwork.state_dict().items()}
+        found |= {"scales": self.network.scales, "bases": self.network.bases, "shared": self.shared.flat()[0]}
+        return {name: tensor.detach().contiguous() for name, tensor in found.items()}
+
+
+def build_model(config: ModelConfig, tensors: Mapping[str, Tensor]) -> PersonalModel:
+    """Rebuilds a fitted model from its config and tensors.
+
+    Raises:
+        SnapshotError: a tensor is missing or of the wrong shape, or holds NaN or infinity.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise SnapshotError(f"The snapshot's tensor '{name}' holds NaN or infinity. Train again.")
+    try:
+        return _build(config, tensors)
+    except (KeyError, RuntimeError) as error:
+        raise SnapshotError(f"The snapshot's tensors do not fit its config: {error}. Train again.") from error
+
+
+def _build(config: ModelConfig, tensors: Mapping[str, Tensor]) -> PersonalModel:
+    encoder = SequenceEncoder(config.body)
+    encoder.load_state_dict(_below(tensors, f"{BODY}.encoder."))
+    others: dict[str, Expert] = {
+        MEMORY: SequenceMemory(tensors[f"{MEMORY}.weights"], config.memory_decays, config.memory_windows),
+        LONG_TERM: LongTermMemory(tensors[f"{LONG_TERM}.weights"], config.long_term_decay),
+        POPULARITY: PopularityExpert(tensors[f"{POPULARITY}.log_counts"]),
+    }
+    body = BodyExpert(encoder, tensors[f"{BODY}.items"])
+    network = ScoringNetwork(body, others, tensors["scales"], tensors["bases"])
+    n_experts = len(network.names)
+    hypernetwork = Hypernetwork(config.head, config.n_statistics, n_experts, config.body.width)
+    hypernetwork.load_state_dict(_below(tensors, "hypernetwork."))
+    shared = tensors["shared"][None]
+    return PersonalModel(config, network, hypernetwork, HeadWeights(shared[:, :n_experts], shared[:, n_experts]))
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

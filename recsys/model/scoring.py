@@ -1,0 +1,96 @@
+"""The scoring network that all users share: experts side by side, brought to one scale, steered by head weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recsys.context.batch import ContextBatch
+from recsys.experts.body import BodyExpert
+from recsys.experts.protocol import Expert
+from recsys.model.head import HeadWeights
+
+BODY = "body"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertOutputs:
+    """What the experts say of a batch of contexts, before any head.
+
+    Attributes:
+        states: (batch, width) the body's state.
+        scores: (batch, experts, n_items) scores on one scale, experts in the network's order, the body first.
+    """
+
+    states: Tensor
+    scores: Tensor
+
+
+class ScoringNetwork:
+    """The experts together.
+
+    Args:
+        body: the neural expert; head weights may act on its state.
+        others: the other experts by name, in a fixed order.
+        scales: (experts,) float32 positive; each expert's scores are divided by its scale.
+        bases: (2, width, rank) shared bases U and V of the low-rank head.
+    """
+
+    def __init__(self, body: BodyExpert, others: Mapping[str, Expert], scales: Tensor, bases: Tensor) -> None:
+        self.body = body
+        self.others = dict(others)
+        self.scales = scales
+        self.bases = bases
+        self.names = (BODY, *self.others)
+
+    @property
+    def width(self) -> int:
+        """Size of the body's state."""
+        return self.body.items.shape[1]
+
+    @property
+    def n_items(self) -> int:
+        """Items in the vocabulary."""
+        return self.body.items.shape[0] - 1
+
+    @torch.no_grad()
+    def outputs(self, context: ContextBatch) -> ExpertOutputs:
+        """Runs every expert once."""
+        states = self.body.states(context)
+        scores = [states @ self.body.items[1:].T, *(expert.score(context) for expert in self.others.values())]
+        return ExpertOutputs(states, torch.stack(scores, dim=1) / self.scales[:, None])
+
+    def score(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
+        """(batch, n_items) logits: the gained experts, summed, over the temperature."""
+        return self.shares(outputs, head).sum(1)
+
+    def shares(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
+        """(batch, experts, n_items): each expert's part of the logits; they sum to `score`."""
+        scores = outputs.scores
+        bent = self._bend(outputs.states, head)
+        if bent is not None:
+            body = (bent @ self.body.items[1:].T) / self.scales[0]
+            scores = torch.cat([body[:, None], scores[:, 1:]], dim=1)
+        strength = head.gains * torch.exp(-head.log_temperature)[:, None]
+        return scores * strength[:, :, None]
+
+    def _bend(self, states: Tensor, head: HeadWeights) -> Tensor | None:
+        if head.film is None:
+            return None
+        bent = states * (1 + head.film)
+        if head.core is not None:
+            left, right = self.bases
+            bent = bent + torch.einsum("br,wr->bw", torch.einsum("brs,bs->br", head.core, states @ right), left)
+        if head.offset is not None:
+            bent = bent + head.offset
+        return bent
+
+
+def expert_scales(body: BodyExpert, others: Mapping[str, Expert], sample: ContextBatch) -> Tensor:
+    """(experts,) float32: the standard deviation over items of each expert's scores, averaged over a sample."""
+    everyone: list[Expert] = [body, *others.values()]
+    with torch.no_grad():
+        return torch.stack([expert.score(sample).std(dim=1).mean().clamp(min=1e-6) for expert in everyone])

@@ -1,0 +1,79 @@
+"""What the hypernetwork sees that the body's state does not hold: activity, horizon, popularity profile, expert opinions.
+
+Every statistic is a function of the context and of shared item tables alone; the target and its time play no part.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from recsys.context.batch import ContextBatch
+from recsys.model.scoring import ExpertOutputs
+
+_SECOND = 1_000_000
+_RECENT = 10
+
+
+def context_statistics(context: ContextBatch, outputs: ExpertOutputs, log_popularity: Tensor, clock: bool) -> Tensor:
+    """Statistics of each context.
+
+    Args:
+        context: the batch.
+        outputs: the experts' scores of it.
+        log_popularity: (n_items,) log popularity.
+        clock: whether event times are real; without a clock, time statistics are left at zero.
+
+    Returns:
+        (batch, statistics) float32, not yet normalised. Always finite.
+    """
+    known = context.history > 0
+    parts = [_activity(context.event_count), *_popularity_profile(context.history, known, log_popularity)]
+    parts += _times(context.times, known) if clock else []
+    parts += _opinions(outputs.scores)
+    return torch.cat([*parts, context.profile], dim=1).float()
+
+
+def _activity(count: Tensor) -> Tensor:
+    return torch.stack([torch.log1p(count), (count == 0).float(), (count <= 3).float(), (count <= 10).float()], dim=1)
+
+
+def _popularity_profile(history: Tensor, known: Tensor, log_popularity: Tensor) -> list[Tensor]:
+    popularity = torch.cat([log_popularity.new_zeros(1), log_popularity])[history]
+    parts = []
+    for window in (_RECENT, history.shape[1]):
+        mean, deviation = _masked_moments(popularity[:, -window:], known[:, -window:])
+        parts.append(torch.stack([mean, deviation], dim=1))
+    return parts
+
+
+def _times(times: Tensor, known: Tensor) -> list[Tensor]:
+    both = known[:, 1:] & known[:, :-1]
+    gaps = torch.log1p((times[:, 1:] - times[:, :-1]).clamp(min=0).double() / _SECOND).float()
+    mean, deviation = _masked_moments(gaps, both)
+    recent, _ = _masked_moments(gaps[:, -_RECENT:], both[:, -_RECENT:])
+    last = torch.where(both[:, -1], gaps[:, -1], 0.0)
+    return [torch.stack([mean, deviation, recent, last], dim=1)]
+
+
+def _opinions(scores: Tensor) -> list[Tensor]:
+    """Entropy, peak and margin of each expert, correlation of each pair."""
+    probability = torch.softmax(scores, dim=2)
+    entropy = -(probability * torch.log(probability.clamp(min=1e-12))).sum(2)
+    top = scores.topk(2, dim=2).values
+    peak = top[:, :, 0] - scores.mean(2)
+    margin = top[:, :, 0] - top[:, :, 1]
+    centred = scores - scores.mean(2, keepdim=True)
+    unit = centred / centred.norm(dim=2, keepdim=True).clamp(min=1e-6)
+    pairs = list(itertools.combinations(range(scores.shape[1]), 2))
+    agreement = torch.stack([(unit[:, a] * unit[:, b]).sum(1) for a, b in pairs], dim=1)
+    return [entropy, peak, margin, agreement]
+
+
+def _masked_moments(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    count = mask.sum(1).clamp(min=1)
+    mean = torch.where(mask, values, 0.0).sum(1) / count
+    spread = torch.where(mask, (values - mean[:, None]) ** 2, 0.0).sum(1) / count
+    return mean, spread.sqrt()

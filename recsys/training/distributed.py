@@ -1,0 +1,175 @@
+"""The body's loop on Ray Train: world size, device and shards come from here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from recsys.cluster import ray_cluster
+from recsys.errors import TrainingError
+from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
+from recsys.training.body_model import BodyTrainingConfig
+from recsys.training.loop import World, fit_body
+from recsys.training.windows import read_shard, write_shards
+
+_RESULT = "body.safetensors"
+_PROGRESS = "progress.jsonl"
+_POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRun:
+    """A body fitted on Ray.
+
+    Attributes:
+        expert: the fitted body.
+        losses: mean training loss of each epoch in nats, worker 0's.
+    """
+
+    expert: BodyExpert
+    losses: tuple[float, ...]
+
+
+def fit_body_distributed(
+    windows: list[Any],
+    *,
+    n_items: int,
+    body: BodyConfig,
+    config: BodyTrainingConfig,
+    workers: int,
+    seed: int,
+    on_epoch: Callable[[int, float], None],
+) -> BodyRun:
+    """Fits the body with `workers` Ray Train workers on disjoint shards.
+
+    Args:
+        windows: what `body_windows` returns.
+        n_items: size of the vocabulary.
+        body: shape of the body.
+        config: how to train.
+        workers: how many; a GPU each when the machine has them.
+        seed: same seed, data, machine and number of workers: same weights.
+        on_epoch: told each epoch and its loss as it ends.
+
+    Raises:
+        TrainingError: a worker failed; the message says how.
+    """
+    with tempfile.TemporaryDirectory(prefix="recsys-body-") as scratch, ray_cluster():
+        folder = Path(scratch)
+        settings = {
+            "shards": [str(path) for path in write_shards(windows, folder / "shards", workers)],
+            "total_windows": len(windows),
+            "n_items": n_items,
+            "body": body.model_dump(),
+            "training": config.model_dump(),
+            "seed": seed,
+            "out": str(folder),
+        }
+        losses = _run(settings, workers, folder, on_epoch)
+        tensors = load_file(folder / _RESULT)
+    encoder = SequenceEncoder(body)
+    encoder.load_state_dict(
+        {name.removeprefix("encoder."): tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
+    )
+    return BodyRun(BodyExpert(encoder, tensors["items"]), losses)
+
+
+def _run(
+    settings: dict[str, Any], workers: int, folder: Path, on_epoch: Callable[[int, float], None]
+) -> tuple[float, ...]:
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    gpu = torch.cuda.is_available()
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config=settings,
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu),
+        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
+        run_config=RunConfig(name="body", storage_path=str(folder / "ray")),
+    )
+    watcher = _ProgressWatcher(folder / _PROGRESS, on_epoch)
+    with watcher:
+        try:
+            trainer.fit()
+        except Exception as error:
+            raise TrainingError(
+                f"A training worker failed: {_root_cause(error)}. Nothing was registered. "
+                "Lower body_training.batch_size or workers when memory ran out."
+            ) from error
+    return tuple(watcher.losses)
+
+
+def train_worker(settings: dict[str, Any]) -> None:
+    """What each Ray Train worker runs."""
+    from ray import train
+
+    torch.set_num_threads(1)
+    context = train.get_context()
+    body = BodyConfig(**settings["body"])
+    world = World(context.get_world_rank(), context.get_world_size(), train.torch.get_device())
+    progress = Path(settings["out"]) / _PROGRESS
+
+    def report(epoch: int, loss: float) -> None:
+        if world.rank == 0:
+            with progress.open("a") as lines:
+                lines.write(json.dumps({"epoch": epoch, "loss": loss}) + "\n")
+
+    fitted = fit_body(
+        read_shard(Path(settings["shards"][world.rank]), body.length),
+        total_windows=settings["total_windows"],
+        n_items=settings["n_items"],
+        body=body,
+        config=BodyTrainingConfig(**settings["training"]),
+        world=world,
+        seed=settings["seed"],
+        on_epoch=report,
+    )
+    if fitted is not None:
+        tensors = {"items": fitted.items, **{f"encoder.{name}": value for name, value in fitted.encoder.items()}}
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, Path(settings["out"]) / _RESULT)
+
+
+class _ProgressWatcher:
+    """Reads what worker 0 appends, while the driver waits for Ray."""
+
+    def __init__(self, path: Path, on_epoch: Callable[[int, float], None]) -> None:
+        self.losses: list[float] = []
+        self._path, self._on_epoch = path, on_epoch
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._drain()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_POLL_SECONDS):
+            self._drain()
+
+    def _drain(self) -> None:
+        if not self._path.exists():
+            return
+        lines = self._path.read_text().split("\n")[:-1]
+        for line in lines[len(self.losses) :]:
+            entry = json.loads(line)
+            self.losses.append(entry["loss"])
+            self._on_epoch(entry["epoch"], entry["loss"])
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__

@@ -1,0 +1,153 @@
+"""Stage two: the best shared blend, then the hypernetwork that starts from it, both on the same held-out targets."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.nn import functional
+
+from recsys.errors import TrainingError
+from recsys.model.head import HeadConfig, HeadWeights
+from recsys.model.hypernetwork import Hypernetwork
+from recsys.model.scoring import ScoringNetwork
+from recsys.training.targets import Prepared
+
+
+class GeneratorConfig(BaseModel):
+    """How heads are trained on frozen experts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    held_out_last: int = Field(default=5, ge=1)
+    """Each user's last so many training events are kept from every expert and become the targets (at most a quarter
+    of the user's events)."""
+    max_targets: int = Field(default=12_000, ge=100)
+    """At most so many targets, drawn at random."""
+    keeps: tuple[int, ...] = (1, 3, 5, 10)
+    """History dropout: half the targets show only so many newest events, so that heads work for new users."""
+    epochs: int = Field(default=30, ge=1)
+    """Most passes; training stops early when the held-out users' loss no longer falls."""
+    patience: int = Field(default=5, ge=1)
+    """Epochs without a better loss before it stops."""
+    batch_size: int = Field(default=128, ge=1)
+    """Targets a step."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Step of AdamW."""
+    delta_penalty: float = Field(default=0.01, ge=0)
+    """Weight of the mean squared distance from the shared head."""
+    selection_share: float = Field(default=0.15, gt=0, lt=0.5)
+    """Share of users whose targets choose the epoch and fit the calibration, and train nothing."""
+
+
+def fit_shared_head(network: ScoringNetwork, targets: Prepared, sample: Tensor) -> HeadWeights:
+    """The gains that minimise the log-loss for everyone together: the best shared blend.
+
+    Args:
+        network: the frozen experts.
+        targets: prepared held-out targets.
+        sample: (rows,) int64 targets to fit on.
+
+    Returns:
+        A batch of one; the temperature is 1, since it only rescales the gains.
+    """
+    outputs, items, masked = targets.outputs(sample), targets.items[sample], targets.masked[sample]
+    gains = torch.full((1, len(network.names)), 1.0, requires_grad=True)
+    optimizer = torch.optim.LBFGS([gains], max_iter=60, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        scores = torch.einsum("ben,e->bn", outputs.scores, gains[0])
+        loss = functional.cross_entropy(scores.masked_fill(masked, -torch.inf), items)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    if not bool(torch.isfinite(gains).all()):
+        raise TrainingError("The shared blend's gains are not finite; nothing was registered. Check the experts' scores.")
+    return HeadWeights(gains.detach(), torch.zeros(1))
+
+
+def fit_generator(
+    network: ScoringNetwork,
+    targets: Prepared,
+    shared: HeadWeights,
+    *,
+    head: HeadConfig,
+    config: GeneratorConfig,
+    train_rows: Tensor,
+    selection_rows: Tensor,
+    seed: int,
+    on_epoch: Callable[[int, float, float], None],
+) -> Hypernetwork:
+    """Trains the hypernetwork, keeping the epoch that is best on the selection users; epoch 0 is the shared blend.
+
+    Args:
+        network: the frozen experts.
+        targets: prepared held-out targets.
+        shared: where heads start.
+        head: kind and size.
+        config: how to train.
+        train_rows: (rows,) int64 targets to learn from.
+        selection_rows: (rows,) int64 targets of other users, to choose the epoch by.
+        seed: of the initial weights and the order of batches.
+        on_epoch: told epoch, training loss and selection loss (nats).
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    hypernetwork = Hypernetwork(head, targets.statistics.shape[1], len(network.names), network.width)
+    inputs = hypernetwork.inputs(targets.statistics, targets.states)
+    hypernetwork.start_from(inputs[train_rows], shared)
+    optimizer = torch.optim.AdamW(hypernetwork.parameters(), lr=config.learning_rate, weight_decay=0.01)
+    best_loss, waited = _loss_of(network, hypernetwork, targets, inputs, selection_rows, config), 0
+    best = copy.deepcopy(hypernetwork.state_dict())
+    on_epoch(0, float("nan"), best_loss)
+    for epoch in range(1, config.epochs + 1):
+        total = 0.0
+        for batch in train_rows[torch.randperm(len(train_rows), generator=generator)].split(config.batch_size):
+            log_loss, penalty = _losses(network, hypernetwork, targets, inputs, batch)
+            optimizer.zero_grad()
+            (log_loss + config.delta_penalty * penalty).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += log_loss.item() * len(batch)
+        selection = _loss_of(network, hypernetwork, targets, inputs, selection_rows, config)
+        if not torch.isfinite(torch.tensor([total, selection])).all():
+            raise TrainingError(f"The generator's loss is not finite in epoch {epoch}; nothing was registered.")
+        on_epoch(epoch, total / len(train_rows), selection)
+        waited += 1
+        if selection < best_loss:
+            best_loss, waited, best = selection, 0, copy.deepcopy(hypernetwork.state_dict())
+        if waited >= config.patience:
+            break
+    hypernetwork.load_state_dict(best)
+    return hypernetwork.eval()
+
+
+def _losses(
+    network: ScoringNetwork, hypernetwork: Hypernetwork, targets: Prepared, inputs: Tensor, rows: Tensor
+) -> tuple[Tensor, Tensor]:
+    head = hypernetwork(inputs[rows])
+    scores = network.score(targets.outputs(rows), head).masked_fill(targets.masked[rows], -torch.inf)
+    penalty = (head.flat() - hypernetwork.shared).pow(2).sum(1).mean()
+    return functional.cross_entropy(scores, targets.items[rows]), penalty
+
+
+@torch.no_grad()
+def _loss_of(
+    network: ScoringNetwork,
+    hypernetwork: Hypernetwork,
+    targets: Prepared,
+    inputs: Tensor,
+    rows: Tensor,
+    config: GeneratorConfig,
+) -> float:
+    total = 0.0
+    for batch in rows.split(config.batch_size):
+        total += _losses(network, hypernetwork, targets, inputs, batch)[0].item() * len(batch)
+    return total / max(len(rows), 1)

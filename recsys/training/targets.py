@@ -1,0 +1,140 @@
+"""Next items that no expert was fitted on, with all the experts say of them: what heads are trained and calibrated on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys.context.batch import ContextBatch
+from recsys.context.sequences import Sequences, prefix_contexts
+from recsys.model.scoring import ExpertOutputs, ScoringNetwork
+from recsys.model.statistics import context_statistics
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Which next items to predict, each from the events before it.
+
+    Attributes:
+        users: (targets,) int64 position of the user in the sequences.
+        lengths: (targets,) int64 how many first events are known; the target is the next one.
+        keep: (targets,) int64 history dropout: only the newest `keep` of them are shown.
+    """
+
+    users: np.ndarray
+    lengths: np.ndarray
+    keep: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def take(self, rows: np.ndarray) -> Targets:
+        """A selection of the targets."""
+        return Targets(self.users[rows], self.lengths[rows], self.keep[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Targets with the frozen experts' outputs.
+
+    Attributes:
+        scores: (targets, experts, n_items) float16 expert scores on one scale.
+        states: (targets, width) float32.
+        statistics: (targets, n_statistics) float32.
+        items: (targets,) int64 column of the target item.
+        masked: (targets, n_items) bool, items that cannot be the next one; never the target.
+    """
+
+    scores: Tensor
+    states: Tensor
+    statistics: Tensor
+    items: Tensor
+    masked: Tensor
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def outputs(self, rows: Tensor) -> ExpertOutputs:
+        """The experts' outputs of some targets, in float32."""
+        return ExpertOutputs(self.states[rows], self.scores[rows].float())
+
+
+def held_out_targets(
+    sequences: Sequences, per_user: np.ndarray, limit: int, rng: np.random.Generator, keeps: tuple[int, ...]
+) -> Targets:
+    """The last `per_user` events of each user as targets, at most `limit` of them, with history dropout.
+
+    Args:
+        sequences: complete training sequences.
+        per_user: (users,) how many last events no expert was fitted on.
+        limit: at most so many targets, drawn at random.
+        rng: source of randomness.
+        keeps: lengths that dropout may cut a history to; half the targets keep everything.
+    """
+    lengths = sequences.lengths
+    users = np.repeat(np.arange(len(sequences)), per_user)
+    back = np.concatenate([np.arange(count, 0, -1) for count in per_user]) if len(per_user) else np.zeros(0, np.int64)
+    known = lengths[users] - back
+    chosen = np.sort(rng.permutation(len(users))[:limit])
+    keep = known.copy()
+    dropped = rng.random(len(users)) < 0.5
+    keep[dropped] = np.minimum(keep[dropped], rng.choice(keeps, size=int(dropped.sum())))
+    return Targets(users[chosen], known[chosen].astype(np.int64), keep[chosen].astype(np.int64))
+
+
+def seen_mask(context: ContextBatch, n_items: int) -> Tensor:
+    """(batch, n_items) bool: True at each context's seen items."""
+    mask = torch.zeros(len(context), n_items, dtype=torch.bool)
+    rows = torch.repeat_interleave(torch.arange(len(context)), context.seen_offsets.diff())
+    mask[rows, context.seen - 1] = True
+    return mask
+
+
+def prepare(
+    network: ScoringNetwork,
+    sequences: Sequences,
+    targets: Targets,
+    profile: np.ndarray,
+    log_popularity: Tensor,
+    *,
+    history_length: int,
+    clock: bool,
+    repeats: bool,
+) -> Prepared:
+    """Runs the frozen experts over the targets' contexts, block by block.
+
+    Args:
+        network: the frozen experts.
+        sequences: complete training sequences.
+        targets: which next items.
+        profile: (users, profile_width) float32.
+        log_popularity: (n_items,).
+        history_length: window of the history tensor.
+        clock: whether event times are real.
+        repeats: whether seen items may come again.
+    """
+    blocks: list[Prepared] = []
+    for start in range(0, len(targets), _BLOCK):
+        part = targets.take(np.arange(start, min(start + _BLOCK, len(targets))))
+        context = prefix_contexts(
+            sequences, part.users, part.lengths, profile, history_length=history_length, keep=part.keep
+        )
+        outputs = network.outputs(context)
+        items = torch.from_numpy(sequences.items[sequences.offsets[part.users] + part.lengths] - 1)
+        masked = torch.zeros(len(part), network.n_items, dtype=torch.bool)
+        if not repeats:
+            masked = seen_mask(context, network.n_items).scatter_(1, items[:, None], value=False)
+        statistics = context_statistics(context, outputs, log_popularity, clock)
+        blocks.append(Prepared(outputs.scores.half(), outputs.states, statistics, items, masked))
+    return Prepared(
+        torch.cat([block.scores for block in blocks]),
+        torch.cat([block.states for block in blocks]),
+        torch.cat([block.statistics for block in blocks]),
+        torch.cat([block.items for block in blocks]),
+        torch.cat([block.masked for block in blocks]),
+    )
