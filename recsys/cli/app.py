@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from recsys import __version__
 from recsys.cli import batch, data, doctor, evaluate, events, explain, features, promote, serve, train
 from recsys.cli.environment import calm_libraries
 
-# The order of `recsys --help`: the path of the data, then what looks at it.
 COMMAND_MODULES = (data, events, features, train, evaluate, promote, batch, serve, explain, doctor)
+
+# The path of the data, then what looks at it.
+COMMANDS = (
+    "data",
+    "events",
+    "features",
+    "train",
+    "evaluate",
+    "promote",
+    "rollback",
+    "batch",
+    "serve",
+    "explain",
+    "doctor",
+)
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands in the order of `COMMANDS`; typer would put those with sub-commands last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=COMMANDS.index)
 
 
 def build_app() -> typer.Typer:
@@ -22,6 +44,7 @@ def build_app() -> typer.Typer:
     """
     app = typer.Typer(
         name="recsys",
+        cls=_InOrder,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -46,8 +69,10 @@ def _root(
 ) -> None:
     """Recommendations from a scoring head that is generated for each user.
 
-    Every command takes --workspace NAME (or $RECSYS_WORKSPACE) and --json; workspaces lie in ./workspaces (or
-    $RECSYS_HOME). A first look: make quickstart. Something odd: recsys doctor.
+    Every command takes --workspace NAME (or $RECSYS_WORKSPACE) and --json.
+    Workspaces lie in ./workspaces (or $RECSYS_HOME).
+
+    A first look: make quickstart. Something odd: recsys doctor.
     """
 
 

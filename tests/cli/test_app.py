@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from recsys import __version__
-from recsys.cli.app import build_app
+from recsys.cli.app import COMMANDS, build_app
 
-COMMANDS = (
-    "data",
-    "events",
-    "features",
-    "train",
-    "evaluate",
-    "promote",
-    "rollback",
-    "batch",
-    "serve",
-    "explain",
-    "doctor",
-)
-SUB_APPS = ("data", "events", "features")
 HEAVY = ("torch", "feast", "mlflow", "ray", "torchrec", "pandas", "sklearn", "fastapi", "polars")
 
 
@@ -40,9 +28,10 @@ def recsys(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_help_lists_every_command(run):
-    listed = run("--help").output
-    assert [command for command in COMMANDS if f" {command} " not in listed] == []
+def test_help_lists_every_command_along_the_path_of_the_data(run):
+    listed = re.findall(r"^│ ([a-z]+) ", run("--help").output, re.MULTILINE)
+    promised = "data events features train evaluate promote rollback batch serve explain doctor"
+    assert listed == promised.split()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -52,18 +41,27 @@ def test_every_command_has_help(run, command):
     assert "Usage:" in result.output
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in SUB_APPS])
-def test_every_command_shows_an_example_and_the_common_options(run, command):
-    help_text = run(command, "--help").output
-    assert "Example:" in help_text
-    assert "--workspace" in help_text
-    assert "--json" in help_text
+def leaves(group, path=()):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [pytest.param(*leaf, id=leaf[0]) for leaf in leaves(get_command(build_app()))]
+)
+def test_every_command_shows_an_example_of_itself_and_takes_the_common_options(name, command):
+    assert f"Example: recsys {name}" in " ".join(command.help.split())
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {"--workspace", "--json"} <= options
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("recommand",), ("doctor", "--jsn"), ("train", "--workspace"), ("data", "imprt")],
-    ids=["unknown command", "unknown option", "option without its value", "unknown sub-command"],
+    [("recommand",), ("doctor", "--jsn"), ("doctor", "surplus"), ("train",), ("data", "imprt")],
+    ids=["unknown command", "unknown option", "surplus argument", "no workspace", "unknown sub-command"],
 )
 def test_a_mistyped_call_ends_with_2_and_says_how_to_call(run, arguments):
     result = run(*arguments)
@@ -78,7 +76,7 @@ def test_version_is_the_librarys(run):
 @pytest.mark.slow
 def test_help_starts_quickly_and_loads_nothing_heavy():
     code = (
-        "import sys; from recsys.cli.app import build_app; build_app()\n"
+        "import sys; from recsys.cli.app import COMMANDS, build_app; build_app()\n"
         f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
