@@ -1,0 +1,147 @@
+"""Where a batch's partitions go: each file whole or not at all under its name, `_SUCCESS` once all are there.
+
+It knows frames and files, not how recommendations come about.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import polars as pl
+
+from recsys import columns
+from recsys.batch.plan import Partition
+from recsys.errors import ConfigError
+from recsys.registry.durable import replace_file, sync
+
+SUCCESS = "_SUCCESS"
+OUTPUT_SCHEMA = pl.Schema(
+    {
+        columns.USER_ID: pl.String(),
+        columns.RANK: pl.Int32(),
+        columns.ITEM_ID: pl.String(),
+        columns.SCORE: pl.Float32(),
+        columns.MODEL_VERSION: pl.String(),
+        columns.AS_OF: pl.Datetime("us", "UTC"),
+    }
+)
+_KEY, _ROWS, _UNKNOWN = "recsys.partition_key", "recsys.rows", "recsys.unknown_users"
+_UNFINISHED = ".unfinished-"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A finished partition.
+
+    Attributes:
+        file: its name in the folder.
+        users: users asked for.
+        rows: recommendations in it.
+        unknown_users: users of whom nothing is known.
+        key: what its content depends on.
+    """
+
+    file: str
+    users: int
+    rows: int
+    unknown_users: int
+    key: str
+
+
+class ParquetSink:
+    """One folder of partitions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self, partitions: Sequence[Partition]) -> dict[int, Written]:
+        """Makes the folder ready for these partitions: keeps those that are there, removes what another run left.
+
+        Returns:
+            The finished partitions by number. `_SUCCESS` stays only when all of them are there.
+
+        Raises:
+            ConfigError: the folder holds parquet files that no batch of ours wrote, or cannot be a folder.
+        """
+        self._refuse_foreign_files()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        wanted = {partition.file: partition for partition in partitions}
+        finished = {
+            partition.number: written for partition in partitions if (written := self._finished(partition)) is not None
+        }
+        stale = [path for path in self._parts() if path.name not in wanted or wanted[path.name].number not in finished]
+        if stale or len(finished) < len(partitions):
+            (self.folder / SUCCESS).unlink(missing_ok=True)
+            sync(self.folder)
+        for path in (*stale, *self.folder.glob(f"{_UNFINISHED}*")):
+            path.unlink(missing_ok=True)
+        return finished
+
+    def write(self, partition: Partition, frame: pl.DataFrame, unknown_users: int) -> Written:
+        """Writes one partition: on disk under its name when this returns, or no trace of it.
+
+        Args:
+            partition: which one.
+            frame: columns and types of OUTPUT_SCHEMA.
+            unknown_users: for the record.
+        """
+        unfinished = self.folder / f"{_UNFINISHED}{partition.file}-{uuid.uuid4().hex[:12]}"
+        record = {_KEY: partition.key, _ROWS: str(frame.height), _UNKNOWN: str(unknown_users)}
+        try:
+            frame.select(OUTPUT_SCHEMA.names()).cast(OUTPUT_SCHEMA).write_parquet(unfinished, metadata=record)
+            sync(unfinished)
+            unfinished.replace(self.folder / partition.file)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        sync(self.folder)
+        return Written(partition.file, len(partition.user_ids), frame.height, unknown_users, partition.key)
+
+    def succeed(self, written: Sequence[Written], about: Mapping[str, object]) -> Path:
+        """Writes `_SUCCESS`: what the run was about, its counts and its files.
+
+        Returns:
+            The manifest's path.
+        """
+        manifest = {
+            **about,
+            "users": sum(part.users for part in written),
+            "rows": sum(part.rows for part in written),
+            "unknown_users": sum(part.unknown_users for part in written),
+            "partitions": list(written),
+        }
+        path = self.folder / SUCCESS
+        content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        if not path.exists() or path.read_bytes() != content:
+            replace_file(path, content)
+        return path
+
+    def _finished(self, partition: Partition) -> Written | None:
+        """The partition as it is on disk, None when it is missing, cut off or of another plan."""
+        path = self.folder / partition.file
+        try:
+            record = pl.read_parquet_metadata(path)
+        except (OSError, pl.exceptions.PolarsError):
+            return None
+        if record.get(_KEY) != partition.key:
+            return None
+        return Written(
+            partition.file, len(partition.user_ids), int(record[_ROWS]), int(record[_UNKNOWN]), partition.key
+        )
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.folder.glob("part-*.parquet"))
+
+    def _refuse_foreign_files(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(f"{self.folder} is a file; give --out a folder, a new one best.")
+        ours = {path.name for path in self._parts()}
+        foreign = sorted(path.name for path in self.folder.glob("*.parquet") if path.name not in ours)
+        if foreign:
+            raise ConfigError(
+                f"{self.folder} holds files that no batch wrote ({', '.join(foreign[:3])}); whoever reads the folder "
+                "would mix them with recommendations. Give --out another folder."
+            )

@@ -1,0 +1,136 @@
+"""The batch job: the champion's recommendations for many users, as partitioned parquet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from recsys.batch.job import run_plan
+from recsys.batch.plan import PARTITION_USERS, BatchPlan
+from recsys.batch.users import Audience, audience
+from recsys.data.schema import WorkspaceSchema
+from recsys.errors import ConfigError
+from recsys.registry.champion import Champion, champion
+from recsys.workspace import Workspace
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """A finished batch.
+
+    Attributes:
+        workspace: name of the workspace.
+        folder: where the partitions lie.
+        manifest: the `_SUCCESS` file.
+        model_version: the champion's version.
+        as_of: the moment of the contexts, ISO 8601 UTC.
+        k: items a user asked for.
+        users: users asked for.
+        rows: recommendations written.
+        unknown_users: users of whom nothing is known; they got what suits everybody.
+        partitions: number of files.
+        kept_partitions: how many of them were there from an earlier run.
+        seconds: how long it took.
+    """
+
+    workspace: str
+    folder: Path
+    manifest: Path
+    model_version: str
+    as_of: str
+    k: int
+    users: int
+    rows: int
+    unknown_users: int
+    partitions: int
+    kept_partitions: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for --json."""
+        return asdict(self) | {"folder": str(self.folder), "manifest": str(self.manifest)}
+
+
+def batch(
+    workspace: Workspace,
+    *,
+    k: int = 20,
+    users_file: Path | None = None,
+    out: Path | None = None,
+    as_of: int | None = None,
+    partition_users: int = PARTITION_USERS,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> BatchResult:
+    """Recommends for many users by the champion. Run again it keeps what is finished and still true.
+
+    Args:
+        workspace: the workspace.
+        k: items a user.
+        users_file: only these users (`recsys.batch.users.read_users`); None: everybody.
+        out: folder of the result; None: one under the workspace that names model, moment and k.
+        as_of: effective moment of the contexts, microseconds; None: just after the log's last event.
+        partition_users: users a file.
+        on_progress: told users done and users in all.
+
+    Raises:
+        ConfigError: k is below 1, there is no champion, or the folder holds other files.
+        DataError: the users file cannot be used, or there are no events.
+        BatchError: an actor failed; finished partitions are kept.
+    """
+    if k < 1:
+        raise ConfigError(f"k is {k}; ask for at least one item a user, for example --k 20.")
+    started = time.monotonic()
+    model = champion(workspace)
+    people = audience(workspace, WorkspaceSchema.load(workspace.schema_file), users_file=users_file, as_of=as_of)
+    plan = BatchPlan(
+        workspace=workspace.name,
+        home=workspace.home,
+        snapshot=model.folder,
+        snapshot_hash=model.snapshot_hash,
+        content_hash=model.content_hash,
+        model_version=model.version,
+        as_of=people.as_of,
+        events_before=people.events_before,
+        k=k,
+        out=(out or default_folder(workspace, model, people, k, users_file is not None)).absolute(),
+    )
+    about = {
+        "workspace": workspace.name,
+        "model_version": model.version,
+        "content_hash": model.content_hash,
+        "as_of": moment_text(people.as_of),
+        "k": k,
+    }
+    partitions = plan.partitions(people.user_ids, partition_users)
+    run = run_plan(plan, partitions, about, on_progress=on_progress)
+    return BatchResult(
+        workspace=workspace.name,
+        folder=plan.out,
+        manifest=run.manifest,
+        model_version=model.version,
+        as_of=moment_text(people.as_of),
+        k=k,
+        users=sum(part.users for part in run.written),
+        rows=sum(part.rows for part in run.written),
+        unknown_users=sum(part.unknown_users for part in run.written),
+        partitions=len(partitions),
+        kept_partitions=run.kept,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def default_folder(workspace: Workspace, model: Champion, people: Audience, k: int, chosen_users: bool) -> Path:
+    """A folder a model, moment and k, so that a new run never touches an older one's files."""
+    moment = (_EPOCH + timedelta(microseconds=people.as_of)).strftime("%Y%m%dT%H%M%S.%fZ")
+    name = f"v{model.version}-{moment}-k{k}"
+    return workspace.recommendations / (f"{name}-users-{people.digest}" if chosen_users else name)
+
+
+def moment_text(microseconds: int) -> str:
+    """An int64 moment as ISO 8601 UTC."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()

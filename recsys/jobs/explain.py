@@ -1,0 +1,121 @@
+"""The explaining job: one user's history beside what the champion recommends, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from recsys.context.reader import FeastReader
+from recsys.data.catalogue import Catalogue
+from recsys.errors import ConfigError
+from recsys.registry.champion import champion
+from recsys.registry.loading import load_recommender
+from recsys.registry.snapshot import load_snapshot
+from recsys.workspace import Workspace
+
+HISTORY_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """A history item's part in a score."""
+
+    item_id: str
+    title: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One recommended item.
+
+    Attributes:
+        item_id: the item.
+        title: what it is called; its id where it has no title.
+        score: the model's score.
+        experts: each expert's share; they sum to the score.
+        because: the history items that contributed most, best first.
+    """
+
+    item_id: str
+    title: str
+    score: float
+    experts: Mapping[str, float]
+    because: tuple[Because, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """A user's history and recommendations.
+
+    Attributes:
+        workspace: name of the workspace.
+        user_id: the user.
+        events: positive events in all.
+        history: (item id, title) of the newest ones, newest first.
+        recommendations: best first.
+        model_version: the champion's version.
+        content_hash: SHA-256 of its model files.
+        lineage: where it came from.
+    """
+
+    workspace: str
+    user_id: str
+    events: int
+    history: tuple[tuple[str, str], ...]
+    recommendations: tuple[Explained, ...]
+    model_version: str
+    content_hash: str
+    lineage: Mapping[str, object]
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for --json."""
+        return asdict(self)
+
+
+def explain(workspace: Workspace, user_id: str, *, k: int = 10) -> Explanations:
+    """Recommends to one user as the service would now, and says why.
+
+    Args:
+        workspace: the workspace.
+        user_id: a user that it knows.
+        k: how many items.
+
+    Raises:
+        ConfigError: the user is unknown, k is out of range, or there is no champion.
+        FeatureStoreError: the features were never materialised.
+    """
+    found = champion(workspace)
+    snapshot = load_snapshot(found.folder, snapshot_hash=found.snapshot_hash)
+    if not 1 <= k <= len(snapshot.vocabulary):
+        raise ConfigError(f"k is {k}; the catalogue has {len(snapshot.vocabulary)} items, ask for 1 to that many.")
+    [row] = FeastReader(workspace, snapshot.schema).online([user_id])
+    catalogue = Catalogue.load(workspace)
+    if not row.present:
+        some = ", ".join(catalogue.users["user_id"].head(5).to_list())
+        raise ConfigError(f"Workspace '{workspace.name}' knows no user '{user_id}'. Some that it knows: {some}.")
+    recommender = load_recommender(snapshot, found.version)
+    [ranking] = recommender.recommend([row], k=k)
+    reasons = recommender.explain(row, ranking.item_ids)
+    newest = tuple(reversed(row.history_items[-HISTORY_SHOWN:]))
+    mentioned = {*newest, *ranking.item_ids, *(item for reason in reasons for item, _ in reason.history)}
+    titles = dict(zip(sorted(mentioned), catalogue.titles(sorted(mentioned)), strict=True))
+    return Explanations(
+        workspace=workspace.name,
+        user_id=user_id,
+        events=row.event_count,
+        history=tuple((item, titles[item]) for item in newest),
+        recommendations=tuple(
+            Explained(
+                item_id=reason.item_id,
+                title=titles[reason.item_id],
+                score=reason.score,
+                experts=dict(reason.experts),
+                because=tuple(Because(item, titles[item], share) for item, share in reason.history),
+            )
+            for reason in reasons
+        ),
+        model_version=found.version,
+        content_hash=found.content_hash,
+        lineage=snapshot.lineage,
+    )
