@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from recsys.data.ids import canonical_ids
+from recsys.data.ids import canonical_ids, fractional_ids
 from recsys.data.schema import ColumnType, polars_type
 
 LIST_SEPARATOR = "|"
@@ -41,18 +41,27 @@ def typed(values: pl.Series, column_type: ColumnType) -> tuple[pl.Series, str | 
     Missing values, NaN, infinities and blank text become null; elements of lists likewise are left out. Dates as
     numbers are days since 1970. A text is split into a list at "|".
     """
-    is_list = isinstance(values.dtype, pl.List | pl.Array)
+    is_list = isinstance(values.dtype, pl.List | pl.Array) and _is_scalar(values.dtype.inner)
+    if not is_list and not _is_scalar(values.dtype):
+        return values, f"holds {values.dtype}, which cannot be used"
     if column_type == "list":
         return _as_list(values), None
     if is_list:
         return values, f"holds lists, which cannot be {column_type}"
-    if column_type == "numeric":
-        return _as_numbers(values)
-    return canonical_ids(values), None
+    return _as_numbers(values) if column_type == "numeric" else (_as_labels(values), None)
 
 
 def _is_scalar(dtype: object) -> bool:
-    return isinstance(dtype, pl.DataType) and not dtype.is_nested() and dtype not in (pl.Binary, pl.Object, pl.Null)
+    if not isinstance(dtype, pl.DataType):
+        return False
+    text = dtype in (pl.String, pl.Categorical, pl.Enum)
+    return text or dtype.is_numeric() or dtype in (pl.Boolean, pl.Date, pl.Datetime, pl.Null)
+
+
+def _as_labels(values: pl.Series) -> pl.Series:
+    if fractional_ids(values):
+        return values.set(~values.is_finite(), None).cast(pl.String)
+    return canonical_ids(values)
 
 
 def _type_of_text(present: pl.Series) -> ColumnType | None:
@@ -83,9 +92,10 @@ def _as_list(values: pl.Series) -> pl.Series:
     frame = values.alias("values").to_frame()
     if isinstance(values.dtype, pl.List | pl.Array):
         lists = pl.col("values").cast(pl.List(values.dtype.inner))
-        numbers = lists.list.eval(pl.element().cast(pl.String))
+        given = pl.element().fill_nan(None) if isinstance(values.dtype.inner, pl.Float64 | pl.Float32) else pl.element()
+        numbers = lists.list.eval(given.cast(pl.String))
     else:
-        text = canonical_ids(values).alias("values")
+        text = _as_labels(values).alias("values")
         frame = text.to_frame()
         numbers = pl.col("values").str.split(LIST_SEPARATOR)
     tidy = numbers.list.eval(pl.element().str.strip_chars().str.replace(r"^(-?\d+)\.0+$", "$1"))

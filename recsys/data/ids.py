@@ -27,7 +27,7 @@ def canonical_ids(ids: pl.Series) -> pl.Series:
         ids: a column for which `is_id_type` holds and `fractional_ids` is 0.
     """
     if ids.dtype.is_float():
-        text = ids.fill_nan(None).cast(pl.Int64, strict=False).cast(pl.String)
+        text = ids.set(~ids.is_finite(), None).cast(pl.Int64, strict=False).cast(pl.String)
     else:
         text = ids.cast(pl.String)
     text = text.set(text.str.strip_chars() == "", None)

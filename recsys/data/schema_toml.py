@@ -111,7 +111,7 @@ def schema_problems(content: Mapping[str, object], extra_column_types: tuple[str
     problems = [f"unknown key '{key}'" for key in content if key not in _TOP and key not in _TABLES]
     for key, python_type in _TOP.items():
         if key in content and not isinstance(content[key], python_type):
-            problems.append(f"'{key}' must be a {'true or false' if python_type is bool else 'text'}")
+            problems.append(f"'{key}' must be {'true or false' if python_type is bool else 'text'}")
     problems += [f"[{table}] must be a table" for table in _TABLES if not isinstance(content.get(table, {}), dict)]
     if problems:
         return problems

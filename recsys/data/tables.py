@@ -1,13 +1,11 @@
-"""Rows of a users or items file to canonical rows: one row an id, tidy column names, typed columns."""
+"""Rows of a users or items file to canonical rows: one row an id, typed columns."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import polars as pl
 
-from recsys import columns
 from recsys.data.column_types import infer_type, typed
 from recsys.data.findings import Findings
 from recsys.data.ids import canonical_ids
@@ -15,8 +13,6 @@ from recsys.data.overrides import IGNORE
 from recsys.data.schema import ColumnType
 
 TITLES = ("title", "name", "movie_title", "product_title", "product_name", "item_name")
-_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_RESERVED = frozenset(value for name, value in vars(columns).items() if name.isupper()) | {"row_version"}
 
 
 def canonical_table(
@@ -41,7 +37,6 @@ def canonical_table(
     Returns:
         key and the typed columns; and the columns' types in the file's order (the known ones in theirs).
     """
-    frame = _tidy_names(frame, key, file, findings)
     unknown = [name for name in said if name not in frame.columns]
     if unknown:
         has = ", ".join(name for name in frame.columns if name != key) or "none"
@@ -73,44 +68,19 @@ def _types(
 ) -> dict[str, ColumnType]:
     types: dict[str, ColumnType] = {}
     left_out: list[str] = []
-    order = [
-        *(name for name in known or () if name in frame.columns),
-        *(n for n in frame.columns if n not in (known or ())),
-    ]
-    for name in order:
+    ours = [name for name in known or () if name in frame.columns]
+    for name in (*ours, *(other for other in frame.columns if other not in ours)):
         column_type = said.get(name)
         if column_type is None:
             column_type = infer_type(frame[name]) if known is None else known.get(name)
-        if column_type is None or column_type == IGNORE:
-            left_out.append(name)
+        if column_type is None or column_type == IGNORE or not name.strip():
+            left_out.append(name or "a column without a name")
         else:
             types[name] = column_type  # type: ignore[assignment]
     if left_out:
-        why = "told to, empty, or of a kind that cannot be used" if known is None else "not in the workspace's schema"
+        why = "told to, empty, nameless or unusable" if known is None else "not in the workspace's schema"
         findings.note(f"{file}: columns left out ({why}): {', '.join(left_out)}.")
     return types
-
-
-def _tidy_names(frame: pl.DataFrame, key: str, file: str, findings: Findings) -> pl.DataFrame:
-    """Column names that the feature store and every other part can carry: letters, digits, underscores."""
-    tidy = {name: name if _PLAIN_NAME.fullmatch(name) else _tidied(name) for name in frame.columns}
-    renamed = [f"'{old}' → {new}" for old, new in tidy.items() if old != new]
-    if renamed:
-        findings.note(f"{file}: columns renamed: {', '.join(renamed)}.")
-    names = list(tidy.values())
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        findings.problem(file, f"several columns would be called {', '.join(twice)}; rename them")
-        return frame.select(key)
-    taken = sorted(name for name in names if name in _RESERVED and name != key)
-    if taken:
-        findings.problem(file, f"the column names {', '.join(taken)} are taken by the product; rename them")
-    return frame.rename(tidy)
-
-
-def _tidied(name: str) -> str:
-    plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
-    return plain if plain[:1].isalpha() else f"column_{plain}".rstrip("_")
 
 
 def _one_row_an_id(frame: pl.DataFrame, key: str, file: str, findings: Findings) -> pl.DataFrame:

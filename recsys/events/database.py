@@ -33,16 +33,18 @@ def open_database(path: Path) -> sqlite3.Connection:
     Raises:
         DataError: the file is not a log of ours, or is damaged.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT_SECONDS * 1000)}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _start(connection)
-    except sqlite3.DatabaseError as error:
-        connection.close()
+    except (sqlite3.DatabaseError, OSError) as error:
+        if connection is not None:
+            connection.close()
         raise DataError(
             f"The event log {path} cannot be opened: {error}. If it is not a file of recsys, move it away; "
             "if it is damaged, restore it or import the data again into a new workspace."

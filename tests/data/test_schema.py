@@ -1,0 +1,132 @@
+"""The workspace schema: its file, its hash, what an event means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys.data.schema import COLUMN_TYPES, EventMeaning, WorkspaceSchema
+from recsys.data.schema_toml import schema_text
+from recsys.errors import ConfigError
+
+EXAMPLE = WorkspaceSchema(
+    name="shop",
+    repeats=True,
+    events=EventMeaning(positive=("buy",), negative=("return",), weights={"buy": 2.0}, min_value=0.5),
+    user_columns={"age": "numeric", "city": "categorical"},
+    item_columns={"name": "text", "tags": "list"},
+    title="name",
+)
+
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+kinds = st.lists(names, unique=True, max_size=3).map(tuple)
+types = st.dictionaries(names, st.sampled_from(COLUMN_TYPES), max_size=4)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+meanings = st.builds(
+    EventMeaning,
+    positive=st.none() | kinds,
+    negative=st.just(()),
+    weights=st.dictionaries(names, numbers, max_size=3),
+    min_value=st.none() | numbers,
+)
+schemas = st.builds(
+    WorkspaceSchema,
+    name=names,
+    clock=st.booleans(),
+    repeats=st.booleans(),
+    events=meanings,
+    user_columns=types,
+    item_columns=types,
+)
+
+
+@given(schema=schemas)
+def test_any_schema_survives_its_file(schema, tmp_path_factory):
+    path = tmp_path_factory.mktemp("schema") / "workspace.toml"
+    schema.save(path)
+    loaded = WorkspaceSchema.load(path)
+    assert loaded == schema
+    assert list(loaded.user_columns) == list(schema.user_columns)
+    assert loaded.feature_hash() == schema.feature_hash()
+
+
+def test_saving_leaves_one_file(tmp_path):
+    EXAMPLE.save(tmp_path / "workspace.toml")
+    EXAMPLE.save(tmp_path / "workspace.toml")
+    assert [path.name for path in tmp_path.iterdir()] == ["workspace.toml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("repeats = true", "repeats = true\ncolour = 1", "unknown key 'colour'"),
+        ('"age" = "numeric"', '"age" = "number"', "is no column type"),
+        ('name = "shop"\n', "", "the key 'name' is missing"),
+        ("negative", "negatives", "unknown key 'negatives' in [events]"),
+        ('title = "name"', 'title = "label"', "title column 'label'"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path, old, new, wrong):
+    path = tmp_path / "workspace.toml"
+    path.write_text(schema_text(EXAMPLE).replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        WorkspaceSchema.load(path)
+    assert wrong in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(EXAMPLE, user_columns={"city": "categorical", "age": "numeric"}),
+        replace(EXAMPLE, user_columns={"age": "categorical", "city": "categorical"}),
+        replace(EXAMPLE, repeats=False),
+        replace(EXAMPLE, clock=False),
+        replace(EXAMPLE, events=replace(EXAMPLE.events, min_value=1.0)),
+    ],
+    ids=["order", "type", "repeats", "clock", "meaning"],
+)
+def test_whatever_shapes_a_feature_row_changes_the_hash(other):
+    assert other.feature_hash() != EXAMPLE.feature_hash()
+
+
+def test_what_does_not_shape_a_feature_row_leaves_the_hash():
+    assert replace(EXAMPLE, name="x", item_columns={}, title=None).feature_hash() == EXAMPLE.feature_hash()
+
+
+def test_a_kind_cannot_be_positive_and_negative():
+    with pytest.raises(ConfigError, match="at once: buy"):
+        EventMeaning(positive=("buy",), negative=("buy",))
+
+
+EVENTS = pl.DataFrame(
+    {"event": ["buy", "view", "return", None, "buy", "buy"], "value": [1.0, 1.0, 1.0, 1.0, 0.2, None]},
+    schema_overrides={"value": pl.Float32},
+)
+
+
+@pytest.mark.parametrize(
+    ("meaning", "positive", "negative"),
+    [
+        (EventMeaning(), "buy view return none low unvalued", ""),
+        (EventMeaning(positive=("buy",)), "buy low unvalued", ""),
+        (EventMeaning(negative=("return",)), "buy view none low unvalued", "return"),
+        (EventMeaning(min_value=0.5), "buy view return none unvalued", "low"),
+        (EventMeaning(positive=("buy",), negative=("return",), min_value=0.5), "buy unvalued", "return low"),
+    ],
+)
+def test_what_an_event_counts_as(meaning, positive, negative):
+    rows = pl.Series(["buy", "view", "return", "none", "low", "unvalued"])
+    assert rows.filter(EVENTS.select(meaning.is_positive()).to_series()).to_list() == positive.split()
+    assert rows.filter(EVENTS.select(meaning.is_negative() | pl.repeat(False, 6)).to_series()).to_list() == (
+        negative.split()
+    )
+
+
+def test_weight_is_value_times_the_kinds_weight():
+    weights = EVENTS.select(EventMeaning(weights={"buy": 3.0, "view": 0.5}).weight()).to_series()
+    assert weights.dtype == pl.Float32
+    assert weights.to_list() == pytest.approx([3.0, 0.5, 1.0, 1.0, 0.6, 3.0])
