@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from recsys.cli._run import JsonOption, reported
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
-    from recsys.jobs.doctor import Diagnosis
+    from recsys.jobs.doctor import Diagnosis, Finding
 
 _MARKS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "problem": ("✗", "bold red")}
+_CHECK_WIDTH = 17
 
 
 def register(app: typer.Typer) -> None:
@@ -40,25 +40,21 @@ def doctor(
         if workspace is not None:
             Workspace.existing(workspace)
         diagnosis = diagnose()
-        report.show(_table(diagnosis))
+        for finding in diagnosis.findings:
+            report.show(_line(finding))
         report.show(_verdict(diagnosis))
         report.result(diagnosis.as_dict())
     if not diagnosis.healthy:
         raise typer.Exit(1)
 
 
-def _table(diagnosis: Diagnosis) -> Table:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(width=1)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in diagnosis.findings:
-        mark, style = _MARKS[finding.status]
-        says = Text(finding.says)
-        if finding.mend:
-            says.append(f"\n→ {finding.mend}", style="cyan")
-        table.add_row(Text(mark, style), finding.check.replace("[", r"\["), says)
-    return table
+def _line(finding: Finding) -> Text:
+    """One finding, never broken into lines by us: a command must be whole when it is copied."""
+    mark, style = _MARKS[finding.status]
+    line = Text.assemble((mark, style), f" {finding.check:<{_CHECK_WIDTH}}  {finding.says}")
+    if finding.mend:
+        line.append(f"\n  {'':<{_CHECK_WIDTH}}  → {finding.mend}", style="cyan")
+    return line
 
 
 def _verdict(diagnosis: Diagnosis) -> Text:

@@ -43,6 +43,11 @@ def test_a_problem_ends_with_1_and_shows_what_mends_it(run):
     assert "→ pip uninstall fbgemm-gpu" in result.stdout
 
 
+def test_a_long_command_stays_in_one_piece(run):
+    command = "python -m pip install --no-deps " + " ".join(f"package{n}==1.0" for n in range(20))
+    assert f"→ {command}\n" in run([Finding("packages", "problem", "Much is missing.", command)]).stdout
+
+
 def test_names_in_brackets_are_shown_as_they_are(run):
     assert "extra [text]" in run([NOTE]).stdout
 

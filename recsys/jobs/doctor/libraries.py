@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from recsys.jobs.doctor import installed
 from recsys.jobs.doctor.finding import Finding
@@ -15,6 +18,8 @@ LIBRARIES = {
     "ray": "import ray, ray.data, ray.train.torch",
 }
 
+_MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
+
 
 def check_library(name: str) -> Finding:
     """Whether the library can be imported.
@@ -25,12 +30,17 @@ def check_library(name: str) -> Finding:
     probe = run_probe(LIBRARIES[name])
     if probe.worked:
         return Finding(name, "ok", f"{name} {installed.version_of(name)} can be imported.")
-    pinned = installed.locked_versions().get(name)
-    return Finding(
-        name,
-        "problem",
-        f"{name} cannot be imported: {probe.output}.",
-        installed.pip_install("--no-deps", "--force-reinstall", f"{name}=={pinned}") if pinned else None,
+    return Finding(name, "problem", f"{name} cannot be imported: {probe.output}.", _mend(name, probe.output))
+
+
+def _mend(name: str, error: str) -> str | None:
+    """Installs what is missing when the error names it, else the library itself again."""
+    locked = installed.locked_versions()
+    missing = _MISSING_MODULE.search(error)
+    if missing is not None and (other := canonicalize_name(missing[1])) in locked:
+        return installed.pip_install("--no-deps", "--force-reinstall", f"{other}=={locked[other]}")
+    return (
+        installed.pip_install("--no-deps", "--force-reinstall", f"{name}=={locked[name]}") if name in locked else None
     )
 
 

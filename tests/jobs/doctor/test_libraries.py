@@ -24,6 +24,12 @@ def test_an_import_error_is_passed_on_in_its_own_words(answered):
     assert "feast==" in finding.mend
 
 
+def test_a_missing_module_is_what_gets_installed(answered, monkeypatch):
+    monkeypatch.setattr(libraries.installed, "locked_versions", lambda: {"torchrec": "1.8.0", "tensordict": "0.10"})
+    answered(Probe(False, "ModuleNotFoundError: No module named 'tensordict.nn'"))
+    assert libraries.check_library("torchrec").mend.endswith(" tensordict==0.10")
+
+
 def test_the_real_mlflow_is_fine(answered):
     real = metadata.distribution("mlflow").locate_file("mlflow/__init__.py")
     answered(Probe(True, str(real)))
