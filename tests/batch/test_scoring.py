@@ -1,0 +1,86 @@
+"""A partition of users becomes rows: ranked, titled by nobody, as of one moment."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from recsys.batch.scoring import SCORED_AT_ONCE, score_users
+from recsys.batch.sink import OUTPUT_SCHEMA
+from recsys.context.batch import FeatureRow
+
+AS_OF = 1_577_836_800_000_000
+
+
+@dataclass(frozen=True)
+class Ranked:
+    item_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+class Contexts:
+    def __init__(self):
+        self.asked = []
+
+    def as_of(self, user_ids, moments):
+        self.asked.extend(moments)
+        return [FeatureRow(user_id=user, present=user != "ghost", event_count=len(user)) for user in user_ids]
+
+
+class Countdown:
+    """Recommends the items u0, u1, … to user u; nobody gets more than the length of their name."""
+
+    version = "9"
+
+    def __init__(self):
+        self.blocks = []
+
+    def recommend(self, rows, k=10):
+        self.blocks.append(len(rows))
+        return [
+            Ranked(*(tuple(f"{r.user_id}{n}" for n in range(m)), tuple(1.0 - n for n in range(m))))
+            for r in rows
+            for m in [min(k, r.event_count)]
+        ]
+
+
+@pytest.fixture
+def contexts():
+    return Contexts()
+
+
+def test_every_user_gets_ranked_rows_in_the_order_asked(contexts):
+    scored = score_users(["bob", "al"], contexts, Countdown(), k=2, as_of=AS_OF)
+    assert scored.frame.schema == OUTPUT_SCHEMA
+    assert scored.frame.select("user_id", "rank", "item_id", "score").rows() == [
+        ("bob", 1, "bob0", 1.0),
+        ("bob", 2, "bob1", 0.0),
+        ("al", 1, "al0", 1.0),
+        ("al", 2, "al1", 0.0),
+    ]
+
+
+def test_rows_name_the_model_and_the_moment_and_contexts_are_as_of_it(contexts):
+    frame = score_users(["bob", "al"], contexts, Countdown(), k=1, as_of=AS_OF).frame
+    assert frame["model_version"].unique().to_list() == ["9"]
+    assert frame["as_of"].unique().to_list() == [datetime(2020, 1, 1, tzinfo=UTC)]
+    assert contexts.asked == [AS_OF, AS_OF]
+
+
+def test_a_user_with_fewer_items_left_gets_fewer_rows_and_one_with_none_gets_none(contexts):
+    frame = score_users(["bob", "", "a"], contexts, Countdown(), k=3, as_of=AS_OF).frame
+    assert frame.group_by("user_id", maintain_order=True).len().rows() == [("bob", 3), ("a", 1)]
+
+
+def test_unknown_users_are_counted_and_recommended_to_all_the_same(contexts):
+    scored = score_users(["bob", "ghost"], contexts, Countdown(), k=1, as_of=AS_OF)
+    assert scored.unknown_users == 1
+    assert scored.frame.filter(pl.col("user_id") == "ghost").height == 1
+
+
+def test_users_are_scored_in_blocks(contexts):
+    ranker = Countdown()
+    frame = score_users([f"u{n}" for n in range(SCORED_AT_ONCE + 1)], contexts, ranker, k=1, as_of=AS_OF).frame
+    assert ranker.blocks == [SCORED_AT_ONCE, 1]
+    assert frame.height == SCORED_AT_ONCE + 1

@@ -1,0 +1,149 @@
+"""A partition is whole or absent, a finished one is kept only when it is still true, _SUCCESS comes last."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import polars as pl
+import pytest
+
+from recsys.batch.plan import BatchPlan
+from recsys.batch.sink import OUTPUT_SCHEMA, SUCCESS, ParquetSink
+from recsys.errors import ConfigError
+
+USERS = tuple(f"u{n}" for n in range(5))
+
+
+def plan(out, **changes):
+    values = {
+        "workspace": "films",
+        "home": Path("/nowhere"),
+        "snapshot": Path("/nowhere/snapshot"),
+        "snapshot_hash": "s",
+        "content_hash": "c",
+        "model_version": "1",
+        "as_of": 10,
+        "events_before": 7,
+        "k": 2,
+        "out": out,
+    }
+    return BatchPlan(**(values | changes))
+
+
+def frame(user_ids):
+    rows = [
+        (user, rank, item, 1.0 / rank, "1", datetime(2020, 1, 1, tzinfo=UTC))
+        for user in user_ids
+        for rank, item in ((1, "a"), (2, "b"))
+    ]
+    return pl.DataFrame(rows, schema=OUTPUT_SCHEMA, orient="row")
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "result"
+
+
+def run(plan_, size=2, only=None):
+    sink, partitions = ParquetSink(plan_.out), plan_.partitions(USERS, size)
+    kept = sink.prepare(partitions)
+    written = [
+        kept.get(partition.number) or sink.write(partition, frame(partition.user_ids), 0)
+        for partition in partitions
+        if only is None or partition.number in only
+    ]
+    if only is None:
+        sink.succeed(written, {"k": plan_.k})
+    return kept
+
+
+def test_the_partitions_hold_every_user_once_in_order(out):
+    run(plan(out))
+    assert sorted(path.name for path in out.iterdir()) == [
+        SUCCESS,
+        "part-00000.parquet",
+        "part-00001.parquet",
+        "part-00002.parquet",
+    ]
+    read = pl.read_parquet(out / "*.parquet")
+    assert read.schema == OUTPUT_SCHEMA
+    assert read["user_id"].unique(maintain_order=True).to_list() == list(USERS)
+
+
+def test_success_counts_users_rows_and_files(out):
+    run(plan(out))
+    manifest = orjson.loads((out / SUCCESS).read_bytes())
+    assert (manifest["users"], manifest["rows"], manifest["k"], len(manifest["partitions"])) == (5, 10, 2, 3)
+
+
+def test_a_second_run_keeps_everything_and_touches_no_file(out):
+    run(plan(out))
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert len(run(plan(out))) == 3
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_a_run_that_was_cut_short_keeps_what_is_finished_and_has_no_success(out):
+    run(plan(out), only=[1])
+    (out / ".unfinished-part-00000.parquet-abc").write_bytes(b"half")
+    assert not (out / SUCCESS).exists()
+    assert list(run(plan(out))) == [1]
+    assert not list(out.glob(".unfinished-*"))
+    assert (out / SUCCESS).exists()
+
+
+@pytest.mark.parametrize(
+    "change", [{"content_hash": "other"}, {"model_version": "2"}, {"as_of": 11}, {"events_before": 8}, {"k": 3}]
+)
+def test_what_another_plan_made_is_not_kept(out, change):
+    run(plan(out))
+    sink, other = ParquetSink(out), plan(out, **change)
+    assert sink.prepare(other.partitions(USERS, 2)) == {}
+    assert list(out.iterdir()) == []
+
+
+def test_where_things_lie_does_not_change_what_is_made(out, tmp_path):
+    here, there = plan(out), plan(tmp_path / "elsewhere", home=Path("/moved"), snapshot=Path("/moved/snapshot"))
+    assert [p.key for p in here.partitions(USERS, 2)] == [p.key for p in there.partitions(USERS, 2)]
+
+
+def test_fewer_partitions_leave_no_file_of_the_run_before(out):
+    run(plan(out))
+    run(plan(out), size=5)
+    assert [path.name for path in out.glob("*.parquet")] == ["part-00000.parquet"]
+
+
+def test_a_damaged_partition_is_made_again(out):
+    run(plan(out))
+    part = out / "part-00001.parquet"
+    part.write_bytes(part.read_bytes()[:-10])
+    assert sorted(run(plan(out))) == [0, 2]
+    assert pl.read_parquet(out / "*.parquet").height == 10
+
+
+def test_a_full_disk_leaves_no_half_file(out, monkeypatch):
+    sink, [partition] = ParquetSink(out), plan(out).partitions(USERS)
+    sink.prepare([partition])
+
+    def full(self, file, **options):
+        Path(file).write_bytes(b"half a file")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(OSError, match="No space"):
+        sink.write(partition, frame(USERS), 0)
+    assert list(out.iterdir()) == []
+
+
+def test_a_folder_with_other_parquet_files_is_refused_and_left_alone(out):
+    out.mkdir()
+    (out / "sales.parquet").write_bytes(b"precious")
+    with pytest.raises(ConfigError, match=r"sales\.parquet"):
+        run(plan(out))
+    assert (out / "sales.parquet").read_bytes() == b"precious"
+
+
+def test_a_file_where_the_folder_should_be_is_refused(out):
+    out.write_text("x")
+    with pytest.raises(ConfigError, match="is a file"):
+        run(plan(out))

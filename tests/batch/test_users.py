@@ -1,0 +1,103 @@
+"""Whom a batch is for: everybody known, or those of a file; as of the moment after the last event."""
+
+import polars as pl
+import pytest
+
+from recsys.batch.users import audience, read_users
+from recsys.data.catalogue import Catalogue
+from recsys.data.schema import WorkspaceSchema
+from recsys.errors import DataError
+from recsys.events.log import EventLog
+from recsys.workspace import Workspace
+
+SCHEMA = WorkspaceSchema(name="films")
+
+
+def events(*rows):
+    return pl.DataFrame(
+        [(f"{user}-{item}", user, item, at, None, None) for user, item, at in rows],
+        schema={
+            "event_id": pl.String,
+            "user_id": pl.String,
+            "item_id": pl.String,
+            "occurred_at": pl.Int64,
+            "event": pl.String,
+            "value": pl.Float32,
+        },
+        orient="row",
+    )
+
+
+@pytest.fixture
+def workspace():
+    made = Workspace.named("films")
+    happened = events(("bob", "a", 100), ("ann", "a", 200), ("ann", "b", 200), ("ann", "c", 200))
+    EventLog(made.event_log).append(happened)
+    users = pl.DataFrame({"user_id": ["zoe", "bob"]})
+    Catalogue.empty(SCHEMA).updated(users, Catalogue.empty(SCHEMA).items, happened).save(made)
+    SCHEMA.save(made.schema_file)
+    return made
+
+
+def test_everybody_is_whoever_the_log_or_the_catalogue_knows(workspace):
+    assert audience(workspace, SCHEMA).user_ids == ("ann", "bob", "zoe")
+
+
+def test_the_default_moment_is_after_the_last_of_tied_events(workspace):
+    found = audience(workspace, SCHEMA)
+    assert found.as_of == 203
+    assert found.events_before == 4
+
+
+def test_an_event_that_arrives_late_shows_in_the_count_before_the_moment(workspace):
+    before = audience(workspace, SCHEMA, as_of=150)
+    EventLog(workspace.event_log).append(events(("bob", "late", 50)))
+    after = audience(workspace, SCHEMA, as_of=150)
+    assert (before.events_before, after.events_before) == (1, 2)
+
+
+def test_an_event_after_the_moment_changes_nothing(workspace):
+    before = audience(workspace, SCHEMA, as_of=150)
+    EventLog(workspace.event_log).append(events(("bob", "new", 500)))
+    assert audience(workspace, SCHEMA, as_of=150) == before
+
+
+def test_an_empty_log_says_what_to_do():
+    empty = Workspace.named("empty")
+    with pytest.raises(DataError, match="recsys data import"):
+        audience(empty, SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["users.parquet", "users.csv", "users.txt"])
+def test_users_come_from_a_file_each_once_in_its_order(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        pl.DataFrame({"user_id": [7, 3, 7]}).write_parquet(path)
+    else:
+        path.write_text("user_id\n7\n3\n7\n" if name.endswith("csv") else "7\n3\n\n7\n")
+    assert read_users(path) == ("7", "3")
+
+
+def test_leading_zeros_of_ids_survive(tmp_path):
+    (tmp_path / "users.csv").write_text("user_id\n007\n")
+    assert read_users(tmp_path / "users.csv") == ("007",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("users.csv", "id\n7\n", "no column user_id"),
+        ("users.csv", "user_id,x\n7,1\n,2\n", "empty user ids"),
+        ("users.txt", "\n\n", "names nobody"),
+        ("users.parquet", "no parquet", "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(tmp_path, name, content, says):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=says):
+        read_users(tmp_path / name)
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        read_users(tmp_path / "none.txt")
