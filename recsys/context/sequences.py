@@ -46,9 +46,7 @@ class Sequences:
     def keep(self, mask: np.ndarray) -> Sequences:
         """The sequences with only the events where `mask` (events,) holds; every user stays, perhaps with none."""
         kept = np.concatenate([[0], np.cumsum(mask)])
-        return Sequences(
-            self.user_ids, kept[self.offsets], self.items[mask], self.times[mask], self.values[mask]
-        )
+        return Sequences(self.user_ids, kept[self.offsets], self.items[mask], self.times[mask], self.values[mask])
 
     def without_last(self, count: int | np.ndarray) -> Sequences:
         """The sequences without each user's last `count` events (a number, or one a user)."""
@@ -67,7 +65,8 @@ class Sequences:
 def ragged_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The concatenation of [start, start + length) for each pair, without a Python loop."""
     ends = np.cumsum(lengths)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    ranges: np.ndarray = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    return ranges
 
 
 def build_sequences(interactions: pl.DataFrame, vocabulary: Sequence[str]) -> Sequences:

@@ -58,7 +58,8 @@ class SequenceEncoder(nn.Module):
         states = self.dropout(vectors)
         for block in self.blocks:
             states = block(states, rotation)
-        return self.norm(states)
+        normalised: Tensor = self.norm(states)
+        return normalised
 
 
 class _Block(nn.Module):
@@ -83,7 +84,8 @@ class _Block(nn.Module):
         attended = attended.transpose(1, 2).reshape(batch, length, width)
         states = states + self.dropout(self.attention_out(attended))
         gate, content = self.gate(self.mlp_norm(states)).chunk(2, dim=-1)
-        return states + self.dropout(self.mlp_out(functional.silu(gate) * content))
+        added: Tensor = self.dropout(self.mlp_out(functional.silu(gate) * content))
+        return states + added
 
 
 def _rotation(length: int, size: int) -> tuple[Tensor, Tensor]:

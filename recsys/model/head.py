@@ -17,9 +17,9 @@ class HeadConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: HeadKind = "film"
-    """gains: expert gains and temperature; film: also a gain on each dimension of the state; lowrank: also a rank x rank
-    core between shared bases; full: also a free offset of the state."""
+    kind: HeadKind = "lowrank"
+    """gains: expert gains and temperature; film: also a gain on each dimension of the state; lowrank: film and a
+    rank x rank core between shared bases; full: film and a free offset of the state."""
     rank: int = Field(default=8, ge=1)
     """Size of the low-rank core."""
     hidden: int = Field(default=64, ge=4)

@@ -31,19 +31,19 @@ class Hypernetwork(nn.Module):
         self.config, self.n_experts, self.width = config, n_experts, width
         n_inputs = n_statistics + (0 if config.kind == "gains" else width)
         size = head_size(config, n_experts, width)
+        last = nn.Linear(config.hidden, size)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
         self.network = nn.Sequential(
             nn.Linear(n_inputs, config.hidden),
             nn.SiLU(),
             nn.Linear(config.hidden, config.hidden),
             nn.SiLU(),
-            nn.Linear(config.hidden, size),
+            last,
         )
         self.register_buffer("shared", torch.zeros(size))
         self.register_buffer("mean", torch.zeros(n_inputs))
         self.register_buffer("deviation", torch.ones(n_inputs))
-        last = self.network[-1]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
 
     def inputs(self, statistics: Tensor, states: Tensor) -> Tensor:
         """(batch, n_inputs): what the network reads, before normalisation."""

@@ -1,4 +1,4 @@
-"""What the hypernetwork sees that the body's state does not hold: activity, horizon, popularity profile, expert opinions.
+"""What the hypernetwork sees beside the body's state: activity, horizon, popularity profile, expert opinions.
 
 Every statistic is a function of the context and of shared item tables alone; the target and its time play no part.
 """

@@ -22,9 +22,10 @@ class GeneratorConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    held_out_last: int = Field(default=5, ge=1)
-    """Each user's last so many training events are kept from every expert and become the targets (at most a quarter
-    of the user's events)."""
+    held_out_users: float = Field(default=0.1, gt=0, lt=0.9)
+    """Share of the users that no expert is fitted on while the generator is trained; their events are its targets."""
+    targets_per_user: int = Field(default=200, ge=1)
+    """At most so many last events of each of those users become targets."""
     max_targets: int = Field(default=12_000, ge=100)
     """At most so many targets, drawn at random."""
     keeps: tuple[int, ...] = (1, 3, 5, 10)
@@ -67,7 +68,9 @@ def fit_shared_head(network: ScoringNetwork, targets: Prepared, sample: Tensor) 
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     if not bool(torch.isfinite(gains).all()):
-        raise TrainingError("The shared blend's gains are not finite; nothing was registered. Check the experts' scores.")
+        raise TrainingError(
+            "The shared blend's gains are not finite; nothing was registered. Check the experts' scores."
+        )
     return HeadWeights(gains.detach(), torch.zeros(1))
 
 
@@ -110,7 +113,8 @@ def fit_generator(
     on_epoch(0, float("nan"), best_loss)
     for epoch in range(1, config.epochs + 1):
         total = 0.0
-        for batch in train_rows[torch.randperm(len(train_rows), generator=generator)].split(config.batch_size):
+        order = train_rows[torch.randperm(len(train_rows), generator=generator)]
+        for batch in torch.split(order, config.batch_size):
             log_loss, penalty = _losses(network, hypernetwork, targets, inputs, batch)
             optimizer.zero_grad()
             (log_loss + config.delta_penalty * penalty).backward()  # type: ignore[no-untyped-call]
@@ -148,6 +152,6 @@ def _loss_of(
     config: GeneratorConfig,
 ) -> float:
     total = 0.0
-    for batch in rows.split(config.batch_size):
+    for batch in torch.split(rows, config.batch_size):
         total += _losses(network, hypernetwork, targets, inputs, batch)[0].item() * len(batch)
     return total / max(len(rows), 1)

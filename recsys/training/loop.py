@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributed.optim import _apply_optimizer_in_backward as apply_optimizer_in_backward
+from torch.distributed.optim import (  # type: ignore[attr-defined]
+    _apply_optimizer_in_backward as apply_optimizer_in_backward,
+)
 from torchrec.optim.rowwise_adagrad import RowWiseAdagrad
 
 from recsys.errors import TrainingError
@@ -95,7 +97,7 @@ def fit_body(
         sharded.train()
         total, count = 0.0, 0
         order = _cycled(torch.randperm(len(rows)), steps * local_batch)
-        for batch in order.split(local_batch):
+        for batch in torch.split(order, local_batch):
             chosen = rows[batch]
             chosen = chosen[:, : max(int((chosen > 0).sum(1).max()), 2)].to(world.device)
             negatives = torch.randint(1, n_items + 1, (config.negatives,), device=world.device)
@@ -108,7 +110,8 @@ def fit_body(
             total, count = total + loss.item(), count + int(events)
         if not math.isfinite(total):
             raise TrainingError(
-                f"The body's loss is not finite in epoch {epoch}; nothing was registered. Lower body_training.learning_rate."
+                f"The body's loss is not finite in epoch {epoch}; nothing was registered. "
+                "Lower body_training.learning_rate."
             )
         on_epoch(epoch, total / max(count, 1))
     return _plain(sharded, world)

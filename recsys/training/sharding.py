@@ -34,7 +34,8 @@ def shard(model: nn.Module, device: torch.device) -> nn.Module:
     sharders = get_default_sharders()
     planner = EmbeddingShardingPlanner(topology=topology, constraints=constraints)
     plan = planner.collective_plan(model, sharders, group)
-    return DistributedModelParallel(model, device=device, plan=plan, sharders=sharders)
+    sharded: nn.Module = DistributedModelParallel(model, device=device, plan=plan, sharders=sharders)
+    return sharded
 
 
 def gathered_items(sharded: nn.Module, rank: int) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Next items that no expert was fitted on, with all the experts say of them: what heads are trained and calibrated on."""
+"""Next items that no expert was fitted on, with the experts' say: what heads are trained and calibrated on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences, prefix_contexts
 from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 from recsys.model.statistics import context_statistics
+from recsys.ranking.masks import seen_mask
 
 _BLOCK = 256
 
@@ -85,14 +85,6 @@ def held_out_targets(
     dropped = rng.random(len(users)) < 0.5
     keep[dropped] = np.minimum(keep[dropped], rng.choice(keeps, size=int(dropped.sum())))
     return Targets(users[chosen], known[chosen].astype(np.int64), keep[chosen].astype(np.int64))
-
-
-def seen_mask(context: ContextBatch, n_items: int) -> Tensor:
-    """(batch, n_items) bool: True at each context's seen items."""
-    mask = torch.zeros(len(context), n_items, dtype=torch.bool)
-    rows = torch.repeat_interleave(torch.arange(len(context)), context.seen_offsets.diff())
-    mask[rows, context.seen - 1] = True
-    return mask
 
 
 def prepare(

@@ -1,0 +1,63 @@
+"""`recsys train`: fits a model and registers it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys.cli._run import JsonOption, WorkspaceOption, reported
+from recsys.workspace import Workspace
+
+if TYPE_CHECKING:
+    from recsys.jobs.train import TrainResult
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `train`."""
+    app.command("train")(train)
+
+
+def train(
+    workspace: WorkspaceOption,
+    *,
+    config: Annotated[
+        str, typer.Option("--config", metavar="NAME|FILE", help="A named configuration, or a .toml file of yours.")
+    ] = "default",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, e.g. body.width=128.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the experts and the generator, and register the result as a new version.
+
+    Each user's last two events are kept for validation and test. What is reported is validation; test figures come
+    from `recsys evaluate --split test`. Nothing is promoted: see `recsys promote`.
+
+    Example: recsys train --workspace movielens-100k --set body_training.epochs=10
+    """
+    with reported(as_json) as report:
+        from recsys.cli.bars import Bars
+        from recsys.training.config import load_config
+
+        target = Workspace.existing(workspace)
+        settings = load_config(config, overrides or [])
+
+        from recsys.jobs.train import train as job
+
+        with Bars() as progress:
+            result = job(target, settings, progress=progress)
+        report.show(_summary(result))
+        report.result(result.as_dict())
+
+
+def _summary(result: TrainResult) -> str:
+    own = result.metrics["validation"]
+    blend = result.metrics["validation_shared_blend"]
+    return (
+        f"Registered version {result.model_version} of recsys-{result.workspace} after {result.seconds:.0f} s "
+        f"(run {result.run_id}).\n"
+        f"Validation: NDCG@10 {own['ndcg@10']:.4f}, HR@10 {own['hr@10']:.4f}; "
+        f"the best shared blend of the same experts: {blend['ndcg@10']:.4f}, {blend['hr@10']:.4f}.\n"
+        f"Make it the champion with: recsys promote --workspace {result.workspace}"
+    )

@@ -1,0 +1,1 @@
+"""How good a model is, under one stated protocol, beside its baselines."""

@@ -1,0 +1,103 @@
+"""The job that evaluates a registered version on a split, beside its baselines. Each test look goes into the ledger."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recsys.errors import DataError
+from recsys.evaluation.baselines import tune_ease
+from recsys.evaluation.ledger import looks_before, record_look
+from recsys.evaluation.protocol import leave_one_out, split_name, training_sequences
+from recsys.evaluation.report import EvaluationReport
+from recsys.evaluation.run import evaluate_split
+from recsys.jobs.materialise import materialise
+from recsys.registry.chosen import chosen_version
+from recsys.registry.lineage import code_commit
+from recsys.registry.loading import load_recommender
+from recsys.training.dataset import Dataset
+from recsys.workspace import Workspace
+
+POPULARITY = "popularity"
+EASE = "EASE"
+
+
+def evaluate(workspace: Workspace, *, split: str = "validation", version: str | None = None) -> EvaluationReport:
+    """Ranks every target of a split among the whole catalogue, under the model and under its baselines.
+
+    The events are those the model was trained with the knowledge of: later ones change neither targets nor contexts.
+
+    Args:
+        workspace: an existing workspace with a registered model.
+        split: validation or test.
+        version: a registered version; None is the champion, or the latest version where there is no champion yet.
+
+    Returns:
+        The report; it is also written to the workspace's reports folder.
+
+    Raises:
+        ConfigError: no such split or version, or nothing trained yet.
+        DataError: the log no longer holds what the model was trained on.
+    """
+    from recsys.context.reader import FeastReader
+
+    started = time.monotonic()
+    name = split_name(split)
+    chosen = chosen_version(workspace, version)
+    recommender = load_recommender(chosen.snapshot, chosen.version)
+    dataset = Dataset.load(workspace, upto=_log_position(chosen.snapshot.lineage))
+    if dataset.vocabulary != recommender.vocabulary:
+        raise DataError(
+            f"The event log of '{workspace.name}' no longer holds the items that version {chosen.version} was trained "
+            f"on (it was replaced or rebuilt). Train again: recsys train --workspace {workspace.name}"
+        )
+    materialise(workspace)
+    train = training_sequences(dataset.sequences)
+    ease = tune_ease(dataset.sequences, train, len(dataset.vocabulary), repeats=dataset.schema.repeats)
+    popularity = recommender.model.log_popularity
+    metrics = evaluate_split(
+        recommender,
+        FeastReader(workspace, dataset.schema),
+        leave_one_out(dataset.interactions, name),
+        {POPULARITY: lambda context: popularity.expand(len(context), -1), EASE: ease.expert.score},
+    )
+    report = EvaluationReport(
+        workspace=workspace.name,
+        model_version=chosen.version,
+        split=name,
+        users=len(leave_one_out(dataset.interactions, name)),
+        items=len(dataset.vocabulary),
+        metrics=metrics,
+        tuned={"EASE ridge": ease.ridge, "EASE ridges tried (NDCG@10)": {str(r): v for r, v in ease.tried.items()}},
+        test_looks_before=looks_before(workspace),
+        seconds=round(time.monotonic() - started, 2),
+        lineage=chosen.snapshot.lineage,
+    )
+    if name == "test":
+        record_look(
+            workspace,
+            {
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "commit": code_commit(),
+                "model_version": chosen.version,
+                "content_hash": chosen.snapshot.content_hash,
+                "config": chosen.snapshot.config,
+                "metrics": {scorer: dict(own) for scorer, own in metrics.items()},
+            },
+        )
+    report.save(workspace.reports)
+    return report
+
+
+def report_paths(workspace: Workspace, report: EvaluationReport) -> tuple[Path, Path]:
+    """Where `evaluate` wrote the report: JSON and Markdown."""
+    stem = f"{report.split}-v{report.model_version}"
+    return workspace.reports / f"{stem}.json", workspace.reports / f"{stem}.md"
+
+
+def _log_position(lineage: object) -> int:
+    position = lineage.get("log_position") if isinstance(lineage, dict) else None
+    if not isinstance(position, int):
+        raise DataError("The model does not say at which log position it was trained. Train again: recsys train")
+    return position

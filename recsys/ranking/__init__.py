@@ -1,0 +1,1 @@
+"""From contexts to rankings: the one way that evaluation, batch, serving and notebooks share."""

@@ -1,0 +1,108 @@
+"""Why an item is recommended, computed from the model: each expert's share, and the history items behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys.context.batch import ContextBatch
+from recsys.model.personal import PersonalModel
+
+_TOP_HISTORY = 3
+_CONSIDERED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one item scores as it does for one context.
+
+    Attributes:
+        item_id: the item.
+        score: its logit.
+        experts: each expert's share; the shares sum to the score.
+        history: the history items without which the score would fall the most, with that fall, largest first.
+    """
+
+    item_id: str
+    score: float
+    experts: Mapping[str, float]
+    history: tuple[tuple[str, float], ...]
+
+
+def explain_items(
+    model: PersonalModel, context: ContextBatch, indices: np.ndarray, vocabulary: Sequence[str]
+) -> list[Explanation]:
+    """Explains items of one context.
+
+    A history item's contribution is measured by leaving it out: the whole line runs again without it (its head
+    included) for each of the newest 50 events.
+
+    Args:
+        model: the fitted model.
+        context: a batch of one.
+        indices: (items,) int64 item index, each at least 1.
+        vocabulary: item ids.
+    """
+    columns = torch.from_numpy(indices - 1)
+    scored = model.forward(context)
+    with torch.no_grad():
+        shares = model.network.shares(scored.outputs, scored.head)[0][:, columns]
+    falls, left_out = _falls(model, context, scored.scores[0, columns], columns)
+    return [
+        Explanation(
+            item_id=vocabulary[int(index) - 1],
+            score=float(scored.scores[0, column]),
+            experts={name: float(share) for name, share in zip(model.network.names, shares[:, at], strict=True)},
+            history=_largest(falls[:, at], left_out, vocabulary),
+        )
+        for at, (index, column) in enumerate(zip(indices, columns, strict=True))
+    ]
+
+
+def _falls(model: PersonalModel, context: ContextBatch, scores: Tensor, columns: Tensor) -> tuple[Tensor, list[int]]:
+    """(left out, items) how far each item's score falls without each history item; and those items' indices."""
+    history = context.history[0]
+    newest = history[history > 0].flip(0)
+    left_out = list(dict.fromkeys(newest.tolist()))[:_CONSIDERED]
+    if not left_out:
+        return torch.zeros(0, len(columns)), []
+    without = model.forward(_without_each(context, left_out)).scores[:, columns]
+    return scores[None, :] - without, left_out
+
+
+def _without_each(context: ContextBatch, left_out: Sequence[int]) -> ContextBatch:
+    """One context for each item left out: all its events removed from history and seen set."""
+    history, times, values, seen, counts = [], [], [], [], []
+    for item in left_out:
+        keep = (context.history[0] != item) & (context.history[0] > 0)
+        history.append(_right_aligned(context.history[0], keep))
+        times.append(_right_aligned(context.times[0], keep))
+        values.append(_right_aligned(context.values[0], keep))
+        seen.append(context.seen[context.seen != item])
+        counts.append(float(context.event_count[0]) - float((context.history[0] == item).sum()))
+    n = len(left_out)
+    return replace(
+        context,
+        history=torch.stack(history),
+        times=torch.stack(times),
+        values=torch.stack(values),
+        seen=torch.cat(seen),
+        seen_offsets=torch.tensor(np.concatenate([[0], np.cumsum([len(s) for s in seen])])),
+        profile=context.profile.expand(n, -1),
+        event_count=torch.tensor(counts),
+        moment=context.moment.expand(n),
+    )
+
+
+def _right_aligned(row: Tensor, keep: Tensor) -> Tensor:
+    kept = row[keep]
+    return torch.cat([row.new_zeros(len(row) - len(kept)), kept])
+
+
+def _largest(falls: Tensor, left_out: Sequence[int], vocabulary: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    order = torch.argsort(falls, descending=True, stable=True)[:_TOP_HISTORY].tolist()
+    return tuple((vocabulary[left_out[i] - 1], float(falls[i])) for i in order if falls[i] > 0)

@@ -1,0 +1,45 @@
+"""The model card that travels in a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from recsys.training.config import TrainConfig
+from recsys.training.dataset import Dataset
+
+
+def model_card(
+    dataset: Dataset,
+    config: TrainConfig,
+    counts: Mapping[str, int],
+    metrics: Mapping[str, Mapping[str, float]],
+    lineage: Mapping[str, object],
+) -> str:
+    """A page of Markdown: what the model is, what it was trained on, how good it is on validation, its limits."""
+    figures = "\n".join(
+        f"| {name} | {own['ndcg@10']:.4f} | {own['hr@10']:.4f} |" for name, own in metrics.items() if "ndcg@10" in own
+    )
+    origin = "\n".join(f"- {name}: {value}" for name, value in lineage.items())
+    return f"""# Recommender of the workspace {dataset.schema.name}
+
+Shared experts (sequence body, closed-form memories, popularity), steered for each user by `{config.head.kind}` head
+weights that a hypernetwork generates from the user's context.
+
+Trained on {counts["events"]:,} events of {counts["users"]:,} users over {len(dataset.vocabulary):,} items; the
+generator on {counts["generator_targets"]:,} next items of {counts["generator_users"]:,} users whom no expert had seen.
+
+## Validation (leave-one-out, full ranking)
+
+| scorer | NDCG@10 | HR@10 |
+| --- | ---: | ---: |
+{figures}
+
+## Origin
+
+{origin}
+
+## Limits
+
+Items without a positive event cannot be recommended. Probabilities are calibrated for the top ten of users that
+trained nothing, not for every item. Validation figures chose the epoch; test figures come from `recsys evaluate`.
+"""

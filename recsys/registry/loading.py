@@ -1,0 +1,42 @@
+"""A verified snapshot → a Recommender. The last step of every load path."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from recsys.context.encoder import ContextEncoder
+from recsys.context.profile import ProfileEncoding
+from recsys.errors import SnapshotError
+from recsys.model.calibration import Calibration
+from recsys.model.personal import ModelConfig, build_model
+from recsys.ranking.recommender import Recommender
+from recsys.registry.snapshot import Snapshot
+
+MODEL_SECTION = "model"
+TRAINING_SECTION = "training"
+
+
+def load_recommender(snapshot: Snapshot, version: str) -> Recommender:
+    """Builds the Recommender that a snapshot holds.
+
+    Args:
+        snapshot: verified and read.
+        version: what to call it in replies.
+
+    Raises:
+        SnapshotError: its parts do not fit together.
+    """
+    try:
+        config = ModelConfig.model_validate(snapshot.config[MODEL_SECTION])
+        training = snapshot.config[TRAINING_SECTION]
+        assert isinstance(training, dict)
+        encoder = ContextEncoder(
+            snapshot.vocabulary, ProfileEncoding.from_dict(snapshot.profile), int(training["history_length"])
+        )
+        calibration = Calibration.from_dict(snapshot.calibration)
+    except (KeyError, AssertionError, ValidationError) as error:
+        raise SnapshotError(
+            f"The snapshot {snapshot.folder} was written by another version of this library ({error}). Train again."
+        ) from error
+    model = build_model(config, snapshot.tensors)
+    return Recommender(model, encoder, snapshot.schema, calibration, version)

@@ -1,0 +1,109 @@
+"""The whole training configuration: typed, unknown keys are errors, one TOML a named configuration."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recsys.errors import ConfigError
+from recsys.experts.body import BodyConfig
+from recsys.experts.memory import LongTermConfig, MemoryConfig
+from recsys.experts.popularity import PopularityConfig
+from recsys.model.head import HeadConfig
+from recsys.training.body_model import BodyTrainingConfig
+from recsys.training.generator import GeneratorConfig
+
+DEFAULT_NAME = "default"
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides what a training run makes of given data."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(default=17, ge=0)
+    """Of every random choice."""
+    workers: int = Field(default=2, ge=1)
+    """Ray Train workers of the body."""
+    history_length: int = Field(default=200, ge=2)
+    """Events in a context's history tensor."""
+    body: BodyConfig = BodyConfig()
+    body_training: BodyTrainingConfig = BodyTrainingConfig()
+    memory: MemoryConfig = MemoryConfig()
+    long_term: LongTermConfig = LongTermConfig()
+    popularity: PopularityConfig = PopularityConfig()
+    head: HeadConfig = HeadConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+
+
+def named_configurations() -> list[str]:
+    """The configurations that ship with the library, by name."""
+    folder = resources.files("recsys") / "configs"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_config(name: str = DEFAULT_NAME, overrides: Sequence[str] = ()) -> TrainConfig:
+    """A named configuration, or a TOML file of yours, with overrides.
+
+    Args:
+        name: one of `named_configurations()`, or the path of a .toml file.
+        overrides: `section.key=value`, the value as TOML (a bare word is a string).
+
+    Raises:
+        ConfigError: no such configuration, not TOML, an unknown key or a value of the wrong kind; all are listed.
+    """
+    raw = _read(name)
+    for override in overrides:
+        _apply(raw, override)
+    try:
+        return TrainConfig.model_validate(raw)
+    except ValidationError as error:
+        problems = "; ".join(_problem(dict(entry)) for entry in error.errors())
+        raise ConfigError(f"The configuration '{name}' cannot be used: {problems}.") from error
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = Path(name)
+    if name in named_configurations():
+        text = (resources.files("recsys") / "configs" / f"{name}.toml").read_text()
+    elif path.suffix == ".toml" and path.is_file():
+        text = path.read_text()
+    else:
+        known = ", ".join(named_configurations())
+        raise ConfigError(f"There is no configuration '{name}': name one of {known}, or the path of a .toml file.")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The configuration '{name}' is not TOML: {error}.") from error
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not all(key.strip().split(".")):
+        raise ConfigError(f"--set takes section.key=value, for example body.width=128; got '{override}'.")
+    *sections, last = key.strip().split(".")
+    target = raw
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"--set {override}: '{section}' is a value, not a section.")
+    target[last] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _problem(entry: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in entry["loc"]) or "the file"
+    if entry["type"] == "extra_forbidden":
+        return f"'{where}' is not a setting"
+    return f"{where} = {entry['input']!r}: {entry['msg']}"

@@ -1,0 +1,93 @@
+"""What a training run sees of a workspace: the log up to a position, as sequences over a vocabulary, and profiles."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from recsys import columns
+from recsys.context.profile import ProfileEncoding
+from recsys.context.sequences import Sequences, build_sequences
+from recsys.data.catalogue import Catalogue
+from recsys.data.schema import WorkspaceSchema
+from recsys.errors import DataError
+from recsys.events.log import EventLog
+from recsys.events.ordering import interactions
+from recsys.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A workspace's data as of a log position.
+
+    Attributes:
+        schema: what the data mean.
+        interactions: positive events in order.
+        sequences: the same as flat arrays.
+        vocabulary: ids of all items with a positive event, sorted; item i has index i + 1. Items that only the
+            catalogue knows cannot be recommended: nothing collaborative is known of them.
+        users: the catalogue's users.
+        log_position: sequence of the newest event in it.
+    """
+
+    schema: WorkspaceSchema
+    interactions: pl.DataFrame
+    sequences: Sequences
+    vocabulary: tuple[str, ...]
+    users: pl.DataFrame
+    log_position: int
+
+    @classmethod
+    def load(cls, workspace: Workspace, upto: int | None = None) -> Dataset:
+        """Reads the log up to a position (None: all of it).
+
+        Raises:
+            DataError: there is no positive event.
+        """
+        schema = WorkspaceSchema.load(workspace.schema_file)
+        log = EventLog(workspace.event_log)
+        position = log.position() if upto is None else upto
+        ordered = interactions(log.read(upto=position), schema)
+        if ordered.is_empty():
+            raise DataError(
+                f"The workspace '{workspace.name}' has no positive event. Import some with: "
+                f"recsys data import DIR --workspace {workspace.name}"
+            )
+        vocabulary = tuple(ordered[columns.ITEM_ID].unique().sort().to_list())
+        return cls(
+            schema=schema,
+            interactions=ordered,
+            sequences=build_sequences(ordered, vocabulary),
+            vocabulary=vocabulary,
+            users=Catalogue.load(workspace).users,
+            log_position=position,
+        )
+
+    def profile_encoding(self) -> ProfileEncoding:
+        """Categories and scales of the users with events."""
+        return ProfileEncoding.fit(self._profiles(), self.schema.user_columns)
+
+    def encoded_profiles(self, encoding: ProfileEncoding) -> np.ndarray:
+        """(users, width) float32 in the order of the sequences' users."""
+        return encoding.encode(self._profiles())
+
+    def fingerprint(self) -> str:
+        """SHA-256 over everything that training reads."""
+        digest = hashlib.sha256()
+        for array in (self.sequences.offsets, self.sequences.items, self.sequences.times, self.sequences.values):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for text in (*self.sequences.user_ids, *self.vocabulary, self.users.write_json(), repr(self.schema)):
+            digest.update(text.encode() + b"\0")
+        return digest.hexdigest()
+
+    def _profiles(self) -> list[dict[str, object]]:
+        wanted = pl.DataFrame({columns.USER_ID: list(self.sequences.user_ids)}, schema={columns.USER_ID: pl.String})
+        known = wanted.join(self.users, on=columns.USER_ID, how="left", maintain_order="left")
+        return (
+            known.select(list(self.schema.user_columns)).to_dicts()
+            if self.schema.user_columns
+            else [{} for _ in self.sequences.user_ids]
+        )
