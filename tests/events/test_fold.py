@@ -48,10 +48,10 @@ def test_one_row_holds_all_that_the_events_say(logged):
 
 
 def test_history_is_cut_but_seen_and_count_are_complete(logged):
-    row = fold(logged(*[("u", f"i{n}", n) for n in range(2000)]), FILMS).row(0, named=True)
+    row = fold(logged(*[("u", f"i{n}", n, None, float(n)) for n in range(2000)]), FILMS).row(0, named=True)
     assert row["history_items"] == [f"i{n}" for n in range(2000 - HISTORY_LENGTH, 2000)]
     assert row["history_times"] == list(range(2000 - HISTORY_LENGTH, 2000))
-    assert len(row["history_values"]) == HISTORY_LENGTH
+    assert row["history_values"] == row["history_times"]
     assert row["seen_items"] == [f"i{n}" for n in range(2000)]
     assert (row["event_count"], row["first_event_at"], row["last_event_at"]) == (2000, 0, 1999)
 
