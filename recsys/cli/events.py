@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def append(
     workspace: WorkspaceOption,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Events as .parquet, .csv or .jsonl, as for data import.")
+        Path | None, typer.Argument(metavar="FILE", help="Events as .parquet, .csv or .jsonl, as for data import.")
     ] = None,
     json_event: Annotated[
         str | None, typer.Option("--json-event", metavar="JSON", help="One event instead of a file.")
