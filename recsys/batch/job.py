@@ -15,7 +15,7 @@ from typing import Any
 
 from recsys.batch.plan import BatchPlan, Partition
 from recsys.batch.sink import ParquetSink, Written
-from recsys.batch.worker import PartitionWorker, partition_table
+from recsys.batch.worker import PartitionActor, RecommendationMaker, asked_table, made_rows
 from recsys.cluster import ray_cluster
 from recsys.errors import RecsysError
 
@@ -48,7 +48,7 @@ def run_plan(
     about: dict[str, object],
     *,
     on_progress: Progress = lambda done, total: None,
-    worker: type[Any] = PartitionWorker,
+    maker: type[Any] = RecommendationMaker,
 ) -> BatchRun:
     """Makes what is missing of a plan and writes `_SUCCESS`. Ray is started only when something is missing.
 
@@ -57,7 +57,7 @@ def run_plan(
         partitions: `plan.partitions(...)`.
         about: goes into `_SUCCESS` as it is.
         on_progress: told as partitions finish.
-        worker: the actor's class; it is given the plan.
+        maker: class of the `PartitionMaker` that the actors use.
 
     Raises:
         ConfigError: the folder holds files that are not a batch's.
@@ -70,7 +70,7 @@ def run_plan(
     done = {written.file: written for written in finished.values()}
     users = sum(written.users for written in done.values())
     on_progress(users, total)
-    for written in _made(plan, missing, worker) if missing else ():
+    for written in _made(plan, missing, maker) if missing else ():
         done[written.file] = written
         users += written.users
         on_progress(users, total)
@@ -78,7 +78,7 @@ def run_plan(
     return BatchRun(written=ordered, kept=kept, manifest=sink.succeed(ordered, about))
 
 
-def _made(plan: BatchPlan, partitions: Sequence[Partition], worker: type[Any]) -> Iterator[Written]:
+def _made(plan: BatchPlan, partitions: Sequence[Partition], maker: type[Any]) -> Iterator[Written]:
     with ray_cluster():
         import ray
         import ray.data
@@ -86,25 +86,40 @@ def _made(plan: BatchPlan, partitions: Sequence[Partition], worker: type[Any]) -
         _quieten()
         actors = max(1, min(_cpus(), len(partitions)))
         # Blocks made here need no read task: such a task could wait for ever for a CPU that the actors hold.
-        blocks = ray.data.from_arrow([partition_table(partition) for partition in partitions])
+        blocks = ray.data.from_arrow([asked_table(partition) for partition in partitions])
         made = blocks.map_batches(
-            worker,
-            fn_constructor_args=(plan,),
+            PartitionActor,
+            fn_constructor_args=(maker, plan),
             batch_size=None,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=actors),
             num_cpus=1,
         )
+        for row in _rows(made, plan):
+            written, failure = made_rows([row])
+            if failure is not None:
+                raise _stopped(failure, plan)
+            yield from written
+
+
+def _rows(made: Any, plan: BatchPlan) -> Iterator[dict[str, Any]]:
+    """Rows as actors send them; what Ray itself raises (a lost node, memory) becomes one sentence."""
+    rows = iter(made.iter_rows())
+    while True:
         try:
-            for row in made.iter_rows():
-                yield Written(**row)
-        except RecsysError:
-            raise
+            row = next(rows)
+        except StopIteration:
+            return
         except Exception as error:
-            raise BatchError(
-                f"The batch stopped: {_cause(error)}. What is finished in {plan.out} is kept: run the same command "
-                "again to go on."
-            ) from error
+            raise _stopped(f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}", plan) from error
+        yield row
+
+
+def _stopped(why: str, plan: BatchPlan) -> BatchError:
+    return BatchError(
+        f"The batch stopped: {why.rstrip('.')}. What is finished in {plan.out} is kept: run the same command again to "
+        "go on."
+    )
 
 
 def _cpus() -> int:
@@ -122,12 +137,3 @@ def _quieten() -> None:
     context.print_on_execution_start = False
     for name in ("ray.data", "ray"):
         logging.getLogger(name).setLevel(os.environ.get("RECSYS_RAY_LOG_LEVEL", "ERROR"))
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason that Ray wrapped, in one line."""
-    reason = getattr(error, "cause", None) or error.__cause__
-    while reason is not None:
-        error, reason = reason, getattr(reason, "cause", None) or reason.__cause__
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__

@@ -1,21 +1,41 @@
-"""The Ray Data actor: opens the model and the feature store once, then makes one partition after another."""
+"""What a Ray Data actor does: opens the model and the feature store once, then makes one partition after another."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from recsys.batch.plan import BatchPlan, Partition
 from recsys.batch.scoring import score_users
 from recsys.batch.sink import ParquetSink, Written
+from recsys.errors import RecsysError
 from recsys.workspace import Workspace
 
-PARTITION_SCHEMA = pa.schema([("number", pa.int64()), ("user_ids", pa.list_(pa.string())), ("key", pa.string())])
+_ASKED = pa.schema([("number", pa.int64()), ("user_ids", pa.list_(pa.string())), ("key", pa.string())])
+_MADE = pa.schema(
+    [
+        ("file", pa.string()),
+        ("users", pa.int64()),
+        ("rows", pa.int64()),
+        ("unknown_users", pa.int64()),
+        ("key", pa.string()),
+        ("failure", pa.string()),
+    ]
+)
 
 
-class PartitionWorker:
-    """Makes partitions of one plan.
+class PartitionMaker(Protocol):
+    """Makes partitions of the plan it was built with."""
+
+    def make(self, partition: Partition) -> Written:
+        """Writes one partition."""
+        ...
+
+
+class RecommendationMaker:
+    """Makes partitions with the plan's snapshot and its workspace's feature store.
 
     Args:
         plan: the run; the snapshot is verified when it is loaded.
@@ -35,27 +55,48 @@ class PartitionWorker:
         self._contexts = FeastReader(Workspace(name=plan.workspace, home=plan.home), snapshot.schema)
         self._sink = ParquetSink(plan.out)
 
-    def __call__(self, partitions: pa.Table) -> pa.Table:
-        """Makes these partitions; columns of PARTITION_SCHEMA in, fields of `Written` out."""
-        written = [self._made(Partition(p["number"], tuple(p["user_ids"]), p["key"])) for p in partitions.to_pylist()]
-        return written_table(written)
-
-    def _made(self, partition: Partition) -> Written:
+    def make(self, partition: Partition) -> Written:
+        """Recommends for the partition's users and writes their file."""
         plan = self._plan
         scored = score_users(partition.user_ids, self._contexts, self._recommender, k=plan.k, as_of=plan.as_of)
         return self._sink.write(partition, scored.frame, scored.unknown_users)
 
 
-def partition_table(partition: Partition) -> pa.Table:
+class PartitionActor:
+    """The callable that Ray Data runs. A failure travels back as data: raised here, Ray would bury it in traces.
+
+    Args:
+        maker: class of a PartitionMaker, given the plan; built with the first partition.
+        plan: the run.
+    """
+
+    def __init__(self, maker: type[Any], plan: BatchPlan) -> None:
+        self._build: Callable[[], PartitionMaker] = lambda: maker(plan)
+        self._maker: PartitionMaker | None = None
+
+    def __call__(self, asked: pa.Table) -> pa.Table:
+        """Makes the partitions of one block (`asked_table`); `made_rows` reads what comes back."""
+        partitions = [Partition(row["number"], tuple(row["user_ids"]), row["key"]) for row in asked.to_pylist()]
+        return pa.Table.from_pylist([self._made(partition) for partition in partitions], schema=_MADE)
+
+    def _made(self, partition: Partition) -> dict[str, object]:
+        try:
+            self._maker = self._maker or self._build()
+            made = self._maker.make(partition)
+        except Exception as error:
+            kind = "" if isinstance(error, RecsysError) else f"{type(error).__name__}: "
+            return {"file": partition.file, "failure": f"{kind}{error}"}
+        return {name: getattr(made, name) for name in Written.__slots__}
+
+
+def asked_table(partition: Partition) -> pa.Table:
     """One partition as one block of a Ray data set."""
     row = {"number": partition.number, "user_ids": list(partition.user_ids), "key": partition.key}
-    return pa.Table.from_pylist([row], schema=PARTITION_SCHEMA)
+    return pa.Table.from_pylist([row], schema=_ASKED)
 
 
-def written_table(written: list[Written]) -> pa.Table:
-    """Finished partitions as what an actor returns."""
-    fields: list[dict[str, Any]] = [
-        {"file": w.file, "users": w.users, "rows": w.rows, "unknown_users": w.unknown_users, "key": w.key}
-        for w in written
-    ]
-    return pa.Table.from_pylist(fields)
+def made_rows(rows: Sequence[dict[str, Any]]) -> tuple[list[Written], str | None]:
+    """What actors sent back: the finished partitions, and the first failure if there was one."""
+    failure = next((str(row["failure"]) for row in rows if row["failure"] is not None), None)
+    finished = [row for row in rows if row["failure"] is None]
+    return [Written(**{name: row[name] for name in Written.__slots__}) for row in finished], failure
