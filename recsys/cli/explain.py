@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from recsys.jobs.explain import Explained, Explanations
 
 _REASONS = 2
+_ORIGIN = ("trained_at", "log_position", "code_version", "code_commit", "feature_service")
+"""What of a model's lineage people read; --json has all of it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -67,5 +69,5 @@ def _cells(place: int, item: Explained) -> list[str]:
 
 
 def _origin(found: Explanations) -> Text:
-    lineage = ", ".join(f"{name} {value}" for name, value in found.lineage.items())
-    return Text(f"Model version {found.model_version} ({found.content_hash[:12]}); {lineage}")
+    told = [f"{name.replace('_', ' ')} {found.lineage[name]}" for name in _ORIGIN if name in found.lineage]
+    return Text(f"Model version {found.model_version} (content {found.content_hash[:12]}); " + ", ".join(told))

@@ -1,0 +1,76 @@
+"""serve, batch and explain: mistakes end with code 2 and a sentence, never a traceback."""
+
+import socket
+
+import pytest
+from typer.testing import CliRunner
+
+from recsys.cli.app import build_app
+from recsys.data.catalogue import Catalogue
+from recsys.data.schema import WorkspaceSchema
+from recsys.workspace import Workspace
+
+
+@pytest.fixture
+def run():
+    def invoke(*arguments):
+        return CliRunner().invoke(build_app(), list(arguments))
+
+    return invoke
+
+
+@pytest.fixture
+def empty():
+    made = Workspace.named("films")
+    schema = WorkspaceSchema(name="films")
+    Catalogue.empty(schema).save(made)
+    schema.save(made.schema_file)
+    return made
+
+
+@pytest.mark.parametrize("command", ["serve", "batch", "explain"])
+def test_help_has_an_example(run, command):
+    shown = run(command, "--help")
+    assert shown.exit_code == 0
+    assert f"Example: recsys {command} --workspace" in " ".join(shown.output.split())
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["batch"], ["explain", "--user", "u1"]])
+def test_a_workspace_that_is_not_there_is_the_users_mistake(run, arguments):
+    done = run(*arguments, "--workspace", "nowhere")
+    assert done.exit_code == 2
+    assert "recsys data import" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_serving_to_the_world_needs_the_flag(run, empty):
+    done = run("serve", "--workspace", "films", "--host", "0.0.0.0")
+    assert done.exit_code == 2
+    assert "--allow-remote" in done.output
+
+
+def test_a_taken_port_is_said_and_another_one_proposed(run, empty):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = run("serve", "--workspace", "films", "--port", str(port))
+    assert done.exit_code == 2
+    assert f"Port {port}" in done.output
+    assert "--port" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), [(["--k", "0"], "at least one item"), (["--as-of", "yesterday"], "is no moment")]
+)
+def test_batch_options_that_make_no_sense_are_told(run, empty, arguments, says):
+    done = run("batch", "--workspace", "films", *arguments)
+    assert done.exit_code == 2
+    assert says in done.output
+
+
+@pytest.mark.parametrize("arguments", [["batch"], ["explain", "--user", "u1"]])
+def test_without_a_model_the_next_command_is_named(run, empty, arguments):
+    done = run(*arguments, "--workspace", "films")
+    assert done.exit_code == 2
+    assert "recsys train --workspace films" in " ".join(done.output.split())
