@@ -12,7 +12,7 @@ setup: ## The environment in .venv (EXTRAS=all for every extra; quick when nothi
 	@requirements/setup.sh
 
 quickstart: setup ## The whole product once, on MovieLens-100K: from events to served recommendations
-	@$(BIN)/python pipelines/quickstart.py
+	@$(BIN)/python -m pipelines.quickstart
 
 test: setup ## Lint, types and the whole test-suite, with coverage
 	@$(MAKE) lint

@@ -55,3 +55,6 @@ class _Bar:
 
     def advance(self, note: str = "") -> None:
         self._progress.update(self.task, advance=1, note=note)
+
+    def moved(self, done: int, total: int) -> None:
+        self._progress.update(self.task, completed=done, total=total)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from recsys.evaluation.full_ranking import EXPERT_PREFIX, MODEL, SHARED_BLEND
 
@@ -19,6 +20,7 @@ class EvaluationReport:
     Attributes:
         workspace: its name.
         model_version: the version under test.
+        content_hash: SHA-256 of its model files.
         split: validation or test.
         users: how many were evaluated.
         items: size of the ranked catalogue.
@@ -31,6 +33,7 @@ class EvaluationReport:
 
     workspace: str
     model_version: str
+    content_hash: str
     split: str
     users: int
     items: int
@@ -45,6 +48,7 @@ class EvaluationReport:
         return {
             "workspace": self.workspace,
             "model_version": self.model_version,
+            "content_hash": self.content_hash,
             "split": self.split,
             "users": self.users,
             "items": self.items,
@@ -55,6 +59,13 @@ class EvaluationReport:
             "seconds": self.seconds,
             "lineage": dict(self.lineage),
         }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> EvaluationReport:
+        """The inverse of `as_dict`; a missing key is a KeyError."""
+        renamed = {"metrics": stored["comparison"], "tuned": stored["tuned_on_validation"]}
+        plain = {field.name: stored[field.name] for field in fields(cls) if field.name not in renamed}
+        return cls(**plain, **renamed)
 
     def rows(self) -> list[tuple[str, list[float]]]:
         """Scorers with their shown metrics: baselines, experts alone, the shared blend, the model last."""

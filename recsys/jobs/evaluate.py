@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +66,7 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
     report = EvaluationReport(
         workspace=workspace.name,
         model_version=chosen.version,
+        content_hash=chosen.snapshot.content_hash,
         split=name,
         users=len(leave_one_out(dataset.interactions, name)),
         items=len(dataset.vocabulary),
@@ -94,6 +96,16 @@ def report_paths(workspace: Workspace, report: EvaluationReport) -> tuple[Path, 
     """Where `evaluate` wrote the report: JSON and Markdown."""
     stem = f"{report.split}-v{report.model_version}"
     return workspace.reports / f"{stem}.json", workspace.reports / f"{stem}.md"
+
+
+def kept_report(workspace: Workspace, split: str, version: str, content_hash: str) -> EvaluationReport | None:
+    """An earlier report on the same version and split, None when there is none to reuse."""
+    path = workspace.reports / f"{split}-v{version}.json"
+    try:
+        stored = json.loads(path.read_text())
+        return EvaluationReport.from_dict(stored) if stored["content_hash"] == content_hash else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _log_position(lineage: object) -> int:

@@ -1,0 +1,1 @@
+"""Flows of several jobs: what people and schedulers run. Thin: each step is one call into `recsys.jobs`."""
