@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from recsys.context.reader import FeastReader
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.log import EventLog
-from recsys.serving.client import ServiceError
+from recsys.serving.client import ServiceClient, ServiceError
 from recsys.serving.process import ServerProcess
 
 pytestmark = pytest.mark.slow
@@ -61,6 +62,21 @@ def test_an_acknowledged_event_shows_in_the_very_next_answer_each_time(client):
         assert after["context"]["log_sequence"] == acknowledged["log_sequence"]
 
 
+def test_many_callers_at_once_each_see_their_own_events(service):
+    def call(number):
+        user = f"caller{number}"
+        with ServiceClient(service.url) as own:
+            for n in range(10):
+                sequence = own.post_events({"user_id": user, "item_id": f"f{(number + n) % 40}"})["log_sequence"]
+                reply = own.recommend(user, k=5)
+                assert reply["context"]["events"] == n + 1
+                assert reply["context"]["log_sequence"] <= sequence
+                assert f"f{(number + n) % 40}" not in ids(reply)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(call, range(8)))
+
+
 def test_a_user_who_came_with_an_event_is_known_at_once(client):
     assert client.recommend("newcomer", k=1)["degraded"]["reason"] == "unknown_user"
     client.post_events({"user_id": "newcomer", "item_id": "f5"})
@@ -107,8 +123,6 @@ def test_a_problem_of_the_caller_is_told_with_the_field(client):
 def test_what_was_acknowledged_survives_a_killed_process(trained, tmp_path):
     process = ServerProcess.start(trained, log=tmp_path / "serve.log")
     try:
-        from recsys.serving.client import ServiceClient
-
         with ServiceClient(process.url) as own:
             acknowledged = own.post_events({"user_id": "u5", "item_id": "f7", "event_id": "last-words"})
         os.kill(process.process_id, signal.SIGKILL)
@@ -124,3 +138,9 @@ def test_a_service_that_cannot_start_says_why(trained, tmp_path):
 
     with pytest.raises(ServiceError, match="There is no workspace"):
         ServerProcess.start(replace(trained, name="nowhere"), log=tmp_path / "serve.log")
+
+
+def test_in_all_this_the_service_had_nothing_to_complain_about(service):
+    said = service.log.read_text().splitlines()
+    assert [line.split()[0] for line in said] == ["Loading", "Serving", said[2].split()[0]]
+    assert said[2].startswith('{"url"')
