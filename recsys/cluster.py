@@ -7,7 +7,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from recsys.errors import ClusterError
+
 ADDRESS_VARIABLE = "RAY_ADDRESS"
+_ATTEMPTS = 3
 
 
 @contextmanager
@@ -16,6 +19,9 @@ def ray_cluster() -> Iterator[None]:
 
     With $RAY_ADDRESS set it joins that cluster. Otherwise it starts one on this machine: loopback only, no dashboard,
     no usage statistics, every core.
+
+    Raises:
+        ClusterError: Ray could not be started or joined.
     """
     for name, value in (
         ("RAY_USAGE_STATS_ENABLED", "0"),
@@ -23,6 +29,7 @@ def ray_cluster() -> Iterator[None]:
         ("RAY_TRAIN_V2_ENABLED", "1"),
         ("RAY_DEDUP_LOGS", "0"),
         ("RAY_DISABLE_IMPORT_WARNING", "1"),
+        ("RAY_BACKEND_LOG_LEVEL", "fatal"),
     ):
         os.environ.setdefault(name, value)
     import ray
@@ -30,17 +37,43 @@ def ray_cluster() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if os.environ.get(ADDRESS_VARIABLE):
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        ray.init(
-            num_cpus=max(os.cpu_count() or 1, 2),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address="127.0.0.1",
-        )
+    try:
+        _connect_patiently()
+    except Exception as error:
+        where = os.environ.get(ADDRESS_VARIABLE)
+        advice = f"Is a cluster running at {where}?" if where else "Is the machine overloaded, or /tmp full?"
+        raise ClusterError(f"Ray could not be {'joined' if where else 'started'}: {error}. {advice}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _connect_patiently() -> None:
+    """Tries again when a busy machine does not get Ray's processes up within Ray's own fixed 30 seconds."""
+    import ray
+
+    for attempts_left in range(_ATTEMPTS - 1, -1, -1):
+        try:
+            _connect()
+        except Exception:
+            ray.shutdown()
+            if not attempts_left:
+                raise
+        else:
+            return
+
+
+def _connect() -> None:
+    import ray
+
+    if os.environ.get(ADDRESS_VARIABLE):
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        return
+    ray.init(
+        num_cpus=max(os.cpu_count() or 1, 2),
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _node_ip_address="127.0.0.1",
+    )

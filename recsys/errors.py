@@ -27,6 +27,10 @@ class TrainingError(RecsysError):
     """A fit went wrong (non-finite loss, a lost worker); nothing was registered."""
 
 
+class ClusterError(RecsysError):
+    """Ray could not be started or joined."""
+
+
 class SnapshotError(RecsysError):
     """A snapshot is missing, damaged or does not fit this workspace."""
 
