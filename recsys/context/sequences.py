@@ -120,15 +120,23 @@ def prefix_contexts(
     window = ends[:, None] - np.arange(history_length, 0, -1)[None, :]
     inside = window >= first[:, None]
     at = np.where(inside, window, 0)
-    known = ragged_ranges(first, counts)
+    seen, seen_counts = _first_touches(sequences.items[ragged_ranges(first, counts)], counts)
     rows = profile[users]
     return ContextBatch(
         history=torch.from_numpy(np.where(inside, sequences.items[at], 0)),
         times=torch.from_numpy(np.where(inside, sequences.times[at], 0)),
         values=torch.from_numpy(np.where(inside, sequences.values[at], 0).astype(np.float32)),
-        seen=torch.from_numpy(sequences.items[known]),
-        seen_offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(counts)])),
+        seen=torch.from_numpy(seen),
+        seen_offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(seen_counts)])),
         profile=torch.from_numpy(rows.astype(np.float32)),
         event_count=torch.from_numpy(counts.astype(np.float32)),
         moment=torch.zeros(len(users), dtype=torch.int64),
     )
+
+
+def _first_touches(items: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each context's distinct items in order of first touch, context after context, and how many each has."""
+    rows = np.repeat(np.arange(len(counts)), counts)
+    size = int(items.max(initial=0)) + 1
+    first = np.sort(np.unique(rows * size + items, return_index=True)[1])
+    return items[first], np.bincount(rows[first], minlength=len(counts))
