@@ -10,6 +10,7 @@ import ipaddress
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -67,7 +68,9 @@ def run(
             timeout_graceful_shutdown=_DRAIN_SECONDS,
             lifespan="on",
         )
-        _AnnouncingServer(config, lambda: on_ready(_listening(host, listener))).run(sockets=[listener])
+        server = _AnnouncingServer(config, lambda: on_ready(_listening(host, listener)))
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped by hand; it has drained by then
+            server.run(sockets=[listener])
 
 
 def is_loopback(host: str) -> bool:

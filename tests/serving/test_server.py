@@ -46,6 +46,7 @@ def server():
     yield process, process.stdout.readline().strip()
     process.kill()
     process.wait()
+    process.stdout.close()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])
@@ -81,14 +82,15 @@ def test_it_says_its_address_once_it_answers_and_only_listens_on_loopback(server
 
 
 @pytest.mark.slow
-def test_sigterm_finishes_the_request_under_way_and_ends_with_code_0(server):
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_finishes_the_request_under_way_and_ends_with_code_0(server, stop):
     process, url = server
     script = f"import httpx; print(httpx.get('{url}/slow', timeout=5).json(), flush=True)"
     asking = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 5
     while not _connected(url) and time.monotonic() < deadline:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGTERM)
+    os.kill(process.pid, stop)
     assert process.wait(10) == 0
     answer, _ = asking.communicate(timeout=10)
     assert answer.strip() == "done"
