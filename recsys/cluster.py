@@ -24,12 +24,15 @@ def ray_cluster() -> Iterator[None]:
         ClusterError: Ray could not be started or joined.
     """
     for name, value in (
+        # Without this, Ray replaces the loopback address by the machine's own and listens there.
+        ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"),
+        # Workers are the work here, not guests beside it.
+        ("RAY_worker_niceness", "0"),
         ("RAY_USAGE_STATS_ENABLED", "0"),
         ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"),
         ("RAY_TRAIN_V2_ENABLED", "1"),
         ("RAY_DEDUP_LOGS", "0"),
         ("RAY_DISABLE_IMPORT_WARNING", "1"),
-        ("RAY_BACKEND_LOG_LEVEL", "fatal"),
     ):
         os.environ.setdefault(name, value)
     import ray

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,14 +88,18 @@ def _made(plan: BatchPlan, partitions: Sequence[Partition], maker: type[Any]) ->
         actors = max(1, min(_cpus(), len(partitions)))
         # Blocks made here need no read task: such a task could wait for ever for a CPU that the actors hold.
         blocks = ray.data.from_arrow([asked_table(partition) for partition in partitions])
-        made = blocks.map_batches(
-            PartitionActor,
-            fn_constructor_args=(maker, plan),
-            batch_size=None,
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=actors),
-            num_cpus=1,
-        )
+        with warnings.catch_warnings():
+            # Ray has no other way yet to say that an actor is not restarted; a restartable one prints an error line.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            made = blocks.map_batches(
+                PartitionActor,
+                fn_constructor_args=(maker, plan),
+                batch_size=None,
+                batch_format="pyarrow",
+                compute=ray.data.ActorPoolStrategy(size=actors),
+                num_cpus=1,
+                max_restarts=0,
+            )
         for row in _rows(made, plan):
             written, failure = made_rows([row])
             if failure is not None:
