@@ -69,6 +69,7 @@ def main() -> None:
 def run(console: Console) -> None:
     """The eight steps."""
     from pipelines.quickstart_page import page
+    from pipelines.quickstart_results import write_results
 
     workspace = Workspace.named(WORKSPACE)
     tour = Tour(console)
@@ -82,7 +83,9 @@ def run(console: Console) -> None:
     explained = tour.step(
         "Explain", lambda: _explained(workspace), lambda found: f"user {found.user_id}, why each item"
     )
-    page(console, workspace, tour.steps, time.monotonic() - started, report, batch, service, explained)
+    seconds = time.monotonic() - started
+    page(console, workspace, tour.steps, seconds, report, batch, service, explained)
+    write_results(workspace.reports / "quickstart.json", CONFIG, tour.steps, seconds, report, service)
 
 
 def _data(tour: Tour, workspace: Workspace) -> None:
