@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences, prefix_contexts
-from recsys.experts.memory import LongTermConfig, LongTermMemory, fit_long_term_memory
+from recsys.experts.long_term import LongTermConfig, LongTermMemory, fit_long_term_memory
 from recsys.metrics.ranking import ndcg, target_ranks
 from recsys.ranking.masks import seen_mask
 

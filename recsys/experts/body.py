@@ -8,9 +8,10 @@ Sources: SASRec (Kang & McAuley, ICDM 2018); rotary positions (Su et al., 2021);
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,8 +23,8 @@ class BodyConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    width: int = Field(default=64, ge=8)
-    """Size of item vectors and states."""
+    width: int = Field(default=64, ge=8, multiple_of=4)
+    """Size of item vectors and states; the fused tables take multiples of 4."""
     layers: int = Field(default=2, ge=1)
     """Attention blocks."""
     heads: int = Field(default=2, ge=1)
@@ -32,6 +33,12 @@ class BodyConfig(BaseModel):
     """How many of the newest events the body looks at."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Dropout on the input vectors and on each block's outputs (never inside attention: it leaves the fast path)."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} does not split into {self.heads} heads of an even size")
+        return self
 
 
 class SequenceEncoder(nn.Module):
@@ -77,7 +84,7 @@ class _Block(nn.Module):
 
     def forward(self, states: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         batch, length, width = states.shape
-        mixed = self.project(self.attention_norm(states)).view(batch, length, 3, self.heads, -1)
+        mixed = self.project(self.attention_norm(states)).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = (part.transpose(1, 2) for part in mixed.unbind(2))
         query, key = _rotate(query, rotation), _rotate(key, rotation)
         attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)

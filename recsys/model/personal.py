@@ -15,7 +15,8 @@ from torch import Tensor
 from recsys.context.batch import ContextBatch
 from recsys.errors import SnapshotError
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
-from recsys.experts.memory import LongTermMemory, SequenceMemory
+from recsys.experts.long_term import LongTermMemory
+from recsys.experts.memory import SequenceMemory
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.protocol import Expert
 from recsys.model.head import HeadConfig, HeadWeights

@@ -6,13 +6,15 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from recsys.context.encoder import HISTORY_LENGTH
 from recsys.errors import ConfigError
 from recsys.experts.body import BodyConfig
-from recsys.experts.memory import LongTermConfig, MemoryConfig
+from recsys.experts.long_term import LongTermConfig
+from recsys.experts.memory import MemoryConfig
 from recsys.experts.popularity import PopularityConfig
 from recsys.model.head import HeadConfig
 from recsys.training.body_model import BodyTrainingConfig
@@ -30,8 +32,8 @@ class TrainConfig(BaseModel):
     """Of every random choice."""
     workers: int = Field(default=2, ge=1)
     """Ray Train workers of the body."""
-    history_length: int = Field(default=200, ge=2)
-    """Events in a context's history tensor."""
+    history_length: int = Field(default=HISTORY_LENGTH, ge=2, le=HISTORY_LENGTH)
+    """Events in a context's history tensor; feature rows hold no more."""
     body: BodyConfig = BodyConfig()
     body_training: BodyTrainingConfig = BodyTrainingConfig()
     memory: MemoryConfig = MemoryConfig()
@@ -39,6 +41,14 @@ class TrainConfig(BaseModel):
     popularity: PopularityConfig = PopularityConfig()
     head: HeadConfig = HeadConfig()
     generator: GeneratorConfig = GeneratorConfig()
+
+    @model_validator(mode="after")
+    def _nothing_looks_further_back(self) -> Self:
+        looks_back = {"body.length": self.body.length, "memory.windows": max(self.memory.windows)}
+        further = [f"{name} is {events}" for name, events in looks_back.items() if events > self.history_length]
+        if further:
+            raise ValueError(f"{', '.join(further)} and history_length only {self.history_length}")
+        return self
 
 
 def named_configurations() -> list[str]:
@@ -106,4 +116,6 @@ def _problem(entry: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in entry["loc"]) or "the file"
     if entry["type"] == "extra_forbidden":
         return f"'{where}' is not a setting"
+    if entry["type"] == "value_error":
+        return f"{where}: {entry['ctx']['error']}"
     return f"{where} = {entry['input']!r}: {entry['msg']}"

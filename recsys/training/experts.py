@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from recsys.context.sequences import Sequences
-from recsys.experts.memory import fit_long_term_memory, fit_sequence_memory
+from recsys.experts.long_term import fit_long_term_memory
+from recsys.experts.memory import fit_sequence_memory
 from recsys.experts.popularity import fit_popularity
 from recsys.experts.protocol import Expert
 from recsys.model.personal import LONG_TERM, MEMORY, POPULARITY

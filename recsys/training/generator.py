@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,7 +29,7 @@ class GeneratorConfig(BaseModel):
     """At most so many last events of each of those users become targets."""
     max_targets: int = Field(default=12_000, ge=100)
     """At most so many targets, drawn at random."""
-    keeps: tuple[int, ...] = (1, 3, 5, 10)
+    keeps: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(1, 3, 5, 10), min_length=1)
     """History dropout: half the targets show only so many newest events, so that heads work for new users."""
     epochs: int = Field(default=30, ge=1)
     """Most passes; training stops early when the held-out users' loss no longer falls."""

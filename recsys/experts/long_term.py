@@ -1,0 +1,75 @@
+"""The long-term memory: EASE over everything a user touched. Knows no heads.
+
+Source: EASE (Steck, WWW 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import sparse
+from torch import Tensor
+from torch.nn import functional
+
+from recsys.context.batch import ContextBatch
+from recsys.context.sequences import Sequences
+from recsys.experts.linear import cholesky, decayed_sum, dense
+
+
+class LongTermConfig(BaseModel):
+    """Settings of the undecayed long-term memory (EASE)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ridge: float = Field(default=300.0, gt=0)
+    """Penalty on the item-item weights."""
+    decay: float = Field(default=1.0, gt=0, le=1)
+    """Weight of an event relative to the one after it, when scoring; 1 weighs the complete history equally."""
+
+
+class LongTermMemory:
+    """EASE scores over the complete history, or over the history tensor when a decay is set.
+
+    Args:
+        weights: (n_items + 1, n_items) float32; row 0 (padding) is zero.
+        decay: 1 for the complete, undecayed history.
+    """
+
+    def __init__(self, weights: Tensor, decay: float) -> None:
+        self.weights = weights
+        self.decay = decay
+
+    def score(self, context: ContextBatch) -> Tensor:
+        """(batch, n_items) float32."""
+        if self.decay < 1:
+            return decayed_sum(self.weights, context.history, self.decay)
+        return functional.embedding_bag(context.seen, self.weights, context.seen_offsets[:-1], mode="sum")
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The item-item weights."""
+        return {"weights": self.weights}
+
+
+def fit_long_term_memory(sequences: Sequences, n_items: int, config: LongTermConfig) -> LongTermMemory:
+    """Solves EASE on the users' item sets: B = I - P / diag(P), P = (XᵀX + λI)⁻¹.
+
+    Returns:
+        The fitted memory with a zero diagonal.
+
+    Raises:
+        TrainingError: the ridge is too small to solve for the weights.
+    """
+    users = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    shape = (len(sequences), n_items)
+    counts = sparse.csr_matrix((np.ones(len(users), np.float32), (users, sequences.items - 1)), shape=shape)
+    counts.data = np.minimum(counts.data, 1)
+    gram = dense(counts.T @ counts)
+    gram.diagonal().add_(config.ridge)
+    inverse = torch.cholesky_inverse(cholesky(gram, "long_term.ridge"))
+    weights = torch.zeros(n_items + 1, n_items)
+    weights[1:] = -inverse / inverse.diagonal()
+    weights[1:].diagonal().zero_()
+    return LongTermMemory(weights, config.decay)
