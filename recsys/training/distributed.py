@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from recsys.cluster import ray_cluster
-from recsys.errors import TrainingError
+from recsys.errors import DataError, TrainingError
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.loop import World, fit_body
@@ -55,13 +55,17 @@ def fit_body_distributed(
         n_items: size of the vocabulary.
         body: shape of the body.
         config: how to train.
-        workers: how many; a GPU each when the machine has them.
+        workers: how many at most (one a window is enough); a GPU each when the machine has them.
         seed: same seed, data, machine and number of workers: same weights.
         on_epoch: told each epoch and its loss as it ends.
 
     Raises:
+        DataError: there is no window.
         TrainingError: a worker failed; the message says how.
     """
+    if not windows:
+        raise DataError("No user has two events for the body to learn from. Import more events.")
+    workers = min(workers, len(windows))
     with tempfile.TemporaryDirectory(prefix="recsys-body-") as scratch, ray_cluster():
         folder = Path(scratch)
         settings = {

@@ -20,6 +20,9 @@ from recsys.training.body_model import BodyTrainingConfig, TrainableBody
 from recsys.training.sharding import gathered_items, shard
 
 _CLIP = 1.0
+_WARM_UP = 0.1
+_FEW_STEPS = 20
+"""With fewer there is no warm-up: a tenth of ten steps is one step of no length, which OneCycleLR divides by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,12 @@ def fit_body(
     optimizer = torch.optim.AdamW(dense, lr=config.learning_rate, weight_decay=config.weight_decay)
     local_batch = max(config.batch_size // world.size, 1)
     steps = math.ceil(math.ceil(total_windows / world.size) / local_batch)
+    total_steps = config.epochs * steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.epochs * steps, pct_start=0.1
+        optimizer,
+        config.learning_rate,
+        total_steps=total_steps,
+        pct_start=_WARM_UP if total_steps >= _FEW_STEPS else 0.0,
     )
     torch.manual_seed(seed + 1_000 + world.rank)
     rows = torch.from_numpy(windows)

@@ -44,6 +44,6 @@ def gathered_items(sharded: nn.Module, rank: int) -> Tensor | None:
     if isinstance(table, Tensor) and not hasattr(table, "local_shards"):
         whole = table.full_tensor() if hasattr(table, "full_tensor") else table
         return whole.detach().cpu().clone() if rank == 0 else None
-    out = torch.empty(table.size()) if rank == 0 else None
+    out = torch.empty(table.metadata().size) if rank == 0 else None
     table.gather(0, out)
     return out
