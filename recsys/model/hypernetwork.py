@@ -57,7 +57,7 @@ class Hypernetwork(nn.Module):
             shared: a batch of one: the tuned shared head (gains and temperature; what it lacks stays at zero).
         """
         self.mean.copy_(inputs.mean(0))
-        deviation = inputs.std(0)
+        deviation = inputs.std(0, correction=0)
         self.deviation.copy_(torch.where(deviation > 1e-4, deviation, 1.0))
         flat = shared.flat()[0]
         self.shared.zero_()

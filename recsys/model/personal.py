@@ -27,6 +27,7 @@ from recsys.model.statistics import context_statistics
 MEMORY = "memory"
 LONG_TERM = "long_term"
 POPULARITY = "popularity"
+_N_EXPERTS = len((BODY, MEMORY, LONG_TERM, POPULARITY))
 
 
 class ModelConfig(BaseModel):
@@ -118,9 +119,29 @@ def build_model(config: ModelConfig, tensors: Mapping[str, Tensor]) -> PersonalM
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise SnapshotError(f"The snapshot's tensor '{name}' holds NaN or infinity. Train again.")
     try:
+        _check_shapes(config, tensors)
         return _build(config, tensors)
     except (KeyError, RuntimeError) as error:
         raise SnapshotError(f"The snapshot's tensors do not fit its config: {error}. Train again.") from error
+
+
+def _check_shapes(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
+    n_items, width = len(tensors[f"{POPULARITY}.log_counts"]), config.body.width
+    expected = {
+        f"{BODY}.items": (n_items + 1, width),
+        f"{MEMORY}.weights": (len(config.memory_decays), n_items + 1, n_items),
+        f"{LONG_TERM}.weights": (n_items + 1, n_items),
+        f"{POPULARITY}.log_counts": (n_items,),
+        "scales": (_N_EXPERTS,),
+        "bases": (2, width, config.head.rank),
+        "shared": (_N_EXPERTS + 1,),
+    }
+    for name, shape in expected.items():
+        if tensors[name].shape != shape:
+            raise SnapshotError(
+                f"The snapshot's tensor '{name}' has shape {tuple(tensors[name].shape)} and its config {shape}. "
+                "Train again."
+            )
 
 
 def _build(config: ModelConfig, tensors: Mapping[str, Tensor]) -> PersonalModel:

@@ -14,6 +14,7 @@ from recsys.experts.protocol import Expert
 from recsys.model.head import HeadWeights
 
 BODY = "body"
+_NO_SPREAD = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,11 @@ class ScoringNetwork:
 
 
 def expert_scales(body: BodyExpert, others: Mapping[str, Expert], sample: ContextBatch) -> Tensor:
-    """(experts,) float32: the standard deviation over items of each expert's scores, averaged over a sample."""
+    """(experts,) float32: the standard deviation over items of each expert's scores, averaged over a sample.
+
+    An expert that tells no item from another has scale 1, so that its rounding errors are not blown up.
+    """
     everyone: list[Expert] = [body, *others.values()]
     with torch.no_grad():
-        return torch.stack([expert.score(sample).std(dim=1).mean().clamp(min=1e-6) for expert in everyone])
+        spread = torch.stack([expert.score(sample).std(dim=1).mean() for expert in everyone])
+    return torch.where(spread > _NO_SPREAD, spread, 1.0)

@@ -39,4 +39,9 @@ def load_recommender(snapshot: Snapshot, version: str) -> Recommender:
             f"The snapshot {snapshot.folder} was written by another version of this library ({error}). Train again."
         ) from error
     model = build_model(config, snapshot.tensors)
+    if model.network.n_items != len(encoder.vocabulary):
+        raise SnapshotError(
+            f"The snapshot {snapshot.folder} scores {model.network.n_items} items and names {len(encoder.vocabulary)}. "
+            "Train again."
+        )
     return Recommender(model, encoder, snapshot.schema, calibration, version)

@@ -1,0 +1,77 @@
+"""What the generator sees is finite for every context there can be, and blind to what it must not see."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys.model.personal import POPULARITY
+from recsys.model.statistics import context_statistics
+
+
+@pytest.fixture
+def statistics(network):
+    def compute(context, *, clock=True):
+        log_popularity = network.others[POPULARITY].tensors()["log_counts"]
+        return context_statistics(context, network.outputs(context), log_popularity, clock)
+
+    return compute
+
+
+def test_they_are_finite_for_no_event_one_event_and_nobody(statistics, contexts):
+    assert torch.isfinite(statistics(contexts([], [3], [3, 3]))).all()
+    assert statistics(contexts()).shape[0] == 0
+
+
+def test_they_are_finite_for_events_at_one_time_and_for_absurd_times(statistics, contexts):
+    context = contexts([1, 2, 3, 4], [5, 6])
+    same = replace(context, times=torch.where(context.history > 0, 7, 0))
+    found = statistics(same)
+    assert torch.isfinite(found).all()
+    backwards = replace(context, times=context.times.flip(1))
+    assert torch.isfinite(statistics(backwards)).all()
+    far = replace(context, times=torch.where(context.history > 0, torch.tensor([-(2**60), 2**60] * 4), 0))
+    assert torch.isfinite(statistics(far)).all()
+
+
+def test_without_a_clock_times_say_nothing(statistics, contexts):
+    context = contexts([1, 2, 3], [4, 5])
+    other = replace(context, times=context.times * 3)
+    assert torch.equal(statistics(context, clock=False), statistics(other, clock=False))
+    assert not torch.equal(statistics(context), statistics(other))
+    assert statistics(context, clock=False).shape[1] < statistics(context).shape[1]
+
+
+def test_the_moment_of_the_target_plays_no_part(statistics, contexts):
+    context = contexts([1, 2, 3])
+    assert torch.equal(statistics(context), statistics(replace(context, moment=context.moment + 10**15)))
+
+
+def test_the_profile_is_among_them(statistics, contexts):
+    context = replace(contexts([1], [2]), profile=torch.tensor([[0.25, -3.0], [1.0, 0.0]]))
+    assert statistics(context)[:, -2:].tolist() == [[0.25, -3.0], [1.0, 0.0]]
+
+
+def test_time_gaps_are_those_between_known_events(statistics, contexts):
+    context = contexts([1, 2, 3], [4])
+    plain = statistics(context, clock=False).shape[1]
+    with_clock = statistics(context)
+    activity_and_popularity = 8
+    gaps = with_clock[:, activity_and_popularity : activity_and_popularity + with_clock.shape[1] - plain]
+    hour = torch.log1p(torch.tensor(3600.0))
+    torch.testing.assert_close(gaps, torch.stack([torch.stack([hour, hour * 0, hour, hour]), torch.zeros(4)]))
+
+
+@settings(max_examples=30)
+@given(histories=st.lists(st.lists(st.integers(1, 12), max_size=10), min_size=1, max_size=5), clock=st.booleans())
+def test_a_users_statistics_do_not_depend_on_the_batch(model, contexts, histories, clock):
+    own = model(clock=clock)
+    together = own.forward(contexts(*histories))
+    found = own.statistics(contexts(*histories), together.outputs)
+    assert torch.isfinite(found).all()
+    for row, history in enumerate(histories):
+        alone = contexts(history)
+        expected = own.statistics(alone, own.network.outputs(alone))
+        torch.testing.assert_close(found[row : row + 1], expected, atol=1e-4, rtol=1e-4)
