@@ -64,12 +64,14 @@ def import_folder(
 
 def load(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(DATA_SETS)}.")],
-    workspace: WorkspaceOption,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", "-w", help="Into which workspace (default: the data set's name).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Load a public data set that ships with an installed package; nothing is downloaded.
 
-    Example: recsys data load movielens-100k --workspace movielens-100k
+    Example: recsys data load movielens-100k
     """
     with reported(as_json) as report:
         if name not in DATA_SETS:
@@ -77,7 +79,7 @@ def load(
         from recsys.data.movielens import movielens_100k
         from recsys.jobs.ingest import ingest
 
-        _ingested(report, ingest(Workspace.named(workspace), movielens_100k()))
+        _ingested(report, ingest(Workspace.named(workspace or name), movielens_100k()))
 
 
 def show(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
