@@ -20,6 +20,7 @@ from recsys.model.head import HeadWeights
 from recsys.model.personal import PersonalModel
 from recsys.ranking.explanation import Explanation, explain_items
 from recsys.ranking.masks import item_mask, seen_mask
+from recsys.ranking.top_k import top_k
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Ranking:
     """Recommended items, best first.
 
     Attributes:
-        item_ids: at most k ids; fewer when fewer may be recommended.
+        item_ids: at most k ids, ties in the vocabulary's order; fewer when fewer may be recommended.
         scores: their logits under the user's head.
     """
 
@@ -123,7 +124,8 @@ class Recommender:
         context = self.encoder.encode(rows, moments)
         scores = self.model.forward(context).scores.masked_fill(self.mask(context), -torch.inf)
         softmax = torch.softmax(scores, dim=1)
-        return torch.from_numpy(self.calibration.probabilities(softmax.numpy())) * (softmax > 0)
+        calibrated = torch.from_numpy(self.calibration.probabilities(softmax.numpy()))
+        return torch.where(softmax > 0, calibrated, 0.0)
 
     def mask(self, context: ContextBatch, *, exclude_seen: bool | None = None) -> Tensor:
         """(batch, n_items) bool: what may not be recommended to each context."""
@@ -141,7 +143,7 @@ class Recommender:
         }
 
     def _best(self, scores: Tensor, k: int) -> list[Ranking]:
-        values, columns = scores.topk(min(k, scores.shape[1]), dim=1)
+        values, columns = top_k(scores, min(k, scores.shape[1]))
         allowed = torch.isfinite(values).sum(1).tolist()
         return [
             Ranking(tuple(self.vocabulary[c] for c in row[:n]), tuple(own[:n]))
