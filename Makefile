@@ -1,7 +1,7 @@
 # What a newcomer types: `make quickstart`, then `make test`. Everything runs in .venv, which set-up makes when missing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint types unit format lock wheel clean
+.PHONY: help setup quickstart test lint types unit format notebooks lab lock wheel clean
 BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
 
@@ -33,6 +33,15 @@ unit: setup ## The test-suite alone (ARGS="-m 'not slow'" for the fast part)
 format: setup ## Formats the code and mends what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+notebooks: setup ## Both halves of each notebook in step, without outputs; then run into build/notebooks/
+	$(BIN)/jupytext --quiet --sync notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --log-level=ERROR --clear-output --inplace notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --log-level=ERROR --to html --execute --output-dir build/notebooks notebooks/*.ipynb
+	@ls build/notebooks/*.html
+
+lab: setup ## Opens the notebooks in JupyterLab, on this machine only
+	$(BIN)/jupyter lab --ip=127.0.0.1 $(ARGS) notebooks/01_quickstart.ipynb
 
 lock: setup ## Resolves pyproject.toml into requirements/*.txt again (needs the network)
 	$(BIN)/uv pip compile -q pyproject.toml requirements/lock.in --python-version 3.11 --no-header \
