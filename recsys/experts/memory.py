@@ -82,7 +82,7 @@ class SequenceMemory:
 
 
 def fit_sequence_memory(sequences: Sequences, n_items: int, config: MemoryConfig) -> SequenceMemory:
-    """Solves (XᵀX + Λ) W = XᵀY over every prefix of every sequence, Y the next item.
+    """Solves (XᵀDX + Λ) W = XᵀDY over every prefix of every sequence, Y the next item, D the weight of its event.
 
     Args:
         sequences: the events to fit on.
@@ -99,9 +99,10 @@ def fit_sequence_memory(sequences: Sequences, n_items: int, config: MemoryConfig
     stacked = sparse.hstack([_decayed_prefixes(sequences, n_items, decay, window) for decay, window, _ in histories])
     stacked = stacked.tocsr()
     targets = _next_items(sequences, n_items)
-    gram = dense(stacked.T @ stacked)
+    weighted = stacked.T @ sparse.diags_array(sequences.values)
+    gram = dense(weighted @ stacked)
     gram.diagonal().add_(torch.tensor(np.repeat([ridge for *_, ridge in histories], n_items), dtype=torch.float32))
-    cross = dense(stacked.T @ targets)
+    cross = dense(weighted @ targets)
     solved = torch.cholesky_solve(cross, cholesky(gram, "memory.ridges"))
     weights = torch.zeros(len(histories), n_items + 1, n_items)
     weights[:, 1:] = solved.view(len(histories), n_items, n_items)

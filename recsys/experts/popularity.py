@@ -44,10 +44,10 @@ class PopularityExpert:
 
 
 def fit_popularity(sequences: Sequences, n_items: int, config: PopularityConfig) -> PopularityExpert:
-    """Counts events an item, halved every half-life before the newest event."""
-    weights = None
+    """Sums the weights of each item's events, halved every half-life before the newest event."""
+    weights = sequences.values.astype(np.float64)
     if config.half_life_days is not None and len(sequences.times):
         age = (sequences.times.max() - sequences.times) / _DAY
-        weights = 0.5 ** (age / config.half_life_days)
+        weights *= 0.5 ** (age / config.half_life_days)
     counts = np.bincount(sequences.items - 1, weights=weights, minlength=n_items)
     return PopularityExpert(torch.from_numpy(np.log1p(counts).astype(np.float32)))

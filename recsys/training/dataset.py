@@ -25,7 +25,7 @@ class Dataset:
 
     Attributes:
         schema: what the data mean.
-        interactions: positive events in order.
+        interactions: positive events in order; `value` is the event's weight, 1 where no kind has one.
         sequences: the same as flat arrays.
         vocabulary: ids of all items with a positive event, sorted; item i has index i + 1. Items that only the
             catalogue knows cannot be recommended: nothing collaborative is known of them.
@@ -51,6 +51,10 @@ class Dataset:
         log = EventLog(workspace.event_log)
         position = log.position() if upto is None else upto
         ordered = interactions(log.read(upto=position), schema)
+        if not schema.events.weights:
+            # Values alone (stars) say how much somebody liked an item, not how much the event counts.
+            ordered = ordered.with_columns(pl.lit(1.0, dtype=pl.Float32).alias(columns.VALUE))
+        ordered = ordered.with_columns(pl.col(columns.VALUE).clip(lower_bound=0))
         if ordered.is_empty():
             raise DataError(
                 f"The workspace '{workspace.name}' has no positive event. Import some with: "
