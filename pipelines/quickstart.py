@@ -5,6 +5,7 @@ Run it with `make quickstart`. A second run reuses what is still valid and says 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ USER = "42"
 TOP_K = 20
 REUSE_WITHIN = 0.01
 """A model stays valid while the log has grown by at most this share: new events reach its heads without training."""
+
+_PAGE_WIDTH = 130
+"""Characters a line when nobody's terminal says otherwise."""
 
 _Result = TypeVar("_Result")
 
@@ -63,7 +67,7 @@ def main() -> None:
     """Runs every step and prints one summary; ends with 0, or with 1 or 2 and one clear message."""
     calm_libraries()
     with reported(as_json=False):
-        run(Console(soft_wrap=True))
+        run(Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=_PAGE_WIDTH))
 
 
 def run(console: Console) -> None:
@@ -81,7 +85,9 @@ def run(console: Console) -> None:
     batch = _batch(tour, workspace)
     service = _serve(tour, workspace)
     explained = tour.step(
-        "Explain", lambda: _explained(workspace), lambda found: f"user {found.user_id}, why each item"
+        "Explain one user's recommendations",
+        lambda: _explained(workspace),
+        lambda found: f"user {found.user_id}, why each item",
     )
     seconds = time.monotonic() - started
     page(console, workspace, tour.steps, seconds, report, batch, service, explained)
@@ -106,7 +112,7 @@ def _data(tour: Tour, workspace: Workspace) -> None:
         ),
     )
     tour.step(
-        "Feature store: definitions, offline rows, online rows",
+        "Fill the feature store",
         lambda: materialise(workspace),
         lambda done: (
             f"{'reused: ' if done.reused else ''}{done.users:,} users online, {done.offline_rows:,} rows of past "
@@ -133,7 +139,7 @@ def _train(tour: Tour, workspace: Workspace) -> TrainResult:
             )
         return f"version {done.model_version} registered, {quality}"
 
-    return tour.step("Fit experts and generator (the body on Ray Train, 2 workers)", work, told)
+    return tour.step("Fit experts and generator", work, told)
 
 
 def _evaluate(tour: Tour, workspace: Workspace, training: TrainResult) -> EvaluationReport:
@@ -141,7 +147,7 @@ def _evaluate(tour: Tour, workspace: Workspace, training: TrainResult) -> Evalua
 
     kept = kept_report(workspace, "test", training.model_version, training.content_hash)
     return tour.step(
-        "Evaluate on the test split, beside popularity, EASE and the shared blend",
+        "Evaluate beside the baselines",
         lambda: kept or evaluate(workspace, split="test", version=training.model_version),
         lambda found: (
             f"{'reused: ' if kept else ''}NDCG@10 {found.metrics['model']['ndcg@10']:.4f}; looks at this test split "
@@ -161,7 +167,7 @@ def _promote(tour: Tour, workspace: Workspace, training: TrainResult) -> None:
         move = promote(workspace, training.model_version, by="quickstart", why="quickstart", force=True)
         return f"version {move.version_to} is the champion of {workspace.registered_model}"
 
-    tour.step("Registry: set @champion", work, str, reused=training.reused)
+    tour.step("Set @champion in the registry", work, str, reused=training.reused)
 
 
 def _batch(tour: Tour, workspace: Workspace) -> BatchResult:
@@ -174,7 +180,7 @@ def _batch(tour: Tour, workspace: Workspace) -> BatchResult:
             return batch(workspace, k=TOP_K, on_progress=stage.moved)
 
     return tour.step(
-        f"Batch: top {TOP_K} for every user (Ray Data)",
+        f"Batch on Ray Data: top {TOP_K} for everybody",
         work,
         lambda done: (
             f"{done.rows:,} rows for {done.users:,} users in {done.partitions} partitions"
@@ -187,7 +193,7 @@ def _serve(tour: Tour, workspace: Workspace) -> ServiceTour:
     from pipelines.quickstart_service import visit
 
     return tour.step(
-        "Serve over HTTP: a known user, a never-seen one, an event, the user again",
+        "Serve over HTTP, and stop",
         lambda: visit(workspace, USER),
         lambda seen: f"answered in {', '.join(f'{ms:.0f}' for ms in seen.milliseconds)} ms; {seen.summary()}",
     )

@@ -68,9 +68,14 @@ class EvaluationReport:
         return cls(**plain, **renamed)
 
     def rows(self) -> list[tuple[str, list[float]]]:
-        """Scorers with their shown metrics: baselines, experts alone, the shared blend, the model last."""
+        """Scorers with their shown metrics: baselines, experts alone, the shared blend, the model last.
+
+        An expert that is the same as a baseline (popularity) is shown once.
+        """
         order = [n for n in self.metrics if n not in (MODEL, SHARED_BLEND) and not n.startswith(EXPERT_PREFIX)]
-        order += [n for n in self.metrics if n.startswith(EXPERT_PREFIX)] + [SHARED_BLEND, MODEL]
+        baselines = [self.metrics[name] for name in order]
+        order += [n for n in self.metrics if n.startswith(EXPERT_PREFIX) and self.metrics[n] not in baselines]
+        order += [SHARED_BLEND, MODEL]
         return [(name, [self.metrics[name][metric] for metric in SHOWN]) for name in order]
 
     def markdown(self) -> str:
