@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from recsys.context.sequences import Sequences, prefix_contexts
-from recsys.errors import DataError
+from recsys.errors import ConfigError, DataError
 from recsys.experts.memory import SequenceMemory
 from recsys.experts.popularity import PopularityExpert
 from recsys.model.calibration import Calibration, fit_calibration
@@ -21,6 +21,7 @@ from recsys.training.progress import Progress
 from recsys.training.targets import Prepared, Targets, held_out_targets, prepare
 
 MINIMUM_USERS = 10
+MINIMUM_ITEMS = 2
 _SHARED_SAMPLE = 4_000
 _CALIBRATED_TOP = 10
 
@@ -68,9 +69,14 @@ def fit_model(
         progress: told how far it is.
 
     Raises:
-        DataError: too few users or events to train on.
+        ConfigError: a setting needs real times, and there are none.
+        DataError: too few users, items or events to train on.
         TrainingError: a loss is not finite, or a worker failed.
     """
+    if n_items < MINIMUM_ITEMS:
+        raise DataError(f"Only {n_items} item has positive events; at least {MINIMUM_ITEMS} are needed to rank.")
+    if config.popularity.half_life_days is not None and not clock:
+        raise ConfigError("popularity.half_life_days needs real times, and these events have only an order. Unset it.")
     rng = np.random.default_rng(config.seed)
     held = _held_out_users(sequences, config.generator.held_out_users, rng)
     fit_on = sequences.take(np.flatnonzero(~held))

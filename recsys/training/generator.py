@@ -55,6 +55,9 @@ def fit_shared_head(network: ScoringNetwork, targets: Prepared, sample: Tensor) 
 
     Returns:
         A batch of one; the temperature is 1, since it only rescales the gains.
+
+    Raises:
+        TrainingError: the experts' scores are not finite.
     """
     outputs, items, masked = targets.outputs(sample), targets.items[sample], targets.masked[sample]
     gains = torch.full((1, len(network.names)), 1.0, requires_grad=True)
@@ -64,14 +67,15 @@ def fit_shared_head(network: ScoringNetwork, targets: Prepared, sample: Tensor) 
         optimizer.zero_grad()
         scores = torch.einsum("ben,e->bn", outputs.scores, gains[0])
         loss = functional.cross_entropy(scores.masked_fill(masked, -torch.inf), items)
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(
+                "The shared blend's loss is not finite: an expert's scores are not. Nothing was registered. "
+                "Lower body_training.learning_rate."
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    if not bool(torch.isfinite(gains).all()):
-        raise TrainingError(
-            "The shared blend's gains are not finite; nothing was registered. Check the experts' scores."
-        )
     return HeadWeights(gains.detach(), torch.zeros(1))
 
 

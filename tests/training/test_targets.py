@@ -1,0 +1,127 @@
+"""What heads learn from: next items with nothing of them, or of what follows, in their contexts."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys.context.sequences import Sequences
+from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
+from recsys.experts.popularity import PopularityExpert
+from recsys.model.scoring import ScoringNetwork
+from recsys.training.targets import Targets, held_out_targets, prepare
+
+N_ITEMS, KEEPS = 9, (1, 3)
+
+
+def lengths_only(lengths: list[int]) -> Sequences:
+    total = sum(lengths)
+    return Sequences(
+        tuple(map(str, range(len(lengths)))),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        np.ones(total, np.int64),
+        np.zeros(total, np.int64),
+        np.ones(total, np.float32),
+    )
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.integers(1, 5), st.integers(0, 1000))
+def test_targets_are_the_last_events_of_each_user_each_once(lengths: list[int], most: int, seed: int):
+    per_user = np.minimum(np.maximum(np.array(lengths) - 1, 0), most)
+    targets = held_out_targets(lengths_only(lengths), per_user, 1_000, np.random.default_rng(seed), KEEPS)
+    found = sorted(zip(targets.users.tolist(), targets.lengths.tolist(), strict=True))
+    assert found == [(u, n) for u, length in enumerate(lengths) for n in range(length - per_user[u], length)]
+    assert (targets.lengths >= 1).all()
+    assert (targets.keep <= targets.lengths).all()
+    assert (np.isin(targets.keep, KEEPS) | (targets.keep == targets.lengths)).all()
+
+
+def test_about_half_the_targets_show_a_shortened_history():
+    sequences = lengths_only([101] * 40)
+    targets = held_out_targets(sequences, np.full(40, 90), 10_000, np.random.default_rng(0), KEEPS)
+    shortened = targets.keep < targets.lengths
+    assert 0.45 < shortened.mean() < 0.55
+    assert set(targets.keep[shortened]) == set(KEEPS)
+
+
+def test_no_more_targets_than_the_limit_and_none_of_users_without_any():
+    sequences = lengths_only([10, 10, 10])
+    targets = held_out_targets(sequences, np.array([5, 0, 5]), 7, np.random.default_rng(0), KEEPS)
+    assert len(targets) == 7
+    assert set(targets.users) == {0, 2}
+    assert len(set(zip(targets.users, targets.lengths, strict=True))) == 7
+
+
+@pytest.fixture
+def network() -> ScoringNetwork:
+    torch.manual_seed(0)
+    items = torch.randn(N_ITEMS + 1, 8)
+    items[0] = 0
+    body = BodyExpert(SequenceEncoder(BodyConfig(width=8, heads=1, layers=1, length=5)), items)
+    others = {"popularity": PopularityExpert(torch.rand(N_ITEMS))}
+    return ScoringNetwork(body, others, torch.ones(2), torch.zeros(2, 8, 1))
+
+
+def prepared(network, sequences, targets, *, repeats=False):
+    return prepare(
+        network,
+        sequences,
+        targets,
+        np.zeros((len(sequences), 0), np.float32),
+        torch.rand(N_ITEMS, generator=torch.Generator().manual_seed(1)),
+        history_length=5,
+        clock=True,
+        repeats=repeats,
+    )
+
+
+def at(users, lengths, keep=None) -> Targets:
+    return Targets(np.array(users), np.array(lengths), np.array(lengths if keep is None else keep))
+
+
+def test_the_target_is_the_event_after_the_known_ones(network, make_sequences):
+    sequences = make_sequences([1, 2, 3], [4, 5, 6, 7])
+    found = prepared(network, sequences, at([0, 1, 1], [2, 1, 3]))
+    assert (found.items + 1).tolist() == [3, 5, 7]
+    masked = [[int(item) + 1 for item in row.nonzero()] for row in found.masked]
+    assert masked == [[1, 2], [4], [4, 5, 6]]
+
+
+def test_target_and_later_events_change_nothing_that_is_read_before_them(network, make_sequences):
+    one = prepared(network, make_sequences([1, 2, 3, 4, 5]), at([0], [2]))
+    other = prepared(network, make_sequences([1, 2, 9, 8, 7]), at([0], [2]))
+    assert torch.equal(one.scores, other.scores)
+    assert torch.equal(one.states, other.states)
+    assert torch.equal(one.statistics, other.statistics)
+    assert torch.equal(one.masked, other.masked)
+    assert one.items.tolist() != other.items.tolist()
+
+
+def test_dropped_history_is_neither_read_nor_masked(network, make_sequences):
+    dropped = prepared(network, make_sequences([7, 8, 3, 4, 5]), at([0], [4], keep=[2]))
+    short = prepared(network, make_sequences([3, 4, 5]), at([0], [2]))
+    torch.testing.assert_close(dropped.scores, short.scores)
+    torch.testing.assert_close(dropped.statistics, short.statistics)
+    assert torch.equal(dropped.masked, short.masked)
+
+
+def test_a_repeated_item_can_be_a_target_and_is_never_masked(network, make_sequences):
+    sequences = make_sequences([1, 2, 1])
+    once = prepared(network, sequences, at([0], [2]))
+    assert not bool(once.masked[0, once.items[0]])
+    assert bool(once.masked[0, 1])
+    assert not prepared(network, sequences, at([0], [2]), repeats=True).masked.any()
+
+
+def test_blocks_make_no_difference(network, make_sequences):
+    rng = np.random.default_rng(3)
+    sequences = make_sequences(*(rng.integers(1, N_ITEMS + 1, 6).tolist() for _ in range(150)))
+    users = np.repeat(np.arange(150), 2)
+    many = prepared(network, sequences, at(users, np.tile([2, 5], 150)))
+    assert len(many) == 300
+    for row in (0, 255, 256, 299):
+        [user, length] = [int(users[row]), [2, 5][row % 2]]
+        alone = prepared(network, sequences, at([user], [length]))
+        torch.testing.assert_close(many.scores[row : row + 1], alone.scores, atol=2e-3, rtol=2e-3)
+        assert torch.equal(many.items[row : row + 1], alone.items)
