@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +84,8 @@ class Dataset:
         digest = hashlib.sha256()
         for array in (self.sequences.offsets, self.sequences.items, self.sequences.times, self.sequences.values):
             digest.update(np.ascontiguousarray(array).tobytes())
-        for text in (*self.sequences.user_ids, *self.vocabulary, self.users.write_json(), repr(self.schema)):
+        profiles = json.dumps(self._profiles(), sort_keys=True)
+        for text in (*self.sequences.user_ids, *self.vocabulary, profiles, repr(self.schema)):
             digest.update(text.encode() + b"\0")
         return digest.hexdigest()
 
