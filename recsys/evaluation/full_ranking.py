@@ -30,7 +30,8 @@ def rank_targets(
     Args:
         recommender: the model under test.
         rows: each evaluated user's context, as of strictly before the target.
-        target_items: each user's target; one that the model does not know ranks last.
+        target_items: each user's target; one that the model does not know, or that may not be recommended because the
+            user touched it before, ranks last.
         baselines: other scorers over the same vocabulary, by name.
 
     Returns:
@@ -48,6 +49,7 @@ def rank_targets(
         context = recommender.encoder.encode(block)
         scored = recommender.model.forward(context)
         masked = recommender.mask(context)
+        possible = (indices > 0) & ~masked.gather(1, targets[:, None])[:, 0].numpy()
         names = recommender.model.network.names
         scores = {
             MODEL: scored.scores,
@@ -60,5 +62,5 @@ def rank_targets(
                 found = target_ranks(own, targets, masked)
             except ValueError as error:
                 raise TrainingError(f"The scorer '{name}' gave a score that is not finite: {error}") from error
-            ranks.setdefault(name, []).append(np.where(indices > 0, found, n_items))
+            ranks.setdefault(name, []).append(np.where(possible, found, n_items))
     return {name: np.concatenate(blocks) for name, blocks in ranks.items()}

@@ -27,7 +27,8 @@ EASE = "EASE"
 def evaluate(workspace: Workspace, *, split: str = "validation", version: str | None = None) -> EvaluationReport:
     """Ranks every target of a split among the whole catalogue, under the model and under its baselines.
 
-    The events are those the model was trained with the knowledge of: later ones change neither targets nor contexts.
+    Targets come from the events that the model was trained with the knowledge of. Of events appended since, only late
+    ones, which happened before a target, join its context.
 
     Args:
         workspace: an existing workspace with a registered model.
