@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from recsys.context.reader import FeastReader
-from recsys.data.catalogue import Catalogue
 from recsys.errors import ConfigError
-from recsys.registry.champion import champion
-from recsys.registry.loading import load_recommender
-from recsys.registry.snapshot import load_snapshot
+from recsys.jobs.opened import open_champion
 from recsys.workspace import Workspace
 
 HISTORY_SHOWN = 10
@@ -85,21 +81,19 @@ def explain(workspace: Workspace, user_id: str, *, k: int = 10) -> Explanations:
         ConfigError: the user is unknown, k is out of range, or there is no champion.
         FeatureStoreError: the features were never materialised.
     """
-    found = champion(workspace)
-    snapshot = load_snapshot(found.folder, snapshot_hash=found.snapshot_hash)
-    if not 1 <= k <= len(snapshot.vocabulary):
-        raise ConfigError(f"k is {k}; the catalogue has {len(snapshot.vocabulary)} items, ask for 1 to that many.")
-    [row] = FeastReader(workspace, snapshot.schema).online([user_id])
-    catalogue = Catalogue.load(workspace)
+    opened = open_champion(workspace.name)
+    n_items = len(opened.recommender.vocabulary)
+    if not 1 <= k <= n_items:
+        raise ConfigError(f"k is {k}; the catalogue has {n_items} items, ask for 1 to that many.")
+    [row] = opened.reader.online([user_id])
     if not row.present:
-        some = ", ".join(catalogue.users["user_id"].head(5).to_list())
+        some = ", ".join(opened.catalogue.users["user_id"].head(5).to_list())
         raise ConfigError(f"Workspace '{workspace.name}' knows no user '{user_id}'. Some that it knows: {some}.")
-    recommender = load_recommender(snapshot, found.version)
-    [ranking] = recommender.recommend([row], k=k)
-    reasons = recommender.explain(row, ranking.item_ids)
+    [ranking] = opened.recommender.recommend([row], k=k)
+    reasons = opened.recommender.explain(row, ranking.item_ids)
     newest = tuple(reversed(row.history_items[-HISTORY_SHOWN:]))
     mentioned = {*newest, *ranking.item_ids, *(item for reason in reasons for item, _ in reason.history)}
-    titles = dict(zip(sorted(mentioned), catalogue.titles(sorted(mentioned)), strict=True))
+    titles = dict(zip(sorted(mentioned), opened.titles(sorted(mentioned)), strict=True))
     return Explanations(
         workspace=workspace.name,
         user_id=user_id,
@@ -115,7 +109,7 @@ def explain(workspace: Workspace, user_id: str, *, k: int = 10) -> Explanations:
             )
             for reason in reasons
         ),
-        model_version=found.version,
-        content_hash=found.content_hash,
-        lineage=snapshot.lineage,
+        model_version=opened.champion.version,
+        content_hash=opened.champion.content_hash,
+        lineage=opened.snapshot.lineage,
     )
