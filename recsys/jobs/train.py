@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from recsys.context.encoder import ContextEncoder
 from recsys.errors import TrainingError
 from recsys.evaluation.full_ranking import EXPERT_PREFIX, MODEL
-from recsys.evaluation.protocol import leave_one_out, training_sequences
+from recsys.evaluation.protocol import Split, leave_one_out, training_sequences
 from recsys.evaluation.run import evaluate_split
 from recsys.jobs.materialise import materialise
 from recsys.jobs.previous_training import PreviousTraining
@@ -94,12 +94,13 @@ def train(
             again = {"reused": True, "new_events": dataset.log_position - previous.log_position}
             return TrainResult(**{**previous.result, **again, "seconds": round(time.monotonic() - started, 2)})
 
+    split = leave_one_out(dataset.interactions, "validation")
     materialise(workspace)
     encoding = dataset.profile_encoding()
     fitted = _fit(dataset, dataset.encoded_profiles(encoding), config, progress or Silent())
     encoder = ContextEncoder(dataset.vocabulary, encoding, config.history_length)
     recommender = Recommender(fitted.model, encoder, dataset.schema, fitted.calibration, UNREGISTERED)
-    metrics = _validation(workspace, dataset, recommender)
+    metrics = _validation(workspace, dataset, split, recommender)
     result = _register(workspace, dataset, config, recommender, fitted, metrics, started)
     PreviousTraining.remember(workspace, config, dataset, result.as_dict())
     return result
@@ -121,10 +122,11 @@ def _fit(dataset: Dataset, profile: object, config: TrainConfig, progress: Progr
     )
 
 
-def _validation(workspace: Workspace, dataset: Dataset, recommender: Recommender) -> dict[str, dict[str, float]]:
+def _validation(
+    workspace: Workspace, dataset: Dataset, split: Split, recommender: Recommender
+) -> dict[str, dict[str, float]]:
     from recsys.context.reader import FeastReader
 
-    split = leave_one_out(dataset.interactions, "validation")
     compared = evaluate_split(recommender, FeastReader(workspace, dataset.schema), split, {})
     named = {f"validation_{name.removeprefix(EXPERT_PREFIX).replace(' ', '_')}": own for name, own in compared.items()}
     own = named.pop(f"validation_{MODEL}")
