@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import threading
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from recsys.cluster import ray_cluster
-from recsys.errors import DataError, TrainingError
+from recsys.cluster import ADDRESS_VARIABLE, ray_cluster
+from recsys.errors import ConfigError, DataError, TrainingError
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.loop import World, fit_body
@@ -60,6 +61,7 @@ def fit_body_distributed(
         on_epoch: told each epoch and its loss as it ends.
 
     Raises:
+        ConfigError: this machine has no room for so many workers.
         DataError: there is no window.
         TrainingError: a worker failed; the message says how.
     """
@@ -93,6 +95,7 @@ def _run(
     from ray.train.torch import TorchConfig, TorchTrainer
 
     gpu = torch.cuda.is_available()
+    _check_room(workers, "GPU" if gpu else "CPU")
     trainer = TorchTrainer(
         train_worker,
         train_loop_config=settings,
@@ -110,6 +113,15 @@ def _run(
                 "Lower body_training.batch_size or workers when memory ran out."
             ) from error
     return tuple(watcher.losses)
+
+
+def _check_room(workers: int, resource: str) -> None:
+    """Ray waits without end for workers that this machine has no room for; a cluster that was joined may grow."""
+    import ray
+
+    room = int(ray.cluster_resources().get(resource, 0))  # type: ignore[no-untyped-call]
+    if workers > room and not os.environ.get(ADDRESS_VARIABLE):
+        raise ConfigError(f"workers is {workers}, and this machine has {room} {resource}s: set it to {room} at most.")
 
 
 def train_worker(settings: dict[str, Any]) -> None:

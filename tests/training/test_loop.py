@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from recsys.context.sequences import prefix_contexts
-from recsys.errors import DataError, TrainingError
+from recsys.errors import TrainingError
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
 from recsys.training.body_model import BodyTrainingConfig
-from recsys.training.distributed import fit_body_distributed
 from recsys.training.loop import FittedBody, _cycled, fit_body
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:torchrec")
@@ -81,10 +80,3 @@ def test_a_worker_with_fewer_windows_makes_as_many_steps():
     order = _cycled(torch.tensor([4, 2, 7]), 8)
     assert order.tolist() == [4, 2, 7, 4, 2, 7, 4, 2]
     assert _cycled(torch.arange(9), 4).tolist() == [0, 1, 2, 3]
-
-
-def test_without_a_window_no_worker_is_started():
-    with pytest.raises(DataError, match="No user has two events"):
-        fit_body_distributed(
-            [], n_items=3, body=BODY, config=BodyTrainingConfig(), workers=2, seed=1, on_epoch=lambda *_: None
-        )
