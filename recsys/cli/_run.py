@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Annotated
 import orjson
 import typer
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from recsys.errors import RecsysError
 
@@ -20,8 +22,9 @@ WorkspaceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine-readable last line.")]
 
-_console = Console(stderr=False, soft_wrap=True)
-_errors = Console(stderr=True, soft_wrap=True)
+# Ids and titles come from people's data: "[/]" or ":x:" in them is text, never markup.
+_console = Console(stderr=False, soft_wrap=True, markup=False, emoji=False)
+_errors = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
 
 class Report:
@@ -62,9 +65,13 @@ def reported(as_json: bool) -> Iterator[Report]:
         raise
     except KeyboardInterrupt:
         _fail(as_json, "Interrupted", "Interrupted; nothing half-written was kept.", 130)
+    except BrokenPipeError:
+        raise
+    except (OSError, sqlite3.OperationalError) as error:
+        _show_trace()
+        _fail(as_json, type(error).__name__, _refused(error), 1)
     except Exception as error:
-        if os.environ.get("RECSYS_DEBUG"):
-            traceback.print_exc()
+        _show_trace()
         _fail(
             as_json,
             type(error).__name__,
@@ -74,15 +81,32 @@ def reported(as_json: bool) -> Iterator[Report]:
         )
 
 
+def machine_error(kind: str, message: str, code: int) -> None:
+    """Prints an error as --json promises it: the last line of stdout."""
+    sys.stdout.write(orjson.dumps({"error": kind, "message": message, "exit_code": code}).decode() + "\n")
+    sys.stdout.flush()
+
+
 def _fail(as_json: bool, kind: str, message: str, code: int) -> None:
-    _errors.print(f"[bold red]error:[/] {_escaped(message)}")
+    _errors.print(Text.assemble(("error:", "bold red"), f" {message}"))
     if as_json:
-        sys.stdout.write(orjson.dumps({"error": kind, "message": message, "exit_code": code}).decode() + "\n")
+        machine_error(kind, message, code)
     raise typer.Exit(code)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+def _refused(error: OSError | sqlite3.OperationalError) -> str:
+    """What the operating system or a database file refused, in a sentence."""
+    names = [str(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name]
+    what = getattr(error, "strerror", None) or str(error)
+    return (
+        f"{f'{names[-1]}: ' if names else ''}{what}. Look whether it exists, may be read and written, and has room; "
+        "workspaces lie in ./workspaces, or where $RECSYS_HOME says."
+    )
+
+
+def _show_trace() -> None:
+    if os.environ.get("RECSYS_DEBUG"):
+        traceback.print_exc()
 
 
 Command = Callable[..., None]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from recsys import __version__
 from recsys.cli import batch, data, doctor, evaluate, events, explain, features, promote, serve, train
+from recsys.cli._run import machine_error
 from recsys.cli.environment import calm_libraries
 
 COMMAND_MODULES = (data, events, features, train, evaluate, promote, batch, serve, explain, doctor)
@@ -29,11 +33,47 @@ COMMANDS = (
 )
 
 
+_AS_JSON = "recsys.as_json"
+
+
 class _InOrder(TyperGroup):
-    """Lists the commands in the order of `COMMANDS`; typer would put those with sub-commands last."""
+    """Lists the commands in the order of `COMMANDS`; typer would put those with sub-commands last.
+
+    It also gives --json its last line where typer refuses the call before a command begins.
+    """
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        as_json = "--json" in args
+        with _refusals_as_json(as_json):
+            _refuse_what_is_no_text(args)
+            context = super().make_context(info_name, args, parent, **extra)
+        context.meta[_AS_JSON] = as_json
+        return context
+
+    def invoke(self, ctx: Any) -> Any:
+        with _refusals_as_json(ctx.meta[_AS_JSON]):
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=COMMANDS.index)
+
+
+@contextmanager
+def _refusals_as_json(as_json: bool) -> Iterator[None]:
+    try:
+        yield
+    except TyperException as error:
+        if as_json:
+            machine_error("UsageError", error.format_message(), error.exit_code)
+        raise
+
+
+def _refuse_what_is_no_text(arguments: list[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise typer.BadParameter(f"{argument!a} is not UTF-8 text.") from None
 
 
 def build_app() -> typer.Typer:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import polars as pl
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
 from recsys.columns import EVENT, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, USER_ID, VALUE
@@ -23,16 +22,16 @@ def schema_view(schema: WorkspaceSchema) -> RenderableType:
     table.add_column(overflow="fold")
     table.add_row("time", "real times" if schema.clock else "an order only, no clock")
     table.add_row("items", "repeat" if schema.repeats else "do not repeat")
-    table.add_row("events", escape(_meaning(schema.events)))
-    table.add_row("users", escape(_columns(schema.user_columns)))
-    table.add_row("items' columns", escape(_columns(schema.item_columns)))
-    table.add_row("shown as", escape(schema.title or "item_id"))
+    table.add_row("events", _meaning(schema.events))
+    table.add_row("users", _columns(schema.user_columns))
+    table.add_row("items' columns", _columns(schema.item_columns))
+    table.add_row("shown as", schema.title or "item_id")
     return table
 
 
 def treatments_view(treatments: Sequence[Treatment], notes: Sequence[str]) -> RenderableType:
     """What was done with rows that were not plain, and what was inferred."""
-    shown: list[RenderableType] = [escape(note) for note in notes]
+    shown: list[RenderableType] = [note for note in notes]
     if not treatments:
         shown.append("Every row was plain: none dropped, none changed.")
         return Group(*shown)
@@ -42,7 +41,7 @@ def treatments_view(treatments: Sequence[Treatment], notes: Sequence[str]) -> Re
     table.add_column("rows", justify="right")
     table.add_column("treatment")
     for treatment in treatments:
-        table.add_row(escape(treatment.file), escape(treatment.what), f"{treatment.rows:,}", escape(treatment.done))
+        table.add_row(treatment.file, treatment.what, f"{treatment.rows:,}", treatment.done)
     return Group(*shown, table)
 
 
@@ -69,11 +68,11 @@ def events_view(events: pl.DataFrame, titles: Sequence[str], clock: bool) -> Ren
     for row, title in zip(events.iter_rows(named=True), titles, strict=True):
         table.add_row(
             str(row[LOG_SEQUENCE]),
-            escape(row[USER_ID]),
-            escape(row[ITEM_ID]),
-            escape(title),
+            row[USER_ID],
+            row[ITEM_ID],
+            title,
             moment(row[OCCURRED_AT]) if clock else "-",
-            escape(row[EVENT] or "-"),
+            row[EVENT] or "-",
             "-" if row[VALUE] is None else f"{row[VALUE]:g}",
         )
     return table

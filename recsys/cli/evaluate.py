@@ -51,6 +51,7 @@ def evaluate(
 def metrics_table(found: EvaluationReport) -> Table:
     """Scorers down, metrics across; the best of each column stands out."""
     from rich.table import Table
+    from rich.text import Text
 
     from recsys.evaluation.report import SHOWN
 
@@ -61,7 +62,7 @@ def metrics_table(found: EvaluationReport) -> Table:
     rows = found.rows()
     best = [max(values[i] for _, values in rows) for i in range(len(SHOWN))]
     for name, values in rows:
-        cells = [f"[bold]{v:.4f}[/]" if v == best[i] else f"{v:.4f}" for i, v in enumerate(values)]
+        cells = [Text(f"{v:.4f}", "bold" if v == best[i] else "") for i, v in enumerate(values)]
         table.add_row(_shown(name, found), *cells)
     return table
 

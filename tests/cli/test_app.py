@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -67,6 +68,17 @@ def test_a_mistyped_call_ends_with_2_and_says_how_to_call(run, arguments):
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("recommand",), ("doctor", "surplus"), ("train",), ("data", "imprt"), ("explain", "--user", "\udcff"), ("--jsn",)],
+)
+def test_with_json_a_mistyped_call_is_told_in_the_last_line_too(run, arguments):
+    result = run(*arguments, "--json")
+    told = json.loads(result.stdout.splitlines()[-1])
+    assert (result.exit_code, told["exit_code"], told["error"]) == (2, 2, "UsageError")
+    assert told["message"]
 
 
 def test_version_is_the_librarys(run):
