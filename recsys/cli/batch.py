@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recsys.cli._moments import typed_moment
 from recsys.cli._run import JsonOption, WorkspaceOption, reported
-from recsys.errors import ConfigError
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def batch(
     Example: recsys batch --workspace movielens-100k --k 20
     """
     with reported(as_json) as report:
-        moment = None if as_of is None else _moment(as_of)
+        moment = None if as_of is None else typed_moment("--as-of", as_of)
         from recsys.jobs.batch import batch as run_batch
 
         with _progress(report.as_json) as on_progress:
@@ -68,15 +67,6 @@ def _sentence(result: BatchResult) -> str:
         f"{result.as_of}, in {result.seconds:.1f} s.{unknown}\n"
         f"{result.partitions} parquet file(s){kept}: {result.folder}"
     )
-
-
-def _moment(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--as-of {text} is no moment; write it like 1998-04-01T00:00:00Z.") from None
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return int(aware.replace(microsecond=0).timestamp()) * 1_000_000 + aware.microsecond
 
 
 @contextmanager

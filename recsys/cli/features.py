@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recsys.cli._moments import typed_moment
 from recsys.cli._run import JsonOption, WorkspaceOption, reported
 from recsys.errors import ConfigError
 from recsys.workspace import Workspace
@@ -60,8 +61,12 @@ def show(
     workspace: WorkspaceOption,
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
     at: Annotated[
-        datetime | None,
-        typer.Option("--as-of", help="As of this moment (UTC) instead of now: only events before it count."),
+        str | None,
+        typer.Option(
+            "--as-of",
+            metavar="MOMENT",
+            help="As of then, such as 1998-04-01T00:00:00Z, instead of now: only events before it count.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,16 +75,17 @@ def show(
     Example: recsys features show 7 --workspace movielens-100k
     """
     with reported(as_json) as report:
+        moment = None if at is None else typed_moment("--as-of", at)
         from recsys.context.reader import FeastReader
         from recsys.data.catalogue import Catalogue
         from recsys.data.schema import WorkspaceSchema
 
         target = Workspace.existing(workspace)
         schema = WorkspaceSchema.load(target.schema_file)
-        if at is not None and not schema.clock:
+        if moment is not None and not schema.clock:
             raise ConfigError(f"The workspace '{workspace}' has an order but no clock: --as-of has no meaning there.")
         reader = FeastReader(target, schema)
-        row = reader.online([user])[0] if at is None else reader.as_of([user], [_microseconds(at)])[0]
+        row = reader.online([user])[0] if moment is None else reader.as_of([user], [moment])[0]
         newest = Catalogue.load(target).titles(row.history_items[: -_NEWEST - 1 : -1])
         report.show(_view(row, newest, schema.clock) if row.present else f"Nothing is known of the user '{user}'.")
         report.result(_plain(row))
@@ -125,7 +131,3 @@ def _moment(microseconds: int, clock: bool) -> str:
 
 def _plain(row: FeatureRow) -> dict[str, object]:
     return {name: getattr(row, name) for name in row.__slots__}
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)

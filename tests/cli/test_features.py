@@ -79,6 +79,12 @@ def test_as_of_needs_a_clock(workspace):
     assert "no clock" in result.output
 
 
+def test_a_moment_that_is_none_is_a_users_mistake(workspace):
+    result = run("show", "7", "--as-of", "yesterday")
+    assert result.exit_code == 2
+    assert "is no moment" in result.output
+
+
 def test_an_unknown_workspace_is_a_users_mistake(recsys_home):
     result = run("materialise", "--json")
     assert result.exit_code == 2
@@ -116,7 +122,7 @@ def test_people_see_the_result_and_no_noise_of_the_libraries(workspace):
     filled = run_apart("materialise")
     assert (filled.returncode, filled.stderr) == (0, "")
     assert filled.stdout.startswith("1 users online")
-    shown = run_apart("show", "7", "--as-of", "1970-01-01T00:00:02")
+    shown = run_apart("show", "7", "--as-of", "1970-01-01T02:00:02+02:00")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "Alien" in shown.stdout
     assert "Brazil" not in shown.stdout

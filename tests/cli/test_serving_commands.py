@@ -61,7 +61,12 @@ def test_a_taken_port_is_said_and_another_one_proposed(run, empty):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [(["--k", "0"], "at least one item"), (["--as-of", "yesterday"], "is no moment")]
+    ("arguments", "says"),
+    [
+        (["--k", "0"], "at least one item"),
+        (["--as-of", "yesterday"], "is no moment"),
+        (["--as-of", "0001-01-01T00:00:00+23:00"], "is no moment"),
+    ],
 )
 def test_batch_options_that_make_no_sense_are_told(run, empty, arguments, says):
     done = run("batch", "--workspace", "films", *arguments)
