@@ -5,6 +5,7 @@ It knows frames and files, not how recommendations come about.
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,10 +66,10 @@ class ParquetSink:
             The finished partitions by number. `_SUCCESS` stays only when all of them are there.
 
         Raises:
-            ConfigError: the folder holds parquet files that no batch of ours wrote, or cannot be a folder.
+            ConfigError: the folder holds parquet files that no batch of ours wrote, or cannot be made or written to.
         """
         self._refuse_foreign_files()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         wanted = {partition.file: partition for partition in partitions}
         finished = {
             partition.number: written for partition in partitions if (written := self._finished(partition)) is not None
@@ -118,6 +119,16 @@ class ParquetSink:
         if not path.exists() or path.read_bytes() != content:
             replace_file(path, content)
         return path
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.folder} cannot be made ({error.strerror}). Give --out a folder that may be written to."
+            ) from error
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise ConfigError(f"{self.folder} may not be written to. Give --out another folder.")
 
     def _finished(self, partition: Partition) -> Written | None:
         """The partition as it is on disk, None when it is missing, cut off or of another plan."""

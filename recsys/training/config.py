@@ -28,8 +28,8 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: int = Field(default=17, ge=0)
-    """Of every random choice."""
+    seed: int = Field(default=17, ge=0, lt=2**32)
+    """Of every random choice; torch and numpy both take it."""
     workers: int = Field(default=2, ge=1)
     """Ray Train workers of the body."""
     history_length: int = Field(default=HISTORY_LENGTH, ge=2, le=HISTORY_LENGTH)
@@ -80,9 +80,9 @@ def load_config(name: str = DEFAULT_NAME, overrides: Sequence[str] = ()) -> Trai
 def _read(name: str) -> dict[str, Any]:
     path = Path(name)
     if name in named_configurations():
-        text = (resources.files("recsys") / "configs" / f"{name}.toml").read_text()
+        text = (resources.files("recsys") / "configs" / f"{name}.toml").read_text(encoding="utf-8")
     elif path.suffix == ".toml" and path.is_file():
-        text = path.read_text()
+        text = _text(path)
     else:
         known = ", ".join(named_configurations())
         raise ConfigError(f"There is no configuration '{name}': name one of {known}, or the path of a .toml file.")
@@ -90,6 +90,13 @@ def _read(name: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The configuration '{name}' is not TOML: {error}.") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration '{path}' cannot be read as text: {error}.") from error
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:

@@ -147,3 +147,9 @@ def test_a_file_where_the_folder_should_be_is_refused(out):
     out.write_text("x")
     with pytest.raises(ConfigError, match="is a file"):
         run(plan(out))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(out):
+    out.write_text("x")
+    with pytest.raises(ConfigError, match="cannot be made"):
+        run(plan(out / "inner"))

@@ -101,6 +101,17 @@ def test_a_file_that_is_not_toml_is_named(tmp_path):
         load_config(str(tmp_path / "broken.toml"))
 
 
+def test_a_file_that_is_not_text_is_named(tmp_path):
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"binary\.toml' cannot be read as text"):
+        load_config(str(tmp_path / "binary.toml"))
+
+
+def test_a_seed_that_torch_would_not_take_is_refused():
+    with pytest.raises(ConfigError, match="seed = "):
+        load_config(overrides=["seed=99999999999999999999999999"])
+
+
 def test_the_history_is_no_longer_than_feature_rows_hold():
     assert TrainConfig().history_length == fold.HISTORY_LENGTH
     with pytest.raises(ConfigError, match="history_length = 201"):
