@@ -15,11 +15,11 @@ class Bars:
         self._console = console or Console(stderr=True)
         self._live = self._console.is_terminal
         self._progress = Progress(
-            TextColumn("  {task.description:<44}"),
+            TextColumn("  {task.description:<44}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
             disable=not self._live,
         )
@@ -45,7 +45,8 @@ class Bars:
         if self._open is not None and not self._live:
             task = self._progress.tasks[self._open.task]
             note = f"  {task.fields['note']}" if task.fields["note"] else ""
-            self._console.print(f"  {task.description}: {int(task.completed)}/{int(task.total or 0)}{note}")
+            line = f"  {task.description}: {int(task.completed)}/{int(task.total or 0)}{note}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._open = None
 
 
