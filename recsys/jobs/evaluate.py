@@ -105,7 +105,7 @@ def kept_report(workspace: Workspace, split: str, version: str, content_hash: st
     try:
         stored = json.loads(path.read_text())
         return EvaluationReport.from_dict(stored) if stored["content_hash"] == content_hash else None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

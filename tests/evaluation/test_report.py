@@ -38,6 +38,14 @@ def test_the_models_own_figures_lie_under_its_split(split):
     assert json.loads(json.dumps(plain)) == plain
 
 
+def test_a_report_is_read_back_from_its_plain_values():
+    stored = json.loads(json.dumps(report("test").as_dict()))
+    assert EvaluationReport.from_dict(stored) == report("test")
+    del stored["users"]
+    with pytest.raises(KeyError):
+        EvaluationReport.from_dict(stored)
+
+
 def test_rows_show_baselines_first_and_the_model_last():
     names = [name for name, _ in report().rows()]
     assert names == ["popularity", "EASE", "expert: body", "expert: memory", "shared blend", "model"]

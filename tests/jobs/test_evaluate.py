@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from recsys.cli import evaluate as command
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation.ledger import ledger_file
-from recsys.jobs.evaluate import evaluate, report_paths
+from recsys.jobs.evaluate import evaluate, kept_report, report_paths
 from recsys.jobs.ingest import ingest
 from recsys.workspace import Workspace
 
@@ -41,6 +41,17 @@ def test_each_look_at_test_is_written_down_and_counted(films):
     assert looks[0]["metrics"]["model"] == first.metrics["model"]
     assert looks[0]["config"]["training"]["body"]["width"] == 8
     assert {"at", "commit", "content_hash", "model_version"} <= looks[0].keys()
+
+
+def test_a_report_is_kept_for_the_same_model_on_the_same_split_only(films):
+    report = evaluate(films)
+    assert kept_report(films, "validation", "1", report.content_hash) == report
+    assert kept_report(films, "test", "1", report.content_hash) is None
+    assert kept_report(films, "validation", "2", report.content_hash) is None
+    assert kept_report(films, "validation", "1", "another") is None
+    for damaged in ("", "{", "[]", "{}"):
+        report_paths(films, report)[0].write_text(damaged)
+        assert kept_report(films, "validation", "1", report.content_hash) is None
 
 
 def test_later_events_move_no_target(films, imported_data):

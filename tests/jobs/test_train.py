@@ -126,6 +126,14 @@ def test_a_run_that_comes_to_nan_registers_nothing(monkeypatch, quick_body, quic
     assert champion(films).version == "1"
 
 
+def test_a_model_that_finds_nothing_at_all_is_not_registered(monkeypatch, quick_body, quick_config, films):
+    nothing = {"model": {"ndcg@10": 0.0, "hr@10": 0.0}}
+    monkeypatch.setattr("recsys.jobs.train.evaluate_split", lambda *_: nothing)
+    with pytest.raises(TrainingError, match="no validation target at all"):
+        train(films, quick_config())
+    assert versions(films) == [1]
+
+
 def test_a_first_run_that_fails_leaves_no_registry(imported_data, quick_config, recsys_home):
     workspace = Workspace("few", recsys_home)
     ingest(workspace, imported_data(users=5))
