@@ -12,6 +12,8 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.workspace import Workspace
 
 N_ITEMS = 25
+CODE_HASH = "recsys.jobs.previous_training.code_hash"
+"""Held still, so that a file saved while the tests run does not make the trained model look outdated."""
 SETTINGS = (
     "body.width=8",
     "body.heads=1",
@@ -105,6 +107,7 @@ def trained_films(tmp_path_factory, imported_data, quick_config):
     ingest(workspace, imported_data())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("recsys.training.fit.fit_body_expert", lambda _, n, config, __: _random_body(n, config))
+        patch.setattr(CODE_HASH, lambda: "this code")
         result = train(workspace, quick_config())
     promote(workspace, by="test")
     return workspace, result
@@ -117,6 +120,7 @@ def films(trained_films, tmp_path, monkeypatch):
 
     from recsys.workspace import HOME_VARIABLE
 
+    monkeypatch.setattr(CODE_HASH, lambda: "this code")
     original, _ = trained_films
     home = tmp_path / "copied"
     shutil.copytree(original.home, home)
