@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 from recsys.errors import ConfigError
@@ -63,6 +64,13 @@ online_store:
   path: {json.dumps(str(online_database(workspace)))}
 entity_key_serialization_version: 3
 """
+
+
+def is_configured_here(workspace: Workspace) -> bool:
+    """Whether feature_store.yaml points into this workspace. After a copy it points to where it was copied from."""
+    paths = re.findall(r'^  path: (".*")$', configuration_file(workspace).read_text(encoding="utf-8"), re.MULTILINE)
+    found = {Path(json.loads(path).removeprefix("sqlite:///")).resolve() for path in paths}
+    return found == {registry_database(workspace).resolve(), online_database(workspace).resolve()}
 
 
 def workspace_of_environment() -> Workspace:

@@ -10,7 +10,7 @@ from typing import Self
 
 import orjson
 
-from recsys.context.layout import online_database, state_file
+from recsys.context.layout import offline_rows, online_database, state_file
 from recsys.context.parts import write_text
 from recsys.context.rows import feature_service_name
 from recsys.data.schema import WorkspaceSchema
@@ -77,14 +77,16 @@ class Materialised:
 
     @classmethod
     def last(cls, workspace: Workspace) -> Materialised | None:
-        """The workspace's last one; None when there is none, its rows are gone or another version wrote it."""
+        """The workspace's last one; None when there is none, or its rows are gone, elsewhere or another version's."""
         try:
             stored = orjson.loads(state_file(workspace).read_bytes())
             inputs = Inputs(**{**stored["inputs"], "cuts": tuple(stored["inputs"]["cuts"])})
             last = cls(**{**stored, "inputs": inputs, "part": Path(stored["part"])})
         except (OSError, orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
             return None
-        return last if last.part.is_file() and online_database(workspace).is_file() else None
+        there = last.part.is_file() and online_database(workspace).is_file()
+        here = last.part.resolve().parent == offline_rows(workspace).resolve()
+        return last if there and here else None
 
 
 def _digest(path: Path) -> str:

@@ -16,7 +16,7 @@ import polars as pl
 
 from recsys import columns
 from recsys.context.feast_calls import load_definitions, own_duckdb, quieten, reported
-from recsys.context.layout import configuration, configuration_file, offline_rows
+from recsys.context.layout import configuration, configuration_file, is_configured_here, offline_rows
 from recsys.context.parts import replace_parts, write_text
 from recsys.context.rows import FOREVER, feature_service_name, row_schema
 from recsys.data.schema import WorkspaceSchema
@@ -184,6 +184,11 @@ class FeatureStoreAdapter:
         file = configuration_file(self.workspace)
         if not file.is_file():
             raise missing
+        if not is_configured_here(self.workspace):
+            raise FeatureStoreError(
+                f"{file} points to another folder than its own: the workspace was moved or copied. Make its feature "
+                f"store anew with: recsys features materialise --rebuild --workspace {self.workspace.name}"
+            )
         with reported("open the feature store", self.workspace):
             store = FeatureStore(fs_yaml_file=file)
             try:

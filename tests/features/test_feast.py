@@ -1,5 +1,6 @@
 """The real feature store: what is read, online or as of any moment, is what the log says, to the last bit."""
 
+import shutil
 import threading
 from dataclasses import replace
 
@@ -11,7 +12,9 @@ import torch
 from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
 from recsys.context.rows import feature_rows
+from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import ConfigError, FeatureStoreError
+from recsys.events.log import EventLog
 from recsys.jobs.materialise import materialise
 
 pytestmark = pytest.mark.slow
@@ -200,3 +203,22 @@ def test_a_log_that_was_replaced_is_noticed(world, world_class, tmp_path):
     replaced._folder = replace(replaced._folder, log=shorter.log)
     with pytest.raises(FeatureStoreError, match="--rebuild"):
         replaced.online(["ann"])
+
+
+def test_a_copied_workspace_never_reads_or_writes_the_store_it_was_copied_from(world, reader, tmp_path):
+    from recsys.context.reader import FeastReader
+
+    shutil.copytree(world.workspace.root, tmp_path / world.workspace.name)
+    copy = replace(world.workspace, home=tmp_path)
+    with pytest.raises(FeatureStoreError, match="moved or copied.*--rebuild"):
+        FeastReader(copy, world.schema)
+    assert not materialise(copy).reused
+    before = reader._store.read_online(["ann"])
+    EventLog(copy.event_log).append(
+        pl.DataFrame([("copied", "ann", "copied", 2**54, None, 1.0)], EVENT_SCHEMA, orient="row")
+    )
+    copied = FeastReader(copy, world.schema)
+    copied.refresh(["ann"])
+    assert copied.online(["ann"])[0].event_count == reader.online(["ann"])[0].event_count + 1
+    assert copied.as_of(["ann"], [2**54 + 1])[0].history_items[-1] == "copied"
+    assert reader._store.read_online(["ann"]) == before
