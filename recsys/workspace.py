@@ -14,6 +14,7 @@ from recsys.errors import ConfigError
 
 HOME_VARIABLE = "RECSYS_HOME"
 DEFAULT_HOME = "workspaces"
+TRACKING = "mlflow"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -46,6 +47,8 @@ class Workspace:
                 f"'{name}' cannot name a workspace: use lower-case letters, digits and inner hyphens, "
                 "63 characters at most, for example 'movielens-100k'."
             )
+        if name == TRACKING:
+            raise ConfigError(f"'{name}' cannot name a workspace: that folder holds the models of all of them.")
         return cls(name=name, home=home())
 
     @classmethod
@@ -107,11 +110,11 @@ class Workspace:
     @property
     def tracking_database(self) -> Path:
         """MLflow's sqlite file; one for all workspaces, so that one UI shows them side by side."""
-        return self.home / "mlflow" / "mlflow.db"
+        return self.home / TRACKING / "mlflow.db"
 
     @property
     def tracking_artifacts(self) -> Path:
-        return self.home / "mlflow" / "artifacts"
+        return self.home / TRACKING / "artifacts"
 
     @property
     def registered_model(self) -> str:

@@ -59,7 +59,7 @@ def append(
 def show(
     workspace: WorkspaceOption,
     user: Annotated[str | None, typer.Option("--user", help="Only this user's events.")] = None,
-    last: Annotated[int, typer.Option("--last", min=1, help="How many of the newest events.")] = 20,
+    last: Annotated[int, typer.Option("--last", min=1, max=1_000_000, help="How many of the newest events.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest events of the log, oldest of them first.

@@ -178,6 +178,10 @@ def _meaning(
     silent = [
         k for k in kinds if meaning.positive is not None and k not in meaning.positive and k not in meaning.negative
     ]
+    if events.height and not events.select(meaning.is_positive().any()).item():
+        findings.note(
+            "None of these events counts as positive: nothing can be learnt from them. See [events] of --schema."
+        )
     if silent:
         findings.note(f"Kinds of events that count as nothing: {', '.join(silent)}.")
     elif kinds and named.isdisjoint(kinds):

@@ -112,15 +112,17 @@ def schema_problems(content: Mapping[str, object], extra_column_types: tuple[str
     for key, python_type in _TOP.items():
         if key in content and not isinstance(content[key], python_type):
             problems.append(f"'{key}' must be {'true or false' if python_type is bool else 'text'}")
-    problems += [f"[{table}] must be a table" for table in _TABLES if not isinstance(content.get(table, {}), dict)]
-    if problems:
-        return problems
+    tables = {name: content.get(name, {}) for name in _TABLES}
+    problems += [f"[{name}] must be a table" for name, table in tables.items() if not isinstance(table, dict)]
+    whole = {
+        name: cast(Mapping[str, object], table) if isinstance(table, dict) else {} for name, table in tables.items()
+    }
     allowed = (*COLUMN_TYPES, *extra_column_types)
     for table in ("users", "items"):
-        for column, kind in cast(Mapping[str, object], content.get(table, {})).items():
+        for column, kind in whole[table].items():
             if kind not in allowed:
                 problems.append(f"[{table}] {column} = {kind!r} is no column type (use {', '.join(allowed)})")
-    return problems + _event_problems(cast(Mapping[str, object], content.get("events", {})))
+    return problems + _event_problems(whole["events"])
 
 
 def _event_problems(table: Mapping[str, object]) -> list[str]:

@@ -10,7 +10,7 @@ from recsys.errors import ConfigError, RegistryError
 from recsys.registry import client as mlflow_client
 from recsys.registry.local import last_good
 from recsys.registry.snapshot import Snapshot, load_snapshot
-from recsys.registry.versions import CHAMPION, aliased, read_version, verified_snapshot
+from recsys.registry.versions import CHAMPION, aliased, read_version, verified_snapshot, version_numbers
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def _registered(workspace: Workspace) -> Champion:
 
 def _named(client: MlflowClient, workspace: Workspace) -> str:
     version = aliased(client, workspace, CHAMPION)
+    if version is None and not version_numbers(client, workspace):
+        raise no_model(workspace)
     if version is None:
         raise ConfigError(
             f"The registry names no champion of workspace '{workspace.name}'. "

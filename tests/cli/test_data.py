@@ -52,6 +52,18 @@ def test_the_same_import_again_says_that_nothing_is_new(run, folder):
     }
 
 
+def test_the_folder_of_the_models_is_no_workspace(run, folder, recsys_home):
+    result = run("data", "import", folder, "-w", "mlflow", "--json")
+    assert result.exit_code == 2
+    assert "cannot name a workspace" in last_line(result)["message"]
+    assert not recsys_home.exists()
+
+
+def test_more_events_than_sqlite_counts_is_a_mistake(run, folder):
+    run("data", "import", folder, "-w", "shop")
+    assert run("events", "show", "-w", "shop", "--last", "99999999999999999999").exit_code == 2
+
+
 def test_check_writes_nothing(run, folder, recsys_home):
     result = run("data", "import", folder, "-w", "shop", "--check")
     assert result.exit_code == 0

@@ -122,6 +122,13 @@ def test_kinds_that_count_as_nothing_are_said(folder, tmp_path):
     assert "Kinds of events that count as nothing: view." in notes
 
 
+def test_data_without_a_positive_event_are_pointed_out(folder, tmp_path):
+    file = tmp_path / "schema.toml"
+    file.write_text('[events]\npositive = ["buy"]\n')
+    assert any("None of these events counts as positive" in note for note in read_folder(folder(), file).notes)
+    assert not any("None of these events" in note for note in read_folder(folder()).notes)
+
+
 def test_the_existing_workspace_decides_types(folder):
     first = read_folder(folder("one", users_parquet={"user_id": range(40), "age": range(40)}))
     assert first.schema.user_columns == {"age": "numeric"}

@@ -115,6 +115,14 @@ def test_a_wrong_schema_file_is_a_clear_mistake(folder, tmp_path, text, wrong):
     assert wrong in refusal(folder(), file, ConfigError)
 
 
+def test_all_that_is_wrong_with_a_schema_file_comes_at_once(folder, tmp_path):
+    file = tmp_path / "schema.toml"
+    file.write_text("repeats = 'yes'\nitems = 3\n[users]\nage = 'number'\n[events]\npositive = 'buy'")
+    told = refusal(folder(), file, ConfigError)
+    for wrong in ("'repeats' must", "[items] must be a table", "is no column type", "positive must be a list"):
+        assert wrong in told
+
+
 def test_a_missing_schema_file(folder, tmp_path):
     assert "There is no schema file" in refusal(folder(), tmp_path / "none.toml", ConfigError)
 

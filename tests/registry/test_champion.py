@@ -6,6 +6,7 @@ import torch
 from recsys.errors import ConfigError, RegistryError, SnapshotError
 from recsys.registry.client import registry
 from recsys.registry.promotion import champion, champion_version, load_champion, promote
+from recsys.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +132,12 @@ def test_before_any_training_one_is_told_to_train(workspace):
     for ask in (champion, load_champion):
         with pytest.raises(ConfigError, match="recsys train --workspace tiny"):
             ask(workspace)
+
+
+def test_before_any_training_one_is_told_to_train_though_another_workspace_has_models(workspace, train):
+    train()
+    with pytest.raises(ConfigError, match="recsys train --workspace other"):
+        champion(Workspace(name="other", home=workspace.home))
 
 
 def test_before_any_promotion_one_is_told_to_promote(workspace, train):
