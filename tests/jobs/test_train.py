@@ -35,6 +35,11 @@ def files(workspace: Workspace) -> dict[str, str]:
     }
 
 
+def made_by_training(workspace: Workspace) -> dict[str, str]:
+    """All but the feature store's files: rows may be folded anew whatever comes of the model."""
+    return {name: content for name, content in files(workspace).items() if not name.startswith("feature_store")}
+
+
 def versions(workspace: Workspace) -> list[int]:
     with registry(workspace) as client:
         return version_numbers(client, workspace)
@@ -118,11 +123,11 @@ def test_a_run_that_comes_to_nan_registers_nothing(monkeypatch, quick_body, quic
 
     originals = SimpleNamespace(quick_body=fit.fit_body_expert, whole=fit.fit_model)
     monkeypatch.setattr(fit, *break_it(originals))
-    before = files(films)
+    before = made_by_training(films)
     with pytest.raises(TrainingError, match="not finite"):
         train(films, quick_config())
     assert versions(films) == [1]
-    assert files(films) == before
+    assert made_by_training(films) == before
     assert champion(films).version == "1"
 
 
