@@ -15,6 +15,7 @@ import polars as pl
 from recsys import columns
 from recsys.context.rows import FOREVER, profile_fields, row_schema
 from recsys.data.schema import WorkspaceSchema
+from recsys.errors import DataError
 from recsys.events.fold import FOLD_SCHEMA, fold
 from recsys.events.log import EventLog
 from recsys.events.ordering import interactions, positions_back
@@ -115,7 +116,14 @@ class RowFolder:
         users = pl.scan_parquet(self.users_file)
         if user_ids is not None:
             users = users.join(user_ids.lazy(), on=columns.USER_ID, how="semi")
-        return users.select(self.schema.users_frame_schema().names()).collect().rename(profile_fields(self.schema))
+        try:
+            found = users.select(self.schema.users_frame_schema().names()).collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise DataError(
+                f"The catalogue file {self.users_file} is damaged: {error}. Import the data again into this workspace "
+                "(recsys data import) to write it anew."
+            ) from error
+        return found.rename(profile_fields(self.schema))
 
     def _rows(
         self, users: pl.DataFrame, folded: pl.DataFrame, position: int, moments: pl.DataFrame | None = None

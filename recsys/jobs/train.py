@@ -19,6 +19,7 @@ from recsys.jobs.previous_training import PreviousTraining
 from recsys.model.head import head_size
 from recsys.ranking.recommender import Recommender
 from recsys.registry.card import model_card
+from recsys.registry.client import refuse_unreadable
 from recsys.registry.lineage import lineage
 from recsys.registry.loading import MODEL_SECTION, TRAINING_SECTION
 from recsys.training.config import TrainConfig
@@ -87,6 +88,7 @@ def train(
         RegistryError: MLflow refused; nothing was registered.
     """
     started = time.monotonic()
+    refuse_unreadable(workspace)
     dataset = Dataset.load(workspace)
     if reuse_within is not None:
         previous = PreviousTraining.still_valid(workspace, config, dataset, reuse_within)

@@ -79,6 +79,16 @@ def new_registry(workspace: Workspace) -> Iterator[MlflowClient]:
         yield client
 
 
+def refuse_unreadable(workspace: Workspace) -> None:
+    """To be asked before work whose result the registry must take; that there is none yet is no hindrance.
+
+    Raises:
+        RegistryError: the database is damaged or not ours.
+    """
+    if exists(workspace):
+        _check(workspace)
+
+
 def exists(workspace: Workspace) -> bool:
     """Whether anything was ever tracked in this home."""
     return workspace.tracking_database.is_file()

@@ -13,7 +13,7 @@ from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
 from recsys.context.rows import feature_rows
 from recsys.data.canonical import EVENT_SCHEMA
-from recsys.errors import ConfigError, FeatureStoreError
+from recsys.errors import ConfigError, DataError, FeatureStoreError
 from recsys.events.log import EventLog
 from recsys.jobs.materialise import materialise
 
@@ -222,3 +222,11 @@ def test_a_copied_workspace_never_reads_or_writes_the_store_it_was_copied_from(w
     assert copied.online(["ann"])[0].event_count == reader.online(["ann"])[0].event_count + 1
     assert copied.as_of(["ann"], [2**54 + 1])[0].history_items[-1] == "copied"
     assert reader._store.read_online(["ann"]) == before
+
+
+def test_a_damaged_users_file_is_told(world_class, tmp_path):
+    broken = world_class(tmp_path)
+    broken.append(("ann", "a", 1))
+    broken.workspace.users_file.write_bytes(b"no parquet")
+    with pytest.raises(DataError, match=r"users\.parquet is damaged"):
+        materialise(broken.workspace)

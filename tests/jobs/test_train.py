@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from recsys.cli import train as command
 from recsys.context.batch import FeatureRow
-from recsys.errors import DataError, TrainingError
+from recsys.errors import DataError, RegistryError, TrainingError
 from recsys.events.log import EventLog
 from recsys.jobs.ingest import ingest
 from recsys.jobs.train import train
@@ -146,6 +146,16 @@ def test_a_first_run_that_fails_leaves_no_registry(imported_data, quick_config, 
         train(workspace, quick_config())
     assert not exists(workspace)
     assert not workspace.snapshots.exists()
+
+
+def test_a_damaged_registry_is_told_before_anything_is_fitted(quick_body, imported_data, quick_config, recsys_home):
+    workspace = Workspace("films", recsys_home)
+    ingest(workspace, imported_data())
+    workspace.tracking_database.parent.mkdir(parents=True)
+    workspace.tracking_database.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(RegistryError, match="cannot be read"):
+        train(workspace, quick_config())
+    assert quick_body == []
 
 
 def test_users_of_two_events_each_cannot_be_evaluated(quick_body, imported_data, quick_config, recsys_home):
