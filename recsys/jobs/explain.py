@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from recsys.errors import ConfigError
-from recsys.jobs.opened import open_champion
+from recsys.jobs.opened import opened
 from recsys.workspace import Workspace
 
 HISTORY_SHOWN = 10
@@ -81,19 +81,19 @@ def explain(workspace: Workspace, user_id: str, *, k: int = 10) -> Explanations:
         ConfigError: the user is unknown, k is out of range, or there is no champion.
         FeatureStoreError: the features were never materialised.
     """
-    opened = open_champion(workspace.name)
-    n_items = len(opened.recommender.vocabulary)
+    found = opened(workspace)
+    n_items = len(found.recommender.vocabulary)
     if not 1 <= k <= n_items:
         raise ConfigError(f"k is {k}; the catalogue has {n_items} items, ask for 1 to that many.")
-    [row] = opened.reader.online([user_id])
+    [row] = found.reader.online([user_id])
     if not row.present:
-        some = ", ".join(opened.catalogue.users["user_id"].head(5).to_list())
+        some = ", ".join(found.catalogue.users["user_id"].head(5).to_list())
         raise ConfigError(f"Workspace '{workspace.name}' knows no user '{user_id}'. Some that it knows: {some}.")
-    [ranking] = opened.recommender.recommend([row], k=k)
-    reasons = opened.recommender.explain(row, ranking.item_ids)
+    [ranking] = found.recommender.recommend([row], k=k)
+    reasons = found.recommender.explain(row, ranking.item_ids)
     newest = tuple(reversed(row.history_items[-HISTORY_SHOWN:]))
     mentioned = {*newest, *ranking.item_ids, *(item for reason in reasons for item, _ in reason.history)}
-    titles = dict(zip(sorted(mentioned), opened.titles(sorted(mentioned)), strict=True))
+    titles = dict(zip(sorted(mentioned), found.titles(sorted(mentioned)), strict=True))
     return Explanations(
         workspace=workspace.name,
         user_id=user_id,
@@ -109,7 +109,7 @@ def explain(workspace: Workspace, user_id: str, *, k: int = 10) -> Explanations:
             )
             for reason in reasons
         ),
-        model_version=opened.champion.version,
-        content_hash=opened.champion.content_hash,
-        lineage=opened.snapshot.lineage,
+        model_version=found.champion.version,
+        content_hash=found.champion.content_hash,
+        lineage=found.snapshot.lineage,
     )

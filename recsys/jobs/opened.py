@@ -98,14 +98,18 @@ def open_champion(workspace: str) -> OpenedWorkspace:
         FeatureStoreError: its features were never materialised.
         SnapshotError: the champion's snapshot is damaged.
     """
-    opened = Workspace.existing(workspace)
-    found = champion(opened)
+    return opened(Workspace.existing(workspace))
+
+
+def opened(workspace: Workspace) -> OpenedWorkspace:
+    """The same for a workspace that is at hand, wherever its home is; same errors."""
+    found = champion(workspace)
     snapshot = load_snapshot(found.folder, snapshot_hash=found.snapshot_hash)
     return OpenedWorkspace(
-        workspace=opened,
+        workspace=workspace,
         champion=found,
         snapshot=snapshot,
         recommender=load_recommender(snapshot, found.version),
-        reader=FeastReader(opened, snapshot.schema),
-        catalogue=Catalogue.load(opened),
+        reader=FeastReader(workspace, snapshot.schema),
+        catalogue=Catalogue.load(workspace),
     )
