@@ -13,6 +13,12 @@ from recsys.evaluation.full_ranking import EXPERT_PREFIX, MODEL, SHARED_BLEND
 SHOWN = ("ndcg@10", "hr@10", "ndcg@20", "hr@20", "mrr")
 
 
+def report_files(folder: Path, split: str, version: str) -> tuple[Path, Path]:
+    """Where the report of a version on a split lies: JSON and Markdown."""
+    stem = f"{split}-v{version}"
+    return folder / f"{stem}.json", folder / f"{stem}.md"
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
     """What an evaluation found.
@@ -98,8 +104,7 @@ class EvaluationReport:
     def save(self, folder: Path) -> tuple[Path, Path]:
         """Writes `<split>-v<version>.json` and `.md`; returns both paths."""
         folder.mkdir(parents=True, exist_ok=True)
-        stem = f"{self.split}-v{self.model_version}"
-        as_json, as_markdown = folder / f"{stem}.json", folder / f"{stem}.md"
+        as_json, as_markdown = report_files(folder, self.split, self.model_version)
         as_json.write_text(json.dumps(self.as_dict(), indent=2, sort_keys=True) + "\n")
         as_markdown.write_text(self.markdown())
         return as_json, as_markdown

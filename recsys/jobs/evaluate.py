@@ -11,7 +11,7 @@ from recsys.errors import DataError
 from recsys.evaluation.baselines import tune_ease
 from recsys.evaluation.ledger import looks_before, record_look
 from recsys.evaluation.protocol import leave_one_out, split_name, training_sequences
-from recsys.evaluation.report import EvaluationReport
+from recsys.evaluation.report import EvaluationReport, report_files
 from recsys.evaluation.run import evaluate_split
 from recsys.jobs.materialise import materialise
 from recsys.registry.chosen import chosen_version
@@ -55,13 +55,14 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
             f"on (it was replaced or rebuilt). Train again: recsys train --workspace {workspace.name}"
         )
     materialise(workspace)
+    targets = leave_one_out(dataset.interactions, name)
     train = training_sequences(dataset.sequences)
     ease = tune_ease(dataset.sequences, train, len(dataset.vocabulary), repeats=dataset.schema.repeats)
     popularity = recommender.model.log_popularity
     metrics = evaluate_split(
         recommender,
         FeastReader(workspace, dataset.schema),
-        leave_one_out(dataset.interactions, name),
+        targets,
         {POPULARITY: lambda context: popularity.expand(len(context), -1), EASE: ease.expert.score},
     )
     report = EvaluationReport(
@@ -69,7 +70,7 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
         model_version=chosen.version,
         content_hash=chosen.snapshot.content_hash,
         split=name,
-        users=len(leave_one_out(dataset.interactions, name)),
+        users=len(targets),
         items=len(dataset.vocabulary),
         metrics=metrics,
         tuned={"EASE ridge": ease.ridge, "EASE ridges tried (NDCG@10)": {str(r): v for r, v in ease.tried.items()}},
@@ -95,15 +96,14 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
 
 def report_paths(workspace: Workspace, report: EvaluationReport) -> tuple[Path, Path]:
     """Where `evaluate` wrote the report: JSON and Markdown."""
-    stem = f"{report.split}-v{report.model_version}"
-    return workspace.reports / f"{stem}.json", workspace.reports / f"{stem}.md"
+    return report_files(workspace.reports, report.split, report.model_version)
 
 
 def kept_report(workspace: Workspace, split: str, version: str, content_hash: str) -> EvaluationReport | None:
     """An earlier report on the same version and split, None when there is none to reuse."""
-    path = workspace.reports / f"{split}-v{version}.json"
+    as_json, _ = report_files(workspace.reports, split, version)
     try:
-        stored = json.loads(path.read_text())
+        stored = json.loads(as_json.read_text())
         return EvaluationReport.from_dict(stored) if stored["content_hash"] == content_hash else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
