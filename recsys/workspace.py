@@ -92,10 +92,6 @@ class Workspace:
         return self.root / "feature_store"
 
     @property
-    def experts_cache(self) -> Path:
-        return self.root / "experts"
-
-    @property
     def snapshots(self) -> Path:
         return self.root / "snapshots"
 

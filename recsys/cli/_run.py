@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -107,6 +107,3 @@ def _refused(error: OSError | sqlite3.OperationalError) -> str:
 def _show_trace() -> None:
     if os.environ.get("RECSYS_DEBUG"):
         traceback.print_exc()
-
-
-Command = Callable[..., None]
