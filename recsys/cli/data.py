@@ -14,7 +14,7 @@ from recsys.workspace import Workspace
 if TYPE_CHECKING:
     from recsys.jobs.ingest import IngestResult
 
-DATA_SETS = ("movielens-100k",)
+DATA_SETS = ("movielens-100k", "complete-journey")
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +40,8 @@ def import_folder(
     """Import your own data: events with user_id, item_id and timestamp or position.
 
     Optional columns of events: rating (or value), event. Optional files: users, items, with any columns; their types
-    are inferred and shown. The schema file may hold repeats, title, a table events (positive, negative, min_value,
-    weights) and tables users and items that give columns a type: categorical, numeric, list, text or ignore.
+    are inferred and shown. The schema file may hold repeats, baskets, title, a table events (positive, negative,
+    min_value, weights) and tables users and items that give columns a type: categorical, numeric, list, text or ignore.
     Importing the same data again changes nothing.
 
     Example: recsys data import ./my-shop --workspace my-shop
@@ -76,10 +76,16 @@ def load(
     with reported(as_json) as report:
         if name not in DATA_SETS:
             raise ConfigError(f"There is no data set '{name}' to load (there is: {', '.join(DATA_SETS)}).")
+        from recsys.cli.data_view import treatments_view
+        from recsys.data.complete_journey import complete_journey
         from recsys.data.movielens import movielens_100k
         from recsys.jobs.ingest import ingest
 
-        _ingested(report, ingest(Workspace.named(workspace or name), movielens_100k()))
+        loaders = dict(zip(DATA_SETS, (movielens_100k, complete_journey), strict=True))
+        imported = loaders[name]()
+        if imported.treatments:
+            report.show(treatments_view(imported.treatments, imported.notes))
+        _ingested(report, ingest(Workspace.named(workspace or name), imported))
 
 
 def show(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:

@@ -22,6 +22,8 @@ def schema_view(schema: WorkspaceSchema) -> RenderableType:
     table.add_column(overflow="fold")
     table.add_row("time", "real times" if schema.clock else "an order only, no clock")
     table.add_row("items", "repeat" if schema.repeats else "do not repeat")
+    if schema.baskets:
+        table.add_row("baskets", "events of one user with the same time are one basket")
     table.add_row("events", _meaning(schema.events))
     table.add_row("users", _columns(schema.user_columns))
     table.add_row("items' columns", _columns(schema.item_columns))

@@ -80,6 +80,7 @@ def read_folder(
         name=existing.name if existing else folder.resolve().name,
         clock=clock,
         repeats=_repeats(said, existing, events, findings),
+        baskets=_baskets(said, existing),
         events=_meaning(said, existing, events, findings),
         user_columns=user_types,
         item_columns=item_types,
@@ -164,6 +165,11 @@ def _repeats(said: Overrides, existing: WorkspaceSchema | None, events: pl.DataF
         f"(above {REPEAT_SHARE:.0%} they repeat). Override with repeats = {str(not repeats).lower()} in --schema FILE."
     )
     return repeats
+
+
+def _baskets(said: Overrides, existing: WorkspaceSchema | None) -> bool:
+    """Only ever said, never inferred: ties in time are the rule in data without baskets, too."""
+    return said.baskets if said.baskets is not None else existing is not None and existing.baskets
 
 
 def _meaning(

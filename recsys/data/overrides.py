@@ -1,7 +1,7 @@
 """The small TOML with which people override what the importer infers (`--schema FILE`).
 
-Keys, all optional: repeats, title, [events] positive, negative, min_value, [events.weights], and [users] and [items]
-with a column's type: categorical, numeric, list, text, or "ignore" to leave it out.
+Keys, all optional: repeats, baskets, title, [events] positive, negative, min_value, [events.weights], and [users] and
+[items] with a column's type: categorical, numeric, list, text, or "ignore" to leave it out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Overrides:
 
     file: str = "--schema"
     repeats: bool | None = None
+    baskets: bool | None = None
     title: str | None = None
     clock: bool | None = None
     events: EventMeaning | None = None
@@ -47,6 +48,7 @@ def read_overrides(path: Path | None) -> Overrides:
     return Overrides(
         file=path.name,
         repeats=cast(bool | None, content.get("repeats")),
+        baskets=cast(bool | None, content.get("baskets")),
         title=cast(str | None, content.get("title")),
         clock=cast(bool | None, content.get("clock")),
         events=None if events is None else event_meaning(events),

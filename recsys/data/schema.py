@@ -85,6 +85,7 @@ class WorkspaceSchema:
         name: the workspace's name.
         clock: whether events carry real times; False when there is only an order.
         repeats: whether a user comes back to the same item (groceries do, films do not).
+        baskets: whether events of one user with the same time are one basket. It shapes evaluation, not feature rows.
         events: what an event means.
         user_columns: profile columns and their types, in order.
         item_columns: item columns and their types, in order.
@@ -94,6 +95,7 @@ class WorkspaceSchema:
     name: str
     clock: bool = True
     repeats: bool = False
+    baskets: bool = False
     events: EventMeaning = field(default_factory=EventMeaning)
     user_columns: Mapping[str, ColumnType] = field(default_factory=dict)
     item_columns: Mapping[str, ColumnType] = field(default_factory=dict)

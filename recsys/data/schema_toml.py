@@ -12,7 +12,7 @@ from typing import cast
 from recsys.data.schema import COLUMN_TYPES, ColumnType, EventMeaning, WorkspaceSchema
 from recsys.errors import ConfigError
 
-_TOP = {"name": str, "clock": bool, "repeats": bool, "title": str}
+_TOP = {"name": str, "clock": bool, "repeats": bool, "baskets": bool, "title": str}
 _TABLES = ("events", "users", "items")
 _EVENT_KEYS = ("positive", "negative", "weights", "min_value")
 
@@ -35,6 +35,8 @@ def schema_text(schema: WorkspaceSchema) -> str:
         f"clock = {str(schema.clock).lower()}",
         f"repeats = {str(schema.repeats).lower()}",
     ]
+    if schema.baskets:  # left out where false: workspaces older than the flag keep their text
+        lines.append("baskets = true")
     if schema.title is not None:
         lines.append(f"title = {_string(schema.title)}")
     lines += ["", "[events]"]
@@ -67,6 +69,7 @@ def read_schema(path: Path) -> WorkspaceSchema:
         name=cast(str, content["name"]),
         clock=cast(bool, content.get("clock", True)),
         repeats=cast(bool, content.get("repeats", False)),
+        baskets=cast(bool, content.get("baskets", False)),
         events=event_meaning(cast(Mapping[str, object], content.get("events", {}))),
         user_columns=cast(dict[str, ColumnType], content.get("users", {})),
         item_columns=cast(dict[str, ColumnType], content.get("items", {})),

@@ -136,3 +136,12 @@ def test_the_existing_workspace_decides_types(folder):
     again = read_folder(few, existing=first.schema)
     assert again.schema == first.schema
     assert again.users["age"].to_list() == [3.0, 4.0]
+
+
+def test_baskets_are_said_and_kept_and_never_inferred(folder, tmp_path):
+    assert read_folder(folder()).schema.baskets is False
+    said = tmp_path / "said.toml"
+    said.write_text("baskets = true\n")
+    schema = read_folder(folder(), said).schema
+    assert schema.baskets is True
+    assert read_folder(folder(), existing=schema).schema.baskets is True

@@ -38,6 +38,7 @@ schemas = st.builds(
     name=names,
     clock=st.booleans(),
     repeats=st.booleans(),
+    baskets=st.booleans(),
     events=meanings,
     user_columns=types,
     item_columns=types,
@@ -95,6 +96,11 @@ def test_whatever_shapes_a_feature_row_changes_the_hash(other):
 
 def test_what_does_not_shape_a_feature_row_leaves_the_hash():
     assert replace(EXAMPLE, name="x", item_columns={}, title=None).feature_hash() == EXAMPLE.feature_hash()
+
+
+def test_baskets_change_neither_the_hash_nor_the_file_of_a_workspace_without_them(tmp_path):
+    assert replace(EXAMPLE, baskets=True).feature_hash() == EXAMPLE.feature_hash()
+    assert "baskets" not in schema_text(EXAMPLE)
 
 
 def test_a_kind_cannot_be_positive_and_negative():
