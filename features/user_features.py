@@ -56,7 +56,7 @@ def user_context(user: Entity, source: FileSource, schema: WorkspaceSchema) -> F
 
 
 def user_seen(user: Entity, source: FileSource) -> FeatureView:
-    """Every item that the user ever touched; grows with the user, so it is a view of its own."""
+    """Every item that the user ever touched, how often, when last; grows with the user, so it is a view of its own."""
     return _view("user_seen", user, source, dict(SEEN_COLUMNS))
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
+
+_UNCOUNTED = torch.zeros(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class FeatureRow:
         history_times: their times, int64 microseconds since the epoch, UTC.
         history_values: their weights.
         seen_items: every item the user ever touched (positive or negative), in order of first touch.
+        seen_counts: positive events of each seen item; empty where nobody counted.
+        seen_last: time of the last of them, microseconds, 0 where there is none; empty where nobody counted.
         event_count: positive events in all.
         first_event_at: microseconds; 0 when there is no event.
         last_event_at: microseconds; 0 when there is no event.
@@ -32,6 +37,8 @@ class FeatureRow:
     history_times: tuple[int, ...] = ()
     history_values: tuple[float, ...] = ()
     seen_items: tuple[str, ...] = ()
+    seen_counts: tuple[int, ...] = ()
+    seen_last: tuple[int, ...] = ()
     event_count: int = 0
     first_event_at: int = 0
     last_event_at: int = 0
@@ -54,6 +61,8 @@ class ContextBatch:
         profile: (batch, profile_width) float32.
         event_count: (batch,) float32 positive events in all.
         moment: (batch,) int64 microseconds: when the recommendation is asked for; 0 where unknown or clockless.
+        seen_counts: (total,) int64 positive events of each item in `seen`; zeros where nobody counted.
+        seen_last: (total,) int64 microseconds, when the last of them was; zeros likewise.
     """
 
     history: Tensor
@@ -64,6 +73,16 @@ class ContextBatch:
     profile: Tensor
     event_count: Tensor
     moment: Tensor
+    seen_counts: Tensor = _UNCOUNTED
+    seen_last: Tensor = _UNCOUNTED
+
+    def __post_init__(self) -> None:
+        for name in ("seen_counts", "seen_last"):
+            given = getattr(self, name)
+            if given is _UNCOUNTED:
+                object.__setattr__(self, name, torch.zeros_like(self.seen))
+            elif given.shape != self.seen.shape:
+                raise ValueError(f"{name} has shape {tuple(given.shape)}, seen has {tuple(self.seen.shape)}")
 
     def __len__(self) -> int:
         return self.history.shape[0]

@@ -53,13 +53,13 @@ class ContextEncoder:
             Tensors of batch size len(rows) and length `history_length`; a row's numbers do not depend on its batch.
 
         Raises:
-            ConfigError: `moments` has another length than `rows`, or a history's times or values do.
+            ConfigError: `moments` has another length than `rows`, or a row's lists do not match.
             DataError: a numeric profile column holds something that is not a number.
         """
         if moments is not None and len(moments) != len(rows):
             raise ConfigError(f"{len(rows)} rows came with {len(moments)} moments; give one moment a row.")
         history, times, values = self._histories(rows)
-        seen, seen_offsets = self._seen(rows)
+        seen, seen_counts, seen_last, seen_offsets = self._seen(rows)
         return ContextBatch(
             history=torch.from_numpy(history),
             times=torch.from_numpy(times),
@@ -69,6 +69,8 @@ class ContextEncoder:
             profile=torch.from_numpy(self.profile.encode([row.profile for row in rows])),
             event_count=torch.tensor([row.event_count for row in rows], dtype=torch.float32),
             moment=torch.tensor(moments if moments is not None else [0] * len(rows), dtype=torch.int64),
+            seen_counts=torch.from_numpy(seen_counts),
+            seen_last=torch.from_numpy(seen_last),
         )
 
     def item_indices(self, item_ids: Sequence[str]) -> IntArray:
@@ -101,11 +103,19 @@ class ContextEncoder:
         padded_values[at] = values[known][kept]
         return padded_items, padded_times, padded_values
 
-    def _seen(self, rows: Sequence[FeatureRow]) -> tuple[IntArray, IntArray]:
+    def _seen(self, rows: Sequence[FeatureRow]) -> tuple[IntArray, IntArray, IntArray, IntArray]:
         lengths = np.array([len(row.seen_items) for row in rows], dtype=np.int64)
         items = self.item_indices(list(chain.from_iterable(row.seen_items for row in rows)))
+        times_seen, last = (self._beside_seen(rows, name, len(items)) for name in ("seen_counts", "seen_last"))
         known = items > 0
         counts = np.bincount(np.repeat(np.arange(len(rows)), lengths)[known], minlength=len(rows))
         offsets = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(counts, out=offsets[1:])
-        return items[known], offsets
+        return items[known], times_seen[known], last[known], offsets
+
+    def _beside_seen(self, rows: Sequence[FeatureRow], name: str, total: int) -> IntArray:
+        """(total,) one number a seen item, row after row; zeros for a row in which nobody counted."""
+        own = [getattr(row, name) or (0,) * len(row.seen_items) for row in rows]
+        if any(len(numbers) != len(row.seen_items) for numbers, row in zip(own, rows, strict=True)):
+            raise ConfigError(f"A feature row's {name} has another length than its seen_items.")
+        return np.fromiter(chain.from_iterable(own), np.int64, total)

@@ -31,6 +31,8 @@ CONTEXT_COLUMNS: Mapping[str, pl.DataType] = {
 }
 SEEN_COLUMNS: Mapping[str, pl.DataType] = {
     columns.SEEN_ITEMS: pl.List(pl.String()),
+    columns.SEEN_COUNTS: pl.List(pl.Int64()),
+    columns.SEEN_LAST: pl.List(pl.Int64()),
     columns.SEEN_LOG_POSITION: pl.Int64(),
 }
 
@@ -101,6 +103,8 @@ def _feature_row(row: dict[str, object], fields: Mapping[str, str], schema: Work
         history_times=tuple(row[columns.HISTORY_TIMES] or ()),  # type: ignore[arg-type]
         history_values=tuple(row[columns.HISTORY_VALUES] or ()),  # type: ignore[arg-type]
         seen_items=tuple(row[columns.SEEN_ITEMS] or ()),  # type: ignore[arg-type]
+        seen_counts=tuple(row[columns.SEEN_COUNTS] or ()),  # type: ignore[arg-type]
+        seen_last=tuple(row[columns.SEEN_LAST] or ()),  # type: ignore[arg-type]
         event_count=int(row[columns.EVENT_COUNT]),  # type: ignore[call-overload]
         first_event_at=int(row[columns.FIRST_EVENT_AT]),  # type: ignore[call-overload]
         last_event_at=int(row[columns.LAST_EVENT_AT]),  # type: ignore[call-overload]

@@ -120,23 +120,40 @@ def prefix_contexts(
     window = ends[:, None] - np.arange(history_length, 0, -1)[None, :]
     inside = window >= first[:, None]
     at = np.where(inside, window, 0)
-    seen, seen_counts = _first_touches(sequences.items[ragged_ranges(first, counts)], counts)
+    events = ragged_ranges(first, counts)
+    seen, seen_counts, newest, widths = _touched(sequences.items[events], counts)
     rows = profile[users]
     return ContextBatch(
         history=torch.from_numpy(np.where(inside, sequences.items[at], 0)),
         times=torch.from_numpy(np.where(inside, sequences.times[at], 0)),
         values=torch.from_numpy(np.where(inside, sequences.values[at], 0).astype(np.float32)),
         seen=torch.from_numpy(seen),
-        seen_offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(seen_counts)])),
+        seen_offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(widths)])),
         profile=torch.from_numpy(rows.astype(np.float32)),
         event_count=torch.from_numpy(counts.astype(np.float32)),
         moment=torch.zeros(len(users), dtype=torch.int64),
+        seen_counts=torch.from_numpy(seen_counts),
+        seen_last=torch.from_numpy(sequences.times[events[newest]]),
     )
 
 
-def _first_touches(items: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each context's distinct items in order of first touch, context after context, and how many each has."""
+def _touched(items: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Each context's distinct items in order of first touch, context after context.
+
+    Args:
+        items: (events,) item index, context after context.
+        counts: (contexts,) events of each context.
+
+    Returns:
+        The distinct items, how many events each has, the position in `items` of its newest event (all of one length),
+        and (contexts,) how many distinct items a context has.
+    """
     rows = np.repeat(np.arange(len(counts)), counts)
-    size = int(items.max(initial=0)) + 1
-    first = np.sort(np.unique(rows * size + items, return_index=True)[1])
-    return items[first], np.bincount(rows[first], minlength=len(counts))
+    pairs = rows * (int(items.max(initial=0)) + 1) + items
+    by_pair = np.argsort(pairs, kind="stable")  # events of one context and item side by side, oldest first
+    starts = np.flatnonzero(np.diff(pairs[by_pair], prepend=-1))
+    ends = np.append(starts[1:], len(items))[: len(starts)]
+    first, newest = by_pair[starts], by_pair[ends - 1]
+    order = np.argsort(first)
+    touched = first[order]
+    return items[touched], (ends - starts)[order], newest[order], np.bincount(rows[touched], minlength=len(counts))

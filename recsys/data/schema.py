@@ -26,7 +26,7 @@ _POLARS: Mapping[str, pl.DataType] = {
     "list": pl.List(pl.String()),
     "text": pl.String(),
 }
-_FEATURE_ROW_VERSION = 1
+_FEATURE_ROW_VERSION = 2
 
 
 def polars_type(column_type: ColumnType) -> pl.DataType:

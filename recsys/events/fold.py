@@ -19,7 +19,9 @@ from recsys.columns import (
     LAST_EVENT_AT,
     LOG_SEQUENCE,
     OCCURRED_AT,
+    SEEN_COUNTS,
     SEEN_ITEMS,
+    SEEN_LAST,
     USER_ID,
     VALUE,
 )
@@ -37,6 +39,8 @@ FOLD_SCHEMA = pl.Schema(
         HISTORY_TIMES: pl.List(pl.Int64()),
         HISTORY_VALUES: pl.List(pl.Float32()),
         SEEN_ITEMS: pl.List(pl.String()),
+        SEEN_COUNTS: pl.List(pl.Int64()),
+        SEEN_LAST: pl.List(pl.Int64()),
         EVENT_COUNT: pl.Int64(),
         FIRST_EVENT_AT: pl.Int64(),
         LAST_EVENT_AT: pl.Int64(),
@@ -57,8 +61,9 @@ def fold(events: pl.DataFrame, schema: WorkspaceSchema, *, before: pl.DataFrame 
 
     Returns:
         One row a user, sorted by user_id, columns and types of FOLD_SCHEMA. History: the last 200 positive events,
-        oldest first; seen: every item touched, positive or negative, by first touch; event_count, first_event_at and
-        last_event_at speak of positive events (0 when there is none); log_sequence is the newest event folded in
+        oldest first; seen: every item touched, positive or negative, by first touch, and beside each how many positive
+        events it had and when the last of them was (0 and 0 without one); event_count, first_event_at and last_event_at
+        speak of positive events (0 when there is none); log_sequence is the newest event folded in
         (0: none); effective_at is that of the user's last event folded in, or one microsecond before the first event
         of all when `before` leaves none.
     """
@@ -70,18 +75,29 @@ def fold(events: pl.DataFrame, schema: WorkspaceSchema, *, before: pl.DataFrame 
         kept = pl.col(EFFECTIVE_AT) < pl.col("limit")
     counted = pl.col(COUNTED) & kept
     times = pl.col(OCCURRED_AT).filter(counted)
-    return (
-        frame.group_by(USER_ID, maintain_order=True)
-        .agg(
-            pl.col(ITEM_ID).filter(counted).tail(HISTORY_LENGTH).alias(HISTORY_ITEMS),
-            times.tail(HISTORY_LENGTH).alias(HISTORY_TIMES),
-            pl.col(VALUE).filter(counted).tail(HISTORY_LENGTH).alias(HISTORY_VALUES),
-            pl.col(ITEM_ID).filter(pl.col(TOUCHED) & kept).unique(maintain_order=True).alias(SEEN_ITEMS),
-            counted.sum().cast(pl.Int64).alias(EVENT_COUNT),
-            times.first().fill_null(0).alias(FIRST_EVENT_AT),
-            times.last().fill_null(0).alias(LAST_EVENT_AT),
-            pl.col(LOG_SEQUENCE).filter(kept).max().fill_null(0).alias(LOG_SEQUENCE),
-            pl.col(EFFECTIVE_AT).filter(kept).last().fill_null(pl.col(EFFECTIVE_AT).first() - 1).alias(EFFECTIVE_AT),
-        )
-        .select(FOLD_SCHEMA.names())
+    rows = frame.group_by(USER_ID, maintain_order=True).agg(
+        pl.col(ITEM_ID).filter(counted).tail(HISTORY_LENGTH).alias(HISTORY_ITEMS),
+        times.tail(HISTORY_LENGTH).alias(HISTORY_TIMES),
+        pl.col(VALUE).filter(counted).tail(HISTORY_LENGTH).alias(HISTORY_VALUES),
+        counted.sum().cast(pl.Int64).alias(EVENT_COUNT),
+        times.first().fill_null(0).alias(FIRST_EVENT_AT),
+        times.last().fill_null(0).alias(LAST_EVENT_AT),
+        pl.col(LOG_SEQUENCE).filter(kept).max().fill_null(0).alias(LOG_SEQUENCE),
+        pl.col(EFFECTIVE_AT).filter(kept).last().fill_null(pl.col(EFFECTIVE_AT).first() - 1).alias(EFFECTIVE_AT),
+    )
+    seen = _seen(frame.filter(pl.col(TOUCHED) & kept))
+    lists = (SEEN_ITEMS, SEEN_COUNTS, SEEN_LAST)
+    untouched = [pl.col(name).fill_null(pl.lit([], dtype=FOLD_SCHEMA[name])) for name in lists]
+    joined = rows.join(seen, on=USER_ID, how="left", maintain_order="left")
+    return joined.with_columns(untouched).select(FOLD_SCHEMA.names())
+
+
+def _seen(touched: pl.DataFrame) -> pl.DataFrame:
+    """One row a user: the items touched, by first touch, each with its positive events and the time of their last."""
+    items = touched.group_by(USER_ID, ITEM_ID, maintain_order=True).agg(
+        pl.col(COUNTED).sum().cast(pl.Int64).alias(SEEN_COUNTS),
+        pl.col(OCCURRED_AT).filter(COUNTED).last().fill_null(0).alias(SEEN_LAST),
+    )
+    return items.group_by(USER_ID, maintain_order=True).agg(
+        pl.col(ITEM_ID).alias(SEEN_ITEMS), pl.col(SEEN_COUNTS), pl.col(SEEN_LAST)
     )

@@ -76,13 +76,13 @@ def _falls(model: PersonalModel, context: ContextBatch, scores: Tensor, columns:
 
 def _without_each(context: ContextBatch, left_out: Sequence[int]) -> ContextBatch:
     """One context for each item left out: all its events removed from history and seen set."""
-    history, times, values, seen, counts = [], [], [], [], []
+    history, times, values, counts = [], [], [], []
+    stays = [context.seen != item for item in left_out]
     for item in left_out:
         keep = (context.history[0] != item) & (context.history[0] > 0)
         history.append(_right_aligned(context.history[0], keep))
         times.append(_right_aligned(context.times[0], keep))
         values.append(_right_aligned(context.values[0], keep))
-        seen.append(context.seen[context.seen != item])
         counts.append(float(context.event_count[0]) - float((context.history[0] == item).sum()))
     n = len(left_out)
     return replace(
@@ -90,11 +90,13 @@ def _without_each(context: ContextBatch, left_out: Sequence[int]) -> ContextBatc
         history=torch.stack(history),
         times=torch.stack(times),
         values=torch.stack(values),
-        seen=torch.cat(seen),
-        seen_offsets=torch.tensor(np.concatenate([[0], np.cumsum([len(s) for s in seen])])),
+        seen=torch.cat([context.seen[rest] for rest in stays]),
+        seen_offsets=torch.tensor(np.concatenate([[0], np.cumsum([int(rest.sum()) for rest in stays])])),
         profile=context.profile.expand(n, -1),
         event_count=torch.tensor(counts),
         moment=context.moment.expand(n),
+        seen_counts=torch.cat([context.seen_counts[rest] for rest in stays]),
+        seen_last=torch.cat([context.seen_last[rest] for rest in stays]),
     )
 
 

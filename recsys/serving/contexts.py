@@ -106,17 +106,30 @@ def _with_inline(row: FeatureRow, inline: InlineContext, schema: WorkspaceSchema
         events = _first_touches(events, {*row.history_items, *row.seen_items})
     items, times = [item for item, _ in events], [at for _, at in events]
     all_times = (*row.history_times, *times)
+    seen = _touched(row, events)
     return replace(
         row,
         history_items=(*row.history_items, *items)[-HISTORY_LENGTH:],
         history_times=all_times[-HISTORY_LENGTH:],
         history_values=(*row.history_values, *[1.0] * len(items))[-HISTORY_LENGTH:],
-        seen_items=tuple(dict.fromkeys((*row.seen_items, *items))),
+        seen_items=tuple(seen),
+        seen_counts=tuple(count for count, _ in seen.values()),
+        seen_last=tuple(last for _, last in seen.values()),
         event_count=row.event_count + len(items),
         first_event_at=row.first_event_at or (times[0] if times else 0),
         last_event_at=max(row.last_event_at, *times) if times else row.last_event_at,
         profile=profile,
     )
+
+
+def _touched(row: FeatureRow, events: Sequence[tuple[str, int]]) -> dict[str, tuple[int, int]]:
+    """Every item touched, by first touch: how many positive events it has, and when the last of them was."""
+    nothing = (0,) * len(row.seen_items)
+    stored = zip(row.seen_counts or nothing, row.seen_last or nothing, strict=True)
+    seen = dict(zip(row.seen_items, stored, strict=True))
+    for item, at in events:
+        seen[item] = (seen.get(item, (0, 0))[0] + 1, at)
+    return seen
 
 
 def _first_touches(events: Sequence[tuple[str, int]], known: set[str]) -> list[tuple[str, int]]:

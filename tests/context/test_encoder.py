@@ -1,6 +1,7 @@
 """The encoder pads on the left, drops what the vocabulary lacks, and gives a row the same numbers in any batch."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,25 @@ def test_seen_items_lie_user_after_user():
     batch = encoder().encode([row("ab"), row(""), row("c", seen="cxd")])
     assert batch.seen.tolist() == [1, 2, 3, 4]
     assert batch.seen_offsets.tolist() == [0, 2, 2, 4]
+
+
+def test_counts_and_last_times_stay_beside_their_seen_items():
+    counted = replace(row("abcx"), seen_items=("x", "b", "a"), seen_counts=(9, 2, 1), seen_last=(1, 2**53 + 1, 3))
+    batch = encoder().encode([row("cd"), counted])
+    assert batch.seen.tolist() == [3, 4, 2, 1]
+    assert batch.seen_counts.tolist() == [0, 0, 2, 1]
+    assert batch.seen_last.tolist() == [0, 0, 2**53 + 1, 3]
+
+
+def test_counts_that_do_not_fit_the_seen_items_are_refused():
+    with pytest.raises(ConfigError, match="seen_counts"):
+        encoder().encode([FeatureRow(user_id="u", seen_items=("a", "b"), seen_counts=(1,))])
+
+
+def test_a_batch_refuses_counts_beside_other_seen_items():
+    batch = encoder().encode([row("ab")])
+    with pytest.raises(ValueError, match="seen_counts has shape"):
+        replace(batch, seen=batch.seen[:1])
 
 
 def test_moments_and_counts_travel_along():

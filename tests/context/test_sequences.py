@@ -114,6 +114,8 @@ def test_an_item_that_came_twice_is_seen_once_as_in_a_feature_row():
     assert batch.history.tolist() == [[1, 2, 1, 3, 2], [0, 0, 0, 2, 2]]
     assert batch.seen.tolist() == [1, 2, 3, 2]
     assert batch.seen_offsets.tolist() == [0, 3, 4]
+    assert batch.seen_counts.tolist() == [2, 2, 1, 2]
+    assert batch.seen_last.tolist() == [2, 4, 3, 6]
     assert batch.event_count.tolist() == [5, 2]
 
 
@@ -124,7 +126,7 @@ def test_no_contexts_are_a_batch_of_none():
 def row_before(log: pl.DataFrame, schema: WorkspaceSchema, user: str, moment: int) -> FeatureRow:
     before = pl.DataFrame({"user_id": [user], "effective_at": [moment]})
     [folded] = fold(log, schema, before=before).to_dicts()
-    names = ("history_items", "history_times", "history_values", "seen_items")
+    names = ("history_items", "history_times", "history_values", "seen_items", "seen_counts", "seen_last")
     lists = {name: tuple(folded[name]) for name in names}
     return FeatureRow(user_id=user, **lists, event_count=folded["event_count"], profile=PROFILES[user])
 

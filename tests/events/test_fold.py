@@ -39,6 +39,8 @@ def test_one_row_holds_all_that_the_events_say(logged):
         "history_times": [10, 20],
         "history_values": [5.0, 4.0],
         "seen_items": ["a", "b", "c"],
+        "seen_counts": [1, 1, 0],
+        "seen_last": [10, 20, 0],
         "event_count": 2,
         "first_event_at": 10,
         "last_event_at": 20,
@@ -97,6 +99,7 @@ def test_repeated_items_stay_in_the_history_where_items_repeat(logged):
     row = fold(events, WorkspaceSchema(name="groceries", repeats=True)).row(0, named=True)
     assert row["history_items"] == ["milk", "eggs", "milk"]
     assert row["seen_items"] == ["milk", "eggs"]
+    assert (row["seen_counts"], row["seen_last"]) == ([2, 1], [3, 2])
 
 
 def test_no_events_fold_to_no_rows(logged):

@@ -2,13 +2,14 @@
 
 import shutil
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
+from recsys.context.batch import ContextBatch
 from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
 from recsys.context.rows import feature_rows
@@ -109,7 +110,7 @@ def test_online_and_offline_give_the_same_tensors_after_every_append(world, read
         online = reader.online(users)
         offline = reader.as_of(users, [2**62] * len(users))
         assert online == offline
-        for name in ("history", "times", "values", "seen", "seen_offsets", "profile", "event_count", "moment"):
+        for name in (field.name for field in fields(ContextBatch)):
             now, then = (getattr(encoder.encode(rows), name) for rows in (online, offline))
             assert now.dtype == then.dtype
             assert torch.equal(now, then), name

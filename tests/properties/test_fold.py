@@ -58,6 +58,8 @@ def plainly(rows, user, items_repeat, moment=None):
         "history_times": [at for _, at, _ in history],
         "history_values": [weight for _, _, weight in history],
         "seen_items": seen,
+        "seen_counts": [sum(own == item for own, _, _ in history) for item in seen],
+        "seen_last": [max((at for own, at, _ in history if own == item), default=0) for item in seen],
         "event_count": len(history),
         "first_event_at": history[0][1] if history else 0,
         "last_event_at": history[-1][1] if history else 0,

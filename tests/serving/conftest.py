@@ -86,6 +86,8 @@ class LogContexts:
             history_times=times,
             history_values=(1.0,) * len(items),
             seen_items=items,
+            seen_counts=(1,) * len(items),
+            seen_last=times,
             event_count=len(items),
             first_event_at=times[0],
             last_event_at=times[-1],

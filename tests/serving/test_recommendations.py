@@ -2,7 +2,10 @@
 
 import pytest
 
+from recsys.data.schema import WorkspaceSchema
+from recsys.serving.contexts import resolve
 from recsys.serving.replies import RecommendationReply
+from recsys.serving.requests import InlineContext
 
 NOW = 1_800_000_000_000_000
 
@@ -89,6 +92,8 @@ def test_an_inline_history_comes_after_the_stored_one(ask, happen, service):
     row = service.ranker.rows[-1]
     assert row.history_items == ("a", "d")
     assert row.seen_items == ("a", "d")
+    assert row.seen_counts == (1, 1)
+    assert row.seen_last == row.history_times
     assert row.event_count == 2
     assert row.history_times[1] == NOW
     assert row.last_event_at == NOW
@@ -98,6 +103,16 @@ def test_where_items_do_not_repeat_only_the_first_touch_counts(ask, happen, serv
     happen(("ann", "a"))
     ask(user_id="ann", context=inline("a", "d", "d"))
     assert service.ranker.rows[-1].history_items == ("a", "d")
+
+
+def test_where_items_repeat_inline_events_add_to_the_stored_counts(happen, service):
+    happen(("ann", "a"), ("ann", "b"))
+    groceries = WorkspaceSchema(name="groceries", repeats=True)
+    sent = InlineContext.model_validate(inline("b", "d", "d"))
+    row = resolve("ann", sent, service.contexts, groceries, NOW).row
+    assert row.seen_items == ("a", "b", "d")
+    assert row.seen_counts == (1, 2, 2)
+    assert row.seen_last == (row.history_times[0], NOW, NOW)
 
 
 def test_inline_events_are_taken_in_the_order_of_their_times(ask, service):
