@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from recsys.context.sequences import Sequences
-from recsys.evaluation import baselines
-from recsys.evaluation.baselines import EASE_RIDGES, LARGE_CATALOGUE_RIDGES, tune_ease
+from recsys.evaluation.baselines import EASE_RIDGES, LARGE_CATALOGUE_RIDGES, ease, tune_ease
 from recsys.evaluation.protocol import training_sequences
 from recsys.experts.long_term import LongTermConfig, fit_long_term_memory
 
@@ -72,5 +71,5 @@ def test_where_items_repeat_seen_ones_stay_in_the_ranking():
 
 
 def test_large_catalogues_get_fewer_tries(whole, monkeypatch):
-    monkeypatch.setattr(baselines, "_LARGE_CATALOGUE", 5)
+    monkeypatch.setattr(ease, "_LARGE_CATALOGUE", 5)
     assert set(tune_ease(whole, training_sequences(whole), N_ITEMS, repeats=False).tried) == set(LARGE_CATALOGUE_RIDGES)
