@@ -1,0 +1,91 @@
+"""Ranking metrics under full ranking where a user's target is a set of items. Plain functions; they know no models."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PADDING = -1
+
+
+def padded_targets(columns: np.ndarray, sizes: np.ndarray) -> Tensor:
+    """Target sets of different sizes as one tensor.
+
+    Args:
+        columns: (total,) int64 score columns, set after set, distinct within a set. A column beyond the scores stands
+            for an item that the scorer does not know.
+        sizes: (batch,) int64 how many columns each set has.
+
+    Returns:
+        (batch, largest size) int64, padded with PADDING.
+    """
+    padded = np.full((len(sizes), int(sizes.max(initial=0))), PADDING, np.int64)
+    padded[np.arange(padded.shape[1]) < sizes[:, None]] = columns
+    return torch.from_numpy(padded)
+
+
+def basket_ranks(scores: Tensor, targets: Tensor) -> np.ndarray:
+    """The ranks of each target set among all items; ties lose.
+
+    The best target's rank is the number of items outside the set scored at or above it, the second best's that number
+    for it plus one, and so on: the ranking in which every tie goes against the set.
+
+    Args:
+        scores: (batch, n_items) float.
+        targets: (batch, most) int64 columns, see `padded_targets`.
+
+    Returns:
+        (batch, most) int64, best target first, 0 is the best rank; n_items for a target that the scorer does not know,
+        PADDING beyond the set's size.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    if not bool(torch.isfinite(scores).all()):
+        raise ValueError("The scores hold NaN or infinity; the evaluation stops rather than rank them.")
+    n_items = scores.shape[1]
+    known = (targets >= 0) & (targets < n_items)
+    at = torch.where(known, targets, n_items)
+    room = torch.cat([scores, scores.new_full((len(scores), 1), -torch.inf)], 1)
+    own, order = room.gather(1, at).sort(1, descending=True)
+    others = room.scatter(1, at, -torch.inf)[:, :n_items].sort(1).values
+    ahead = n_items - torch.searchsorted(others.contiguous(), own.contiguous())
+    ranks = ahead + torch.arange(targets.shape[1])
+    ranks = torch.where(known.gather(1, order), ranks, n_items)
+    sizes = (targets != PADDING).sum(1, keepdim=True)
+    return torch.where(torch.arange(targets.shape[1]) < sizes, ranks, PADDING).numpy()
+
+
+def basket_recall(ranks: np.ndarray, k: int) -> np.ndarray:
+    """(batch,) recall@k: the share of the set within the first k.
+
+    Args:
+        ranks: (batch, most) as `basket_ranks` returns them; no set is empty.
+        k: cutoff.
+    """
+    share: np.ndarray = ((ranks >= 0) & (ranks < k)).sum(1) / (ranks >= 0).sum(1)
+    return share
+
+
+def basket_ndcg(ranks: np.ndarray, k: int) -> np.ndarray:
+    """(batch,) NDCG@k: Σ 1 / log2(rank + 2) within the first k, over that of a ranking that starts with the set.
+
+    Args:
+        ranks: (batch, most) as `basket_ranks` returns them; no set is empty.
+        k: cutoff.
+    """
+    found = (ranks >= 0) & (ranks < k)
+    gains = np.where(found, 1 / np.log2(np.maximum(ranks, 0) + 2.0), 0.0).sum(1)
+    ideal = np.cumsum(1 / np.log2(np.arange(k) + 2.0))
+    ndcg: np.ndarray = gains / ideal[np.minimum((ranks >= 0).sum(1), k) - 1]
+    return ndcg
+
+
+def basket_metrics(ranks: np.ndarray, cutoffs: tuple[int, ...] = (5, 10, 20, 50)) -> dict[str, float]:
+    """Means over users: `recall@k` and `ndcg@k` for each cutoff."""
+    metrics: dict[str, float] = {}
+    for k in cutoffs:
+        metrics[f"recall@{k}"] = float(basket_recall(ranks, k).mean())
+        metrics[f"ndcg@{k}"] = float(basket_ndcg(ranks, k).mean())
+    return metrics
