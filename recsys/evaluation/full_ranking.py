@@ -1,22 +1,98 @@
-"""Ranks every target among the whole catalogue, for the model and for everything it is compared with, in one pass."""
+"""Scores the whole catalogue block by block, for the model and for everything it is compared with, in one pass.
+
+A block knows no target: one held-out item a user (`rank_targets`) and a set of items a user read the same blocks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from recsys.context.batch import FeatureRow
+from recsys.context.batch import ContextBatch, FeatureRow
 from recsys.errors import TrainingError
 from recsys.evaluation.baselines import Scorer
 from recsys.metrics.ranking import target_ranks
+from recsys.model.personal import Scored
 from recsys.ranking.recommender import Recommender
 
 MODEL = "model"
 SHARED_BLEND = "shared blend"
 EXPERT_PREFIX = "expert: "
-_BLOCK = 256
+_LARGEST_BLOCK = 256
+_CELLS = 4_000_000
+"""Scores of one scorer held at once; blocks of a large catalogue are smaller."""
+
+Controls = Callable[[ContextBatch, Scored], Mapping[str, Tensor]]
+"""More scores of a block, made of what the model gave: for example under other users' heads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBlock:
+    """Some users' scores of the whole catalogue.
+
+    Attributes:
+        users: (batch,) int64 positions in the rows that were asked for.
+        masked: (batch, n_items) bool: what may not be recommended.
+        scored: the model's forward pass.
+        scores: (batch, n_items) of each scorer, by name; all finite.
+    """
+
+    users: np.ndarray
+    masked: Tensor
+    scored: Scored
+    scores: Mapping[str, Tensor]
+
+
+def scored_blocks(
+    recommender: Recommender,
+    rows: Sequence[FeatureRow],
+    baselines: Mapping[str, Scorer],
+    controls: Controls | None = None,
+) -> Iterator[ScoredBlock]:
+    """Every user once, in a fixed random order, so that each block is a random sample of the users.
+
+    Args:
+        recommender: the model under test; beside it its shared blend and each of its experts alone are scored.
+        rows: each user's context.
+        baselines: other scorers over the same vocabulary, by name.
+        controls: gives more scores of a block.
+
+    Raises:
+        TrainingError: a score is not finite.
+    """
+    names = recommender.model.network.names
+    for users in random_blocks(len(rows), len(recommender.vocabulary)):
+        context = recommender.encoder.encode([rows[user] for user in users])
+        scored = recommender.model.forward(context)
+        scores = {
+            MODEL: scored.scores,
+            SHARED_BLEND: recommender.model.shared_scores(scored.outputs),
+            **{f"{EXPERT_PREFIX}{name}": scored.outputs.scores[:, i] for i, name in enumerate(names)},
+            **{name: scorer(context) for name, scorer in baselines.items()},
+            **(controls(context, scored) if controls else {}),
+        }
+        for name, own in scores.items():
+            if not bool(torch.isfinite(own).all()):
+                raise TrainingError(
+                    f"The scorer '{name}' gave a score that is not finite (NaN or infinity): the evaluation stops "
+                    "rather than rank it. Train again; if it happens again, look at that scorer's inputs."
+                )
+        yield ScoredBlock(users, recommender.mask(context), scored, scores)
+
+
+def random_blocks(users: int, n_items: int) -> list[np.ndarray]:
+    """Positions of users in a fixed random order, cut into blocks of nearly one size; none of one user beside others.
+
+    Args:
+        users: how many there are.
+        n_items: size of the catalogue; the larger, the smaller the blocks.
+    """
+    size = min(_LARGEST_BLOCK, max(_CELLS // n_items, 3))
+    return np.array_split(np.random.default_rng(0).permutation(users), -(-users // size)) if users else []
 
 
 def rank_targets(
@@ -40,27 +116,33 @@ def rank_targets(
     Raises:
         TrainingError: a score is not finite.
     """
-    n_items = len(recommender.vocabulary)
-    ranks: dict[str, list[np.ndarray]] = {}
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK]
-        indices = recommender.encoder.item_indices(target_items[start : start + _BLOCK])
-        targets = torch.from_numpy(np.maximum(indices, 1) - 1)
-        context = recommender.encoder.encode(block)
-        scored = recommender.model.forward(context)
-        masked = recommender.mask(context)
-        possible = (indices > 0) & ~masked.gather(1, targets[:, None])[:, 0].numpy()
-        names = recommender.model.network.names
-        scores = {
-            MODEL: scored.scores,
-            SHARED_BLEND: recommender.model.shared_scores(scored.outputs),
-            **{f"{EXPERT_PREFIX}{name}": scored.outputs.scores[:, i] for i, name in enumerate(names)},
-            **{name: scorer(context) for name, scorer in baselines.items()},
-        }
-        for name, own in scores.items():
-            try:
-                found = target_ranks(own, targets, masked)
-            except ValueError as error:
-                raise TrainingError(f"The scorer '{name}' gave a score that is not finite: {error}") from error
-            ranks.setdefault(name, []).append(np.where(possible, found, n_items))
-    return {name: np.concatenate(blocks) for name, blocks in ranks.items()}
+    indices = recommender.encoder.item_indices(target_items)
+    ranks: dict[str, np.ndarray] = {}
+    for block in scored_blocks(recommender, rows, baselines):
+        targets, possible = block_targets(indices, block)
+        for name, own in block.scores.items():
+            ranks.setdefault(name, np.empty(len(rows), dtype=np.int64))[block.users] = ranks_or_last(
+                own, targets, block.masked, possible
+            )
+    return ranks
+
+
+def block_targets(indices: np.ndarray, block: ScoredBlock) -> tuple[Tensor, np.ndarray]:
+    """Each user's target in a block.
+
+    Args:
+        indices: (users,) int64 item index of every user's target, 0 for an unknown item.
+        block: some of these users.
+
+    Returns:
+        (batch,) int64 columns (0 where unknown) and (batch,) bool: whether the target can be recommended at all.
+    """
+    own = indices[block.users]
+    targets = torch.from_numpy(np.maximum(own, 1) - 1)
+    return targets, (own > 0) & ~block.masked.gather(1, targets[:, None])[:, 0].numpy()
+
+
+def ranks_or_last(scores: Tensor, targets: Tensor, masked: Tensor, possible: np.ndarray) -> np.ndarray:
+    """(batch,) int64 ranks; the number of items where the target cannot be recommended."""
+    last: np.ndarray = np.where(possible, target_ranks(scores, targets, masked), scores.shape[1])
+    return last

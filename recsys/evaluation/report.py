@@ -1,14 +1,15 @@
-"""One evaluation as JSON and Markdown."""
+"""One evaluation as JSON, as Markdown and as plots. It holds figures only; how they read is `markdown` and `plots`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from recsys.evaluation.full_ranking import EXPERT_PREFIX, MODEL, SHARED_BLEND
+from recsys.evaluation.head_controls import CONTROL_PREFIX
 
 SHOWN = ("ndcg@10", "hr@10", "ndcg@20", "hr@20", "mrr")
 
@@ -17,6 +18,11 @@ def report_files(folder: Path, split: str, version: str) -> tuple[Path, Path]:
     """Where the report of a version on a split lies: JSON and Markdown."""
     stem = f"{split}-v{version}"
     return folder / f"{stem}.json", folder / f"{stem}.md"
+
+
+def plot_folder(folder: Path, split: str, version: str) -> Path:
+    """Where the plots of a version on a split lie, beside its report."""
+    return folder / f"{split}-v{version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class EvaluationReport:
         test_looks_before: looks at this workspace's test split before this one.
         seconds: how long it took.
         lineage: where the model came from.
+        repeats: whether seen items stay in the ranking.
+        sections: comparisons, groups, calibration and personalisation, as `evaluate_in_full` gives them.
     """
 
     workspace: str
@@ -48,63 +56,52 @@ class EvaluationReport:
     test_looks_before: int
     seconds: float
     lineage: Mapping[str, object]
+    repeats: bool = False
+    sections: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         """Plain values; `metrics.<split>` holds the model's own, `comparison` everyone's."""
-        return {
-            "workspace": self.workspace,
-            "model_version": self.model_version,
-            "content_hash": self.content_hash,
-            "split": self.split,
-            "users": self.users,
-            "items": self.items,
+        plain: dict[str, object] = {own.name: getattr(self, own.name) for own in fields(self)}
+        return plain | {
             "metrics": {self.split: dict(self.metrics[MODEL])},
             "comparison": {name: dict(values) for name, values in self.metrics.items()},
-            "tuned_on_validation": dict(self.tuned),
-            "test_looks_before": self.test_looks_before,
-            "seconds": self.seconds,
-            "lineage": dict(self.lineage),
+            "tuned_on_validation": plain.pop("tuned"),
         }
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> EvaluationReport:
         """The inverse of `as_dict`; a missing key is a KeyError."""
         renamed = {"metrics": stored["comparison"], "tuned": stored["tuned_on_validation"]}
-        plain = {field.name: stored[field.name] for field in fields(cls) if field.name not in renamed}
+        plain = {own.name: stored[own.name] for own in fields(cls) if own.name not in renamed}
         return cls(**plain, **renamed)
 
-    def rows(self) -> list[tuple[str, list[float]]]:
-        """Scorers with their shown metrics: baselines, experts alone, the shared blend, the model last.
+    def scorers(self) -> list[str]:
+        """Who is compared: baselines, experts alone, the shared blend, the model last.
 
-        An expert that is the same as a baseline (popularity) is shown once.
+        An expert that is the same as a baseline (popularity) is named once. Controls of the heads are left out: they
+        are no scorers that anybody would use.
         """
-        order = [n for n in self.metrics if n not in (MODEL, SHARED_BLEND) and not n.startswith(EXPERT_PREFIX)]
+        apart = (MODEL, SHARED_BLEND)
+        order = [n for n in self.metrics if n not in apart and not n.startswith((EXPERT_PREFIX, CONTROL_PREFIX))]
         baselines = [self.metrics[name] for name in order]
         order += [n for n in self.metrics if n.startswith(EXPERT_PREFIX) and self.metrics[n] not in baselines]
-        order += [SHARED_BLEND, MODEL]
-        return [(name, [self.metrics[name][metric] for metric in SHOWN]) for name in order]
+        return [*order, SHARED_BLEND, MODEL]
 
-    def markdown(self) -> str:
-        """A page with one table."""
-        lines = [
-            f"# {self.workspace}: version {self.model_version} on the {self.split} split",
-            "",
-            f"Leave-one-out, full ranking of {self.items:,} items for {self.users:,} users, seen items masked where "
-            "items do not repeat, ties lose.",
-            f"Looks at this test split before this report: {self.test_looks_before}.",
-            "",
-            "| scorer | " + " | ".join(SHOWN) + " |",
-            "| --- |" + " ---: |" * len(SHOWN),
-        ]
-        lines += [
-            f"| {name} | " + " | ".join(f"{value:.4f}" for value in values) + " |" for name, values in self.rows()
-        ]
-        return "\n".join(lines) + "\n"
+    def rows(self, shown: Sequence[str] = SHOWN) -> list[tuple[str, list[float]]]:
+        """Scorers, in the order of `scorers`, with these metrics."""
+        return [(name, [self.metrics[name][metric] for metric in shown]) for name in self.scorers()]
 
     def save(self, folder: Path) -> tuple[Path, Path]:
-        """Writes `<split>-v<version>.json` and `.md`; returns both paths."""
+        """Writes `<split>-v<version>.json` and `.md` and the plots beside them; returns the first two.
+
+        A figure that is not finite is a ValueError: strict JSON has no word for it.
+        """
+        from recsys.evaluation.markdown import markdown
+        from recsys.evaluation.plots import draw_plots
+
         folder.mkdir(parents=True, exist_ok=True)
         as_json, as_markdown = report_files(folder, self.split, self.model_version)
-        as_json.write_text(json.dumps(self.as_dict(), indent=2, sort_keys=True) + "\n")
-        as_markdown.write_text(self.markdown())
+        as_json.write_text(json.dumps(self.as_dict(), indent=2, sort_keys=True, allow_nan=False) + "\n")
+        plots = draw_plots(self, plot_folder(folder, self.split, self.model_version))
+        as_markdown.write_text(markdown(self, {path.stem: f"{path.parent.name}/{path.name}" for path in plots}))
         return as_json, as_markdown

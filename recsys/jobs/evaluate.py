@@ -1,25 +1,34 @@
-"""The job that evaluates a registered version on a split, beside its baselines. Each test look goes into the ledger."""
+"""The job that evaluates a registered version on a split, beside its baselines, and files the report with its run.
+
+Each test look goes into the ledger.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from recsys.errors import DataError
-from recsys.evaluation.baselines import tune_ease
+from recsys.evaluation.baselines import popularity_scorer, tune_ease
 from recsys.evaluation.ledger import looks_before, record_look
 from recsys.evaluation.protocol import leave_one_out, split_name, training_sequences
-from recsys.evaluation.report import EvaluationReport, report_files
-from recsys.evaluation.run import evaluate_split
+from recsys.evaluation.report import EvaluationReport, plot_folder, report_files
+from recsys.evaluation.run import evaluate_in_full
 from recsys.jobs.materialise import materialise
 from recsys.registry.chosen import chosen_version
+from recsys.registry.evaluations import log_evaluation
 from recsys.registry.lineage import code_commit
 from recsys.registry.loading import load_recommender
 from recsys.training.dataset import Dataset
 from recsys.workspace import Workspace
 
+CALIBRATION_USERS = "calibration_users"
+"""Where a snapshot's lineage names the users that its calibration was fitted on."""
 POPULARITY = "popularity"
 EASE = "EASE"
 
@@ -36,11 +45,12 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
         version: a registered version; None is the champion, or the latest version where there is no champion yet.
 
     Returns:
-        The report; it is also written to the workspace's reports folder.
+        The report; it is also written to the workspace's reports folder and filed with the version's MLflow run.
 
     Raises:
         ConfigError: no such split or version, or nothing trained yet.
         DataError: the log no longer holds what the model was trained on.
+        RegistryError: MLflow did not take the report, which lies in the reports folder all the same.
     """
     from recsys.context.reader import FeastReader
 
@@ -58,12 +68,14 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
     targets = leave_one_out(dataset.interactions, name)
     train = training_sequences(dataset.sequences)
     ease = tune_ease(dataset.sequences, train, len(dataset.vocabulary), repeats=dataset.schema.repeats)
-    popularity = recommender.model.log_popularity
-    metrics = evaluate_split(
+    lineage = chosen.snapshot.lineage
+    found = evaluate_in_full(
         recommender,
         FeastReader(workspace, dataset.schema),
         targets,
-        {POPULARITY: lambda context: popularity.expand(len(context), -1), EASE: ease.expert.score},
+        {POPULARITY: popularity_scorer(train, len(dataset.vocabulary)), EASE: ease.expert.score},
+        training_counts=np.bincount(train.items - 1, minlength=len(dataset.vocabulary)),
+        calibrated_on=_calibrated_on(lineage),
     )
     report = EvaluationReport(
         workspace=workspace.name,
@@ -72,11 +84,13 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
         split=name,
         users=len(targets),
         items=len(dataset.vocabulary),
-        metrics=metrics,
+        metrics=found.metrics,
         tuned={"EASE ridge": ease.ridge, "EASE ridges tried (NDCG@10)": {str(r): v for r, v in ease.tried.items()}},
         test_looks_before=looks_before(workspace),
         seconds=round(time.monotonic() - started, 2),
-        lineage=chosen.snapshot.lineage,
+        lineage=lineage,
+        repeats=dataset.schema.repeats,
+        sections=found.sections,
     )
     if name == "test":
         record_look(
@@ -87,10 +101,11 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
                 "model_version": chosen.version,
                 "content_hash": chosen.snapshot.content_hash,
                 "config": chosen.snapshot.config,
-                "metrics": {scorer: dict(own) for scorer, own in metrics.items()},
+                "metrics": {scorer: dict(own) for scorer, own in found.metrics.items()},
             },
         )
-    report.save(workspace.reports)
+    files = [*report.save(workspace.reports), plot_folder(workspace.reports, name, chosen.version)]
+    log_evaluation(workspace, chosen.version, split=name, metrics=found.metrics, files=files)
     return report
 
 
@@ -107,6 +122,12 @@ def kept_report(workspace: Workspace, split: str, version: str, content_hash: st
         return EvaluationReport.from_dict(stored) if stored["content_hash"] == content_hash else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _calibrated_on(lineage: Mapping[str, object]) -> list[str] | None:
+    """Users on whose events the calibration was fitted, None where the snapshot does not say."""
+    users = lineage.get(CALIBRATION_USERS)
+    return [str(user) for user in users] if isinstance(users, list) else None
 
 
 def _log_position(lineage: object) -> int:

@@ -1,1 +1,1 @@
-"""Plain functions on arrays: ranking quality under full ranking."""
+"""Plain functions on arrays: ranking quality, calibration, what lists are like, how much heads differ."""

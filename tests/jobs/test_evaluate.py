@@ -20,15 +20,33 @@ def test_validation_gives_what_training_measured_beside_tuned_baselines(films, t
     report = evaluate(films)
     assert (report.split, report.model_version, report.users, report.items) == ("validation", "1", 40, 25)
     trained = trained_films[1].metrics
-    assert report.metrics["model"] == pytest.approx(trained["validation"])
-    assert report.metrics["shared blend"] == pytest.approx(trained["validation_shared_blend"])
-    assert report.metrics["popularity"] == pytest.approx(trained["validation_popularity"])
+    for scorer, name in (("model", "validation"), ("shared blend", "validation_shared_blend")):
+        again = {metric: report.metrics[scorer][metric] for metric in trained[name]}
+        assert again == pytest.approx(trained[name])
     tried = report.tuned["EASE ridges tried (NDCG@10)"]
     assert report.metrics["EASE"]["ndcg@10"] == pytest.approx(tried[str(report.tuned["EASE ridge"])])
     assert not ledger_file(films).exists(), "validation may be looked at freely"
     as_json, as_markdown = report_paths(films, report)
     assert json.loads(as_json.read_text())["metrics"]["validation"] == report.metrics["model"]
     assert as_markdown.read_text().startswith("# films: version 1 on the validation split")
+
+
+def test_the_report_is_filed_with_the_run_of_the_version(films, trained_films):
+    from recsys.registry.client import registry
+
+    report = evaluate(films)
+    with registry(films) as client:
+        run = client.get_run(trained_films[1].run_id)
+        filed = {file.path for file in client.list_artifacts(run.info.run_id, "evaluation")}
+        plots = {file.path for file in client.list_artifacts(run.info.run_id, "evaluation/validation-v1")}
+    assert filed == {f"evaluation/validation-v1{end}" for end in (".json", ".md", "")}
+    assert plots == {f"evaluation/validation-v1/{stem}.png" for stem in ("scorers", "history", "reliability")}
+    assert run.info.status == "FINISHED"
+    for scorer, name in (("model", "model"), ("EASE", "EASE"), ("expert: memory", "expert_memory")):
+        logged = run.data.metrics[f"evaluation.validation.{name}.ndcg_at_10"]
+        assert logged == pytest.approx(report.metrics[scorer]["ndcg@10"])
+    trained = trained_films[1].metrics["validation"]["ndcg@10"]
+    assert run.data.metrics["validation.ndcg_at_10"] == pytest.approx(trained), "what promotion compares stays"
 
 
 def test_each_look_at_test_is_written_down_and_counted(films):

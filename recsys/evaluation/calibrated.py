@@ -1,0 +1,64 @@
+"""Whether the model's probabilities come true on the evaluated users, and whether any of them helped to fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from recsys.evaluation.full_ranking import MODEL
+from recsys.evaluation.measurement import Measured
+from recsys.metrics.calibration import BINS, brier_score, brier_skill, error_of_chance, reliability
+
+ITEM, LIST = "item", "list"
+
+
+def calibration_section(
+    measured: Measured, user_ids: Sequence[str], calibrated_on: Collection[str] | None
+) -> dict[str, Any]:
+    """Calibration of P(item is next) over each top-10 and of P(target in the top-10), the sum of the ten.
+
+    Args:
+        measured: the model's lists with their probabilities.
+        user_ids: the evaluated users, in the order of `measured`.
+        calibrated_on: users whose earlier events the calibration was fitted on: they are left out; None where the
+            snapshot does not say who they were, and then nobody can be.
+    """
+    fitted_on = set(calibrated_on or ())
+    fresh = np.array([user not in fitted_on for user in user_ids], dtype=bool)
+    probabilities, hits = measured.probabilities[fresh], measured.hits[fresh]
+    listed = measured.lists[MODEL][fresh] >= 0
+    section: dict[str, Any] = {
+        "bins": BINS,
+        "users": int(fresh.sum()),
+        "users_left_out": int((~fresh).sum()),
+        "users_it_was_fitted_on_are_known": calibrated_on is not None,
+    }
+    if listed.any():
+        section[ITEM] = _judged(probabilities[listed], hits[listed])
+        section[LIST] = _judged(probabilities.sum(1), hits.any(1))
+    return section
+
+
+def _judged(probabilities: np.ndarray, outcomes: np.ndarray) -> dict[str, Any]:
+    bins = reliability(probabilities, outcomes)
+    base_rate = float(outcomes.mean())
+    chance = error_of_chance(np.clip(probabilities, 0, 1))
+    return {
+        "predictions": len(outcomes),
+        "base_rate": base_rate,
+        "mean_probability": float(probabilities.mean()),
+        "ece": bins.error,
+        "ece_of_chance": chance,
+        "ece_over_base_rate": bins.error / base_rate if base_rate else None,
+        "ece_of_chance_over_base_rate": chance / base_rate if base_rate else None,
+        "brier": brier_score(probabilities, outcomes),
+        "brier_of_base_rate": base_rate * (1 - base_rate),
+        "brier_skill": brier_skill(probabilities, outcomes),
+        "reliability": {
+            "predicted": bins.predicted.tolist(),
+            "observed": bins.observed.tolist(),
+            "count": bins.count.tolist(),
+        },
+    }
