@@ -1,0 +1,112 @@
+"""The unit that puts all results of a workspace and split side by side: means over seeds, claims, one Markdown page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.units.arms import WARM, Arm, load_arm
+from benchmarks.units.bench import Bench
+from benchmarks.units.claims import by_scorer, default_claims, judge_claims
+from benchmarks.units.files import read_json, write_text
+from benchmarks.units.runner import Unit, UnitRun
+from benchmarks.units.table import markdown
+from benchmarks.units.unseen import protocol_name
+from recsys.errors import ConfigError
+from recsys.evaluation.unseen import CONTEXT_LENGTHS, context_name, relative_loss
+from recsys.metrics.ranking import ndcg
+
+SUMMARY = "summary"
+
+
+def run_summary(run: UnitRun) -> Mapping[str, object]:
+    """Reads every finished unit; writes `summary.md` beside the results."""
+    results = other_results(run.bench)
+    if not results:
+        raise ConfigError(f"There is nothing to sum up in {run.bench.results_folder} yet: run some units first.")
+    arms = [load_arm(run.bench.arms_folder, entry) for result in results for entry in result["arms"]]
+    groups = by_scorer(arms)
+    warm = [_row(name, own) for (protocol, name), own in groups.items() if protocol == WARM]
+    warm.sort(key=lambda row: row["metrics"]["ndcg@10"])
+    unseen = unseen_rows(groups)
+    claims = [one.as_dict() for one in judge_claims(default_claims(), arms)]
+    title = f"{run.bench.workspace.name}: {run.bench.split} split"
+    page = markdown(title, warm, unseen, claims, _notes(run.bench, results))
+    write_text(run.bench.results_folder / f"{SUMMARY}.md", page)
+    return {
+        "scorers": warm,
+        "unseen": unseen,
+        "claims": claims,
+        "units": {result["unit"]: {k: result[k] for k in ("key", "commit", "seconds", "at")} for result in results},
+    }
+
+
+def other_results(bench: Bench) -> list[dict[str, Any]]:
+    """All results of a workspace and split but the summary's own."""
+    found = [read_json(path) for path in sorted(bench.results_folder.glob("*.json")) if path.stem != SUMMARY]
+    return [result for result in found if result is not None and "arms" in result]
+
+
+def unseen_rows(groups: Mapping[tuple[str, str], Sequence[Arm]]) -> list[dict[str, Any]]:
+    """One row a scorer and context length, users of all seeds together, beside the same users in training."""
+    rows = []
+    names = sorted({name for protocol, name in groups if protocol.startswith("unseen-")})
+    for known in CONTEXT_LENGTHS:
+        for name in names:
+            cold = groups.get((protocol_name(known, warm=False), name))
+            if not cold:
+                continue
+            warm = {arm.seed: arm for arm in groups.get((protocol_name(known, warm=True), name), ())}
+            ranks = np.concatenate([arm.ranks for arm in cold])
+            paired = [(arm, warm[arm.seed]) for arm in cold if arm.seed in warm]
+            complete = len(paired) == len(cold)
+            beside = np.concatenate([other.ranks for _, other in paired]) if complete else None
+            rows.append(
+                {
+                    "name": name,
+                    "context": context_name(known),
+                    "users": len(ranks),
+                    "seeds": len(cold),
+                    "ndcg@10": float(ndcg(ranks, 10).mean()),
+                    "warm": None if beside is None else float(ndcg(beside, 10).mean()),
+                    "relative_loss": None if beside is None else _finite(relative_loss(ranks, beside)),
+                }
+            )
+    return rows
+
+
+def _row(name: str, arms: Sequence[Arm]) -> dict[str, Any]:
+    every = [arm.metrics() for arm in arms]
+    return {
+        "name": name,
+        "seeds": len(arms),
+        "users": len(arms[0].users),
+        "metrics": {metric: float(np.mean([own[metric] for own in every])) for metric in every[0]},
+        "ndcg@10_by_seed": {str(arm.seed): own["ndcg@10"] for arm, own in zip(arms, every, strict=True)},
+        "notes": dict(arms[0].notes),
+    }
+
+
+def _notes(bench: Bench, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    protocol = (
+        f"Leave-one-out, full ranking of {bench.catalogue.n_items:,} items for {len(bench.cases):,} users, "
+        f"{'seen items stay in the ranking' if bench.catalogue.repeats else 'seen items masked'}, ties lose. "
+        "Log-loss in nats, lower is better; that of scorers whose scores only order is after one scale fitted on "
+        "validation. Means over seeds."
+    )
+    commits = sorted({str(result["commit"]) for result in results})
+    made = f"Made from {len(results)} result files beside this page, by the commits {', '.join(commits)}."
+    return [protocol, "", made]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _others(bench: Bench) -> dict[str, object]:
+    return {result["unit"]: [result["key"], result["at"]] for result in other_results(bench)}
+
+
+UNIT = Unit(SUMMARY, run_summary, "table and claims", looks=False, also=_others)
