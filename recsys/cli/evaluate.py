@@ -33,15 +33,21 @@ def evaluate(
 ) -> None:
     """Rank each user's held-out item among the whole catalogue, under the model and under its baselines.
 
+    The report (JSON, Markdown, plots) has accuracy, coverage, novelty, popularity bias, groups of users, calibration,
+    and what is lost under another user's head; it is kept in the workspace and with the version's MLflow run.
+
     Example: recsys evaluate --workspace movielens-100k --split test
     """
     with reported(as_json) as report:
+        from recsys.evaluation.summary import summary
         from recsys.jobs.evaluate import evaluate as job
         from recsys.jobs.evaluate import report_paths
 
         target = Workspace.existing(workspace)
         found = job(target, split=split, version=None if version is None else str(version))
         report.show(metrics_table(found))
+        for line in summary(found.sections):
+            report.show(line)
         if split == "test":
             report.show(f"Looks at this test split before this one: {found.test_looks_before}.")
         report.show(f"Written to {report_paths(target, found)[1]}")

@@ -15,7 +15,7 @@ from torch import Tensor
 from recsys.context.batch import ContextBatch, FeatureRow
 from recsys.errors import TrainingError
 from recsys.evaluation.baselines import Scorer
-from recsys.metrics.ranking import target_ranks
+from recsys.metrics.ranking import all_finite, target_ranks
 from recsys.model.personal import Scored
 from recsys.ranking.recommender import Recommender
 
@@ -76,7 +76,7 @@ def scored_blocks(
             **(controls(context, scored) if controls else {}),
         }
         for name, own in scores.items():
-            if not bool(torch.isfinite(own).all()):
+            if not all_finite(own):
                 raise TrainingError(
                     f"The scorer '{name}' gave a score that is not finite (NaN or infinity): the evaluation stops "
                     "rather than rank it. Train again; if it happens again, look at that scorer's inputs."

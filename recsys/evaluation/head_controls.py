@@ -19,7 +19,7 @@ from recsys.ranking.recommender import Recommender
 CONTROL_PREFIX = "control: "
 OTHERS_HEAD = f"{CONTROL_PREFIX}another user's head"
 MEAN_HEAD = f"{CONTROL_PREFIX}head of the mean context"
-_SAMPLE = 1024
+_SAMPLE = 512
 
 
 class HeadControls:
@@ -36,7 +36,7 @@ class HeadControls:
 
     @classmethod
     def of(cls, recommender: Recommender, rows: Sequence[FeatureRow]) -> HeadControls:
-        """With the mean context of up to 1,024 of these users, drawn at random."""
+        """With the mean context of about 512 of these users, drawn at random."""
         total, users = torch.zeros(()), 0
         for block in random_blocks(len(rows), len(recommender.vocabulary)):
             inputs = generator_inputs(recommender.model, recommender.encoder.encode([rows[user] for user in block]))

@@ -9,6 +9,7 @@ from recsys.evaluation.calibrated import ITEM, LIST
 from recsys.evaluation.comparisons import LOG_LOSS, NDCG
 from recsys.evaluation.full_ranking import MODEL, SHARED_BLEND
 from recsys.evaluation.head_controls import CONTROL_PREFIX
+from recsys.evaluation.markdown_parts import picture, share, table, titled, with_interval
 
 if TYPE_CHECKING:
     from recsys.evaluation.report import EvaluationReport
@@ -53,24 +54,25 @@ def _quality(report: EvaluationReport, pictures: Mapping[str, str]) -> list[str]
     rows = [[name, *(f"{value:.4f}" for value in values)] for name, values in report.rows(shown)]
     tuned = "; ".join(f"{name} {value}" for name, value in report.tuned.items() if not isinstance(value, Mapping))
     return [
-        *_titled("How well targets are ranked", ["scorer", *shown], rows),
+        *titled("How well targets are ranked", ["scorer", *shown], rows),
         "",
-        "GAUC is the share of the other items that a user's target is ahead of, every user counting once, ties lost."
+        "GAUC is the share of the other items that a user's target is ahead of, every user counting once, ties lost. "
+        "An expert alone ranks by its scores as the blend sees them."
         + (f" Tuned on validation: {tuned}." if tuned else ""),
-        *_picture(pictures, "scorers", "NDCG@10 of every scorer"),
+        *picture(pictures, "scorers", "NDCG@10 of every scorer"),
     ]
 
 
 def _comparisons(section: Mapping[str, Any]) -> list[str]:
     losses = section["log_loss"]
     rows = [
-        [f"{one['figure']}, {one['of']} − {one['against']}", *_with_interval(one), f"{one['users']:,}"]
+        [f"{one['figure']}, {one['of']} − {one['against']}", *with_interval(one), f"{one['users']:,}"]
         for one in section["paired"]
     ]
     left_out = section["users"] - section["users_with_log_loss"]
     told = ", ".join(f"{name} {value:.4f}" for name, value in losses.items() if value is not None)
     return [
-        *_titled("The model against the others, user by user", ["difference", "mean", "95 % interval", "users"], rows),
+        *titled("The model against the others, user by user", ["difference", "mean", "95 % interval", "users"], rows),
         "",
         f"Log-loss of the target in nats (softmax over unmasked items; less is better): {told or 'no target counts'}."
         + (f" {left_out:,} users are left out of it: their targets may not be recommended." if left_out else "")
@@ -81,7 +83,7 @@ def _comparisons(section: Mapping[str, Any]) -> list[str]:
 def _beyond(report: EvaluationReport) -> list[str]:
     rows = [[name, *_beyond_cells(values)] for name, values in report.rows(BEYOND)]
     return [
-        *_titled("What is recommended", ["scorer", *BEYOND], rows),
+        *titled("What is recommended", ["scorer", *BEYOND], rows),
         "",
         "Coverage: share of the catalogue in at least one top-10. Novelty: mean self-information of a recommended item "
         "under its share of the training events. Popularity: mean percentile of recommended items by training events; "
@@ -109,8 +111,8 @@ def _groups(groupings: Sequence[Mapping[str, Any]], pictures: Mapping[str, str])
             ]
             for group in groups
         ]
-        lines += ["", *_table(header, rows)]
-    return [*lines, *_picture(pictures, "history", "NDCG@10 by length of history")]
+        lines += ["", *table(header, rows)]
+    return [*lines, *picture(pictures, "history", "NDCG@10 by length of history")]
 
 
 def _calibration(section: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]:
@@ -120,8 +122,8 @@ def _calibration(section: Mapping[str, Any], pictures: Mapping[str, str]) -> lis
             f"{own['base_rate']:.4f}",
             f"{own['mean_probability']:.4f}",
             f"{own['ece']:.4f}",
-            _share(own["ece_over_base_rate"]),
-            _share(own["ece_of_chance_over_base_rate"]),
+            share(own["ece_over_base_rate"]),
+            share(own["ece_of_chance_over_base_rate"]),
             f"{own['brier']:.5f}",
             f"{own['brier_skill']:+.1%}",
         ]
@@ -133,12 +135,12 @@ def _calibration(section: Mapping[str, Any], pictures: Mapping[str, str]) -> lis
     ]
     header = ["prediction", "base rate", "mean stated", "ECE", "ECE / base rate", "of chance", "Brier", "skill"]
     return [
-        *_titled("Whether probabilities come true", header, rows),
+        *titled("Whether probabilities come true", header, rows),
         "",
         f"{section['users']:,} users, {section['bins']} bins of equal size. “Of chance” is the ECE / base rate that so "
         "few outcomes would show if every probability were exactly right. Skill: Brier score saved against always "
         f"saying the base rate. {_whose(section)}",
-        *_picture(pictures, "reliability", "Reliability diagram"),
+        *picture(pictures, "reliability", "Reliability diagram"),
     ]
 
 
@@ -159,16 +161,16 @@ def _personalisation(section: Mapping[str, Any]) -> list[str]:
         cells = [named.get(scorer, scorer.removeprefix(CONTROL_PREFIX))]
         for figure in (NDCG, LOG_LOSS):
             cells.append("–" if figures[figure] is None else f"{figures[figure]:.4f}")
-            cells.append(" ".join(_with_interval(paired[scorer, figure])) if (scorer, figure) in paired else "")
+            cells.append(" ".join(with_interval(paired[scorer, figure])) if (scorer, figure) in paired else "")
         rows.append(cells)
     overlap = ", ".join(f"{name} {value:.3f}" for name, value in section["overlap"].items() if value is not None)
     return [
-        *_titled("Whether it is personal", ["a user's experts under", NDCG, "− own", LOG_LOSS, "− own"], rows),
+        *titled("Whether it is personal", ["a user's experts under", NDCG, "− own", LOG_LOSS, "− own"], rows),
         "",
         f"Effective rank of the heads: {section['effective_rank']:.1f} of {section['head_size']} numbers. "
         f"Overlap of two users' top-10 (mean Jaccard of {section['overlap_pairs']:,} pairs): {overlap or '–'}.",
         "",
-        *_table(["number of the head", "mean", "standard deviation over users"], _spread(section["spread"])),
+        *table(["number of the head", "mean", "standard deviation over users"], _spread(section["spread"])),
     ]
 
 
@@ -186,28 +188,3 @@ def _spread(numbers: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         size = [(sum(number[what] ** 2 for number in own) / len(own)) ** 0.5 for what in ("mean", "deviation")]
         rows.append([f"{part}: {len(own)} numbers, root mean square", *(f"{value:.3f}" for value in size)])
     return rows
-
-
-def _with_interval(one: Mapping[str, Any]) -> list[str]:
-    interval = "" if one["low"] is None else f"[{one['low']:+.4f}, {one['high']:+.4f}]"
-    return [f"{one['difference']:+.4f}", interval]
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _picture(pictures: Mapping[str, str], stem: str, told: str) -> list[str]:
-    return ["", f"![{told}]({pictures[stem]})"] if stem in pictures else []
-
-
-def _titled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return ["", f"## {title}", "", *_table(header, rows)]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [
-        f"| {' | '.join(header)} |",
-        "| --- |" + " ---: |" * (len(header) - 1),
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]

@@ -148,7 +148,9 @@ class _Arrays:
             self._list(name, scores.masked_fill(block.masked, -torch.inf), users)
 
     def _list(self, name: str, scores: Tensor, users: np.ndarray) -> None:
-        values, columns = top_k(scores, min(LIST_LENGTH, self._n_items))
+        length = min(LIST_LENGTH, self._n_items)
+        # Which of equal scores makes the list is settled for lists that are kept; of the others only counts are.
+        values, columns = top_k(scores, length) if name in LISTED else scores.topk(length, dim=1)
         listed = torch.isfinite(values)
         counts = torch.bincount(columns[listed], minlength=self._n_items).numpy()
         self.recommended[name] = self.recommended.get(name, 0) + counts

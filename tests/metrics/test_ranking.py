@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
-from recsys.metrics.ranking import hit_rate, ndcg, ranking_metrics, reciprocal_rank, target_ranks
+from recsys.metrics.ranking import all_finite, hit_rate, ndcg, ranking_metrics, reciprocal_rank, target_ranks
 
 
 def nothing_masked(scores: torch.Tensor) -> torch.Tensor:
@@ -52,6 +52,12 @@ def test_a_score_that_is_not_finite_stops_the_evaluation(wrong):
     scores[2, 4] = wrong
     with pytest.raises(ValueError, match="NaN or infinity"):
         target_ranks(scores, torch.zeros(3, dtype=torch.int64), nothing_masked(scores))
+
+
+def test_large_scores_are_finite_even_where_their_sum_is_not():
+    assert all_finite(torch.full((2, 3), 3e38))
+    assert not all_finite(torch.tensor([3e38, 3e38, math.nan]))
+    assert not all_finite(torch.tensor([math.inf, -math.inf]))
 
 
 def test_nothing_to_rank_gives_no_ranks():
