@@ -106,15 +106,17 @@ def tifu_knn_trials(
     best = shapes[0].config
     mixes = [
         best.model_copy(update={"neighbours": k, "own_share": share})
-        for k, share in product((100, 300, 900), (0.5, 0.7, 0.8, 0.9))
+        for k, share in product((30, 100, 300), (0.1, 0.3, 0.5, 0.7))
         if (k, share) != (best.neighbours, best.own_share)
     ]
     return tuple(_best_first([*shapes, *_tried(whole, mixes, fitted)]))
 
 
 def tifu_knn_grid() -> Iterator[TifuKnnConfig]:
-    """Group sizes and decays around those that the paper found best on its grocery data."""
-    for size, within, between in product((3, 7, 15), (0.9, 1.0), (0.7, 0.9, 0.97)):
+    """Group sizes and decays: those that the paper found best on grocery data, and around them."""
+    for between in (0.9, 0.95, 0.97):
+        yield TifuKnnConfig(group_size=1, within_decay=1.0, group_decay=between)
+    for size, within, between in product((3, 7), (0.9, 1.0), (0.7, 0.8, 0.9, 0.95)):
         yield TifuKnnConfig(group_size=size, within_decay=within, group_decay=between)
 
 
