@@ -11,9 +11,10 @@ import numpy as np
 
 from benchmarks.units.files import file_hash, read_json, write_json, write_whole
 from recsys.errors import DataError
-from recsys.metrics.ranking import ranking_metrics
+from recsys.metrics.ranking import ndcg, ranking_metrics
 
 WARM = "warm"
+_VALUE = "value:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Arm:
         users: (users,) int64 position of each user in the data set's sequences, ascending.
         protocol: "warm", or what other cases these are, e.g. "unseen-3".
         notes: anything to keep beside it: chosen settings, trials, seconds. Plain values.
+        values: (users,) float values of metrics that the rank alone does not give, by name; where targets are baskets,
+            `ndcg@10` and `recall@10`. They take the place of what the rank would give.
     """
 
     name: str
@@ -37,16 +40,34 @@ class Arm:
     users: np.ndarray
     protocol: str = WARM
     notes: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.ranks) == len(self.log_loss) == len(self.users) > 0:
             raise ValueError(f"The arm '{self.name}' needs one rank and one log-loss for each of its users, and users.")
         if not np.isfinite(self.log_loss).all():
             raise ValueError(f"The arm '{self.name}' (seed {self.seed}) has a log-loss that is not finite.")
+        if any(own.shape != self.ranks.shape for own in self.values.values()):
+            raise ValueError(f"The arm '{self.name}' needs one value of each metric for each of its users.")
 
     def metrics(self) -> dict[str, float]:
-        """Means over users: NDCG and HR at several cutoffs, MRR, log-loss."""
-        return {**ranking_metrics(self.ranks), "log_loss": float(self.log_loss.mean(dtype=np.float64))}
+        """Means over users: NDCG and HR at several cutoffs, MRR, log-loss, and the own values."""
+        own = {name: float(values.mean(dtype=np.float64)) for name, values in self.values.items()}
+        return {**ranking_metrics(self.ranks), "log_loss": float(self.log_loss.mean(dtype=np.float64)), **own}
+
+    def per_user(self, metric: str) -> np.ndarray:
+        """(users,) float64 values of `ndcg@10`, `log_loss` or one of the own metrics.
+
+        Raises:
+            KeyError: there is no such metric.
+        """
+        if metric == "log_loss":
+            return self.log_loss.astype(np.float64)
+        if metric in self.values:
+            return self.values[metric].astype(np.float64)
+        if metric == "ndcg@10":
+            return ndcg(self.ranks, 10)
+        raise KeyError(metric)
 
 
 def arm_file(folder: Path, name: str, seed: int, protocol: str) -> Path:
@@ -71,6 +92,7 @@ def save_arm(folder: Path, arm: Arm, key: str) -> dict[str, object]:
         "ranks": arm.ranks.astype(np.int64),
         "log_loss": arm.log_loss.astype(np.float32),
         "users": arm.users.astype(np.int64),
+        **{f"{_VALUE}{name}": own.astype(np.float32) for name, own in arm.values.items()},
     }
     write_whole(path, lambda temporary: _save(temporary, arrays))
     entry = {
@@ -118,6 +140,7 @@ def load_arm(folder: Path, entry: Mapping[str, object]) -> Arm:
             users=arrays["users"],
             protocol=str(entry["protocol"]),
             notes=dict(entry["notes"]),  # type: ignore[call-overload]
+            values={name.removeprefix(_VALUE): arrays[name] for name in arrays.files if name.startswith(_VALUE)},
         )
 
 

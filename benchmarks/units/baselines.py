@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from benchmarks.units.arms import Arm
 from benchmarks.units.runner import Unit, UnitRun, finished
+from benchmarks.units.scoring import judged
 from recsys.evaluation.baselines import (
     EASE_RIDGES,
     LARGE_CATALOGUE_RIDGES,
@@ -25,21 +25,9 @@ from recsys.evaluation.baselines import (
 from recsys.evaluation.baselines.ials import ALPHAS, FEW, LARGE, MANY, REGULARIZATIONS, SMALL
 from recsys.evaluation.baselines.neighbours import NEIGHBOURS, SIMILARITIES
 from recsys.evaluation.baselines.tuning import plain
-from recsys.evaluation.cases import Scorer, fit_scale, score_cases
 from recsys.experts.long_term import LongTermConfig, fit_long_term_memory
 
 POPULARITY, EASE, IALS, NEIGHBOUR = "popularity", "EASE", "iALS", "item neighbours"
-
-
-def judged(
-    run: UnitRun, name: str, seed: int, scorer: Scorer, *, seconds: float, notes: Mapping[str, object] | None = None
-) -> Arm:
-    """One baseline's arm on the warm cases; its scores become logits by one number fitted on validation."""
-    bench = run.bench
-    scale = fit_scale(scorer, bench.whole, bench.validation_cases, bench.catalogue)
-    scores = score_cases(scorer, bench.whole, bench.cases, bench.catalogue, scale=scale)
-    kept = {"fit_seconds": round(seconds, 2), "score_scale": scale, **(notes or {})}
-    return Arm(name, seed, scores.ranks, scores.log_loss, bench.cases.users, notes=kept)
 
 
 def chosen(run: UnitRun, search: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -135,6 +123,7 @@ BASELINES = (
         run_ease,
         "EASE, ridge tuned on validation",
         settings={"ridges": list(EASE_RIDGES), "large_catalogue_ridges": list(LARGE_CATALOGUE_RIDGES)},
+        targets="single",
     ),
     Unit(
         "ials",
@@ -147,11 +136,13 @@ BASELINES = (
             "iterations": [FEW, MANY],
         },
         seeds=(0, 1, 2),
+        targets="single",
     ),
     Unit(
         "item-neighbours",
         run_neighbours,
         "item neighbours of implicit, tuned on validation",
         settings={"similarities": list(SIMILARITIES), "neighbours": list(NEIGHBOURS)},
+        targets="single",
     ),
 )

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from benchmarks.units.files import file_hash
 from recsys.context.sequences import Sequences
 from recsys.errors import ConfigError
+from recsys.evaluation import next_basket
 from recsys.evaluation.cases import Cases, Catalogue, leave_one_out_cases
 from recsys.evaluation.ledger import LEDGER_VARIABLE
+from recsys.evaluation.next_basket import BasketCases
 from recsys.evaluation.protocol import SplitName, training_sequences
 from recsys.workspace import Workspace
 
@@ -71,8 +77,20 @@ class Bench:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the data."""
-        return self.dataset.fingerprint()
+        """SHA-256 of the data: events in order, ids, catalogue files. Code that reads them plays no part."""
+        digest = hashlib.sha256()
+        for array in (self.whole.offsets, self.whole.items, self.whole.times, self.whole.values):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for text in (*self.whole.user_ids, *self.dataset.vocabulary, str((self.catalogue.repeats, self.baskets))):
+            digest.update(text.encode() + b"\0")
+        for path in (self.workspace.users_file, self.workspace.items_file):
+            digest.update(file_hash(path).encode() if path.is_file() else b"none")
+        return digest.hexdigest()
+
+    @property
+    def baskets(self) -> bool:
+        """Whether targets are whole baskets (next-basket protocol) and not single events (leave-one-out)."""
+        return bool(self.dataset.schema.baskets)
 
     @property
     def whole(self) -> Sequences:
@@ -81,8 +99,8 @@ class Bench:
 
     @cached_property
     def train(self) -> Sequences:
-        """What may train: all but each evaluated user's last two events, for both splits."""
-        return training_sequences(self.whole)
+        """What may train, for both splits: nothing from an evaluated user's validation target on."""
+        return next_basket.training_sequences(self.whole) if self.baskets else training_sequences(self.whole)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -91,8 +109,13 @@ class Bench:
 
     @cached_property
     def cases(self) -> Cases:
-        """The split's leave-one-out cases."""
+        """The split's leave-one-out cases; none of them is meant where targets are baskets."""
         return leave_one_out_cases(self.whole, self.split)
+
+    @cached_property
+    def basket_cases(self) -> BasketCases:
+        """The split's next-basket cases, where targets are baskets."""
+        return next_basket.basket_cases(self.whole, self.split)
 
     @cached_property
     def validation_cases(self) -> Cases:

@@ -15,9 +15,8 @@ from benchmarks.units.arms import WARM, Arm
 from benchmarks.units.baselines import EASE, IALS, POPULARITY
 from benchmarks.units.unseen import protocol_name
 from recsys.evaluation.significance import PairedComparison, compare_paired, holm
-from recsys.metrics.ranking import ndcg
 
-Metric = Literal["ndcg@10", "log_loss"]
+Metric = Literal["ndcg@10", "recall@10", "log_loss"]
 
 SHARED = "shared blend"
 FINE_TUNED = "per-user fine-tuned head"
@@ -42,7 +41,7 @@ class Claim:
         name: one line for people.
         a: name of an arm.
         b: name of another, or of the same under another protocol.
-        metric: NDCG@10 (higher is better) or log-loss (lower is).
+        metric: NDCG@10 or, of baskets, recall@10 (higher is better), or log-loss (lower is).
         protocol: of A's arms.
         protocol_b: of B's; None for the same.
     """
@@ -150,7 +149,7 @@ def compare_arms(a: Sequence[Arm], b: Sequence[Arm], metric: Metric, *, resample
     for x, y in pairs:
         if not np.array_equal(x.users, y.users):
             raise ValueError(f"'{x.name}' and '{y.name}' (seed {x.seed}) were measured on different users.")
-    values = [(_values(x, metric), _values(y, metric)) for x, y in pairs]
+    values = [(x.per_user(metric), y.per_user(metric)) for x, y in pairs]
     if all(np.array_equal(x.users, pairs[0][0].users) for x, _ in pairs):
         return compare_paired(np.stack([x for x, _ in values]), np.stack([y for _, y in values]), resamples=resamples)
     everybody = np.concatenate([x.users for x, _ in pairs])
@@ -163,13 +162,9 @@ def compare_arms(a: Sequence[Arm], b: Sequence[Arm], metric: Metric, *, resample
     )
 
 
-def _values(arm: Arm, metric: Metric) -> np.ndarray:
-    return ndcg(arm.ranks, 10) if metric == "ndcg@10" else arm.log_loss.astype(np.float64)
-
-
 def _holds(claim: Claim, compared: Mapping[str, PairedComparison], adjusted: Mapping[str, float]) -> bool | None:
     found = compared.get(claim.name)
     if found is None:
         return None
-    better = found.low > 0 if claim.metric == "ndcg@10" else found.high < 0
+    better = found.high < 0 if claim.metric == "log_loss" else found.low > 0
     return better and adjusted[claim.name] < 0.05

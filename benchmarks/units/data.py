@@ -27,7 +27,8 @@ def run_data(run: UnitRun) -> dict[str, object]:
         if command is None
         else " ".join(["recsys", *(Path(c).name if "/" in c else c for c in command)]),
         "users": len(bench.whole),
-        "evaluated_users": len(bench.cases),
+        "evaluated_users": len(bench.basket_cases if bench.baskets else bench.cases),
+        "targets": "baskets" if bench.baskets else "single events",
         "items": bench.catalogue.n_items,
         "repeats": bench.catalogue.repeats,
         "interactions": int(lengths.sum()),

@@ -50,19 +50,28 @@ def sasrec_units(minutes: float = 25.0, seeds: tuple[int, ...] = (0, 1, 2)) -> t
         minutes: how long each may train; it stops earlier where validation loss no longer falls.
         seeds: of the fits.
     """
-    settings = {"minutes": minutes, "model": dict(MODEL), "training": dict(TRAINING)}
     units = []
     for seed in seeds:
         for unseen in (False, True):
             name = f"sasrec-{'unseen-' if unseen else ''}{seed}"
             about = f"{SASREC}, seed {seed}, {minutes:g} minutes{', without a tenth of the users' if unseen else ''}"
-            work = partial(run_sasrec, unseen=unseen, minutes=minutes)
-            units.append(Unit(name, work, about, settings=settings, seeds=(seed,)))
+            work = partial(run_sasrec, seed=seed, unseen=unseen, minutes=minutes)
+            settings = {"seed": seed, "minutes": minutes, "model": dict(MODEL), "training": dict(TRAINING)}
+            units.append(Unit(name, work, about, settings=settings, targets="single"))
     return tuple(units)
 
 
-def run_sasrec(run: UnitRun, *, unseen: bool, minutes: float, python: Path = VENV / "bin" / "python") -> dict[str, Any]:
-    """Trains one model a seed in the peers' environment and takes over its ranks.
+def run_sasrec(
+    run: UnitRun, *, seed: int, unseen: bool, minutes: float, python: Path = VENV / "bin" / "python"
+) -> dict[str, Any]:
+    """Trains one model in the peers' environment and takes over its ranks.
+
+    Args:
+        run: of the unit.
+        seed: of the fit; it also says which tenth of the users is held out.
+        unseen: whether those users are left out of the fit.
+        minutes: how long it may train.
+        python: of the peers' environment.
 
     Raises:
         ConfigError: the environment is missing.
@@ -73,32 +82,27 @@ def run_sasrec(run: UnitRun, *, unseen: bool, minutes: float, python: Path = VEN
             f"The peers' environment is missing ({python}). Make it with: benchmarks/peers/setup.sh "
             "(RecTools cannot share ours: it asks for numpy below 2)."
         )
-    bench, trained = run.bench, {}
-    for seed in run.seeds:
-        held = held_out_users(len(bench.whole), seed)
-        asked = {
-            protocol_name(k, warm=not unseen): unseen_cases(bench.whole, held, k, bench.split) for k in CONTEXT_LENGTHS
-        }
-        if not unseen:
-            asked[WARM] = bench.cases
-        asked = {protocol: cases for protocol, cases in asked.items() if len(cases)}
-        if all([run.has(SASREC, seed, protocol) for protocol in asked]):
-            continue
-        folder = bench.work / bench.workspace.name / "peers" / f"{bench.split}-{run.unit.name}-{seed}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        train = without_users(bench.train, held) if unseen else bench.train
-        _hand_over(bench, folder, train, held if unseen else np.zeros(0, np.int64), asked, seed, minutes)
-        done = subprocess.run(
-            [str(python), str(PEERS / "sasrec.py"), str(folder)], stdout=subprocess.DEVNULL, check=False
-        )
-        if done.returncode != 0:
-            raise TrainingError(f"SASRec of RecTools ended with exit code {done.returncode}; its input is in {folder}.")
-        trained[str(seed)] = json.loads((folder / "training.json").read_text())
-        for protocol, cases in asked.items():
-            run.save(_taken_over(bench, folder, protocol, cases, seed, trained[str(seed)]))
-        shutil.rmtree(folder)
-    return {"training": trained}
+    bench = run.bench
+    held = held_out_users(len(bench.whole), seed)
+    asked = {
+        protocol_name(k, warm=not unseen): unseen_cases(bench.whole, held, k, bench.split) for k in CONTEXT_LENGTHS
+    }
+    if not unseen:
+        asked[WARM] = bench.cases
+    asked = {protocol: cases for protocol, cases in asked.items() if len(cases)}
+    folder = bench.work / bench.workspace.name / "peers" / f"{bench.split}-{run.unit.name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    train = without_users(bench.train, held) if unseen else bench.train
+    _hand_over(bench, folder, train, held if unseen else np.zeros(0, np.int64), asked, seed, minutes)
+    done = subprocess.run([str(python), str(PEERS / "sasrec.py"), str(folder)], stdout=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise TrainingError(f"SASRec of RecTools ended with exit code {done.returncode}; its input is in {folder}.")
+    training = json.loads((folder / "training.json").read_text())
+    for protocol, cases in asked.items():
+        run.save(_taken_over(bench, folder, protocol, cases, seed, training))
+    shutil.rmtree(folder)
+    return {"training": training}
 
 
 def _hand_over(

@@ -6,12 +6,20 @@ from collections.abc import Sequence
 
 from benchmarks.units import data, summary
 from benchmarks.units.baselines import BASELINES
+from benchmarks.units.baskets import BASKETS
 from benchmarks.units.peers import sasrec_units
 from benchmarks.units.runner import Unit
 from benchmarks.units.unseen import UNSEEN_BASELINES
 from recsys.errors import ConfigError
 
-UNITS: tuple[Unit, ...] = (data.DATA, *BASELINES, UNSEEN_BASELINES, *sasrec_units(), summary.UNIT)
+UNITS: tuple[Unit, ...] = (
+    data.DATA,
+    *BASELINES,
+    *BASKETS,
+    UNSEEN_BASELINES,
+    *sasrec_units(),
+    summary.UNIT,
+)
 
 
 def selected(names: Sequence[str]) -> list[Unit]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.units.arms import WARM, Arm, load_arm, save_arm, saved_entry
 from benchmarks.units.bench import Bench
@@ -42,6 +42,7 @@ class Unit:
         revision: raised by hand when the unit's own code changes what it would find.
         has_data: False for the unit that makes the workspace.
         looks: False for a unit that only reads what other units found; it is no look at a test split.
+        targets: "single" or "baskets" where only such a workspace is meant; "any" otherwise.
         also: more of what its result depends on, found when it runs; plain values.
     """
 
@@ -54,6 +55,7 @@ class Unit:
     revision: int = 1
     has_data: bool = True
     looks: bool = True
+    targets: Literal["single", "baskets", "any"] = "any"
     also: Callable[[Bench], Mapping[str, object]] = lambda _: {}
 
 
@@ -149,6 +151,9 @@ def run_units(
     for place, unit in enumerate(units, 1):
         path = result_file(bench, unit.name)
         title = f"[{place}/{len(units)}] {unit.name}"
+        if unit.targets != "any" and (unit.targets == "baskets") != bench.baskets:
+            say(f"{title}: not meant for '{bench.workspace.name}', whose targets are {_targets(bench)}; left out.")
+            continue
         wanted = unit.seeds if seeds is None or not unit.seeds else seeds
         inputs = _inputs(bench, unit)
         key = key_of({**inputs, "seeds": list(wanted)})
@@ -168,6 +173,10 @@ def run_units(
             say(f"{title}: done in {seconds:.0f} s, {path}")
         written.append(path)
     return written
+
+
+def _targets(bench: Bench) -> str:
+    return "baskets" if bench.baskets else "single events"
 
 
 def _inputs(bench: Bench, unit: Unit) -> dict[str, object]:

@@ -90,11 +90,13 @@ def _row(name: str, arms: Sequence[Arm]) -> dict[str, Any]:
 
 
 def _notes(bench: Bench, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    users = len(bench.basket_cases if bench.baskets else bench.cases)
+    seen = "seen items stay in the ranking" if bench.catalogue.repeats else "seen items masked"
     protocol = (
-        f"Leave-one-out, full ranking of {bench.catalogue.n_items:,} items for {len(bench.cases):,} users, "
-        f"{'seen items stay in the ranking' if bench.catalogue.repeats else 'seen items masked'}, ties lose. "
-        "Log-loss in nats, lower is better; that of scorers whose scores only order is after one scale fitted on "
-        "validation. Means over seeds."
+        f"{'Next basket' if bench.baskets else 'Leave-one-out'}, full ranking of {bench.catalogue.n_items:,} items for "
+        f"{users:,} users, {seen}, ties lose. Log-loss in nats, lower is better; that of scorers whose scores only "
+        "order is after one scale fitted on validation. Means over seeds."
+        + (" HR@k and MRR are of the best item of a basket." if bench.baskets else "")
     )
     commits = sorted({str(result["commit"]) for result in results})
     made = f"Made from {len(results)} result files beside this page, by the commits {', '.join(commits)}."

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SHOWN = ("ndcg@10", "hr@10", "ndcg@20", "hr@20", "mrr", "log_loss")
+OF_BASKETS = ("recall@10",)
 
 
 def markdown(
@@ -26,9 +27,10 @@ def markdown(
         notes: lines below the title.
     """
     lines = [f"# {title}", "", *notes, ""]
-    lines += ["| scorer | seeds | " + " | ".join(SHOWN) + " |", "| --- | ---: |" + " ---: |" * len(SHOWN)]
+    shown = [*SHOWN[:2], *OF_BASKETS, *SHOWN[2:]] if any(OF_BASKETS[0] in row["metrics"] for row in rows) else SHOWN
+    lines += ["| scorer | seeds | " + " | ".join(shown) + " |", "| --- | ---: |" + " ---: |" * len(shown)]
     lines += [
-        f"| {row['name']} | {row['seeds']} | " + " | ".join(f"{row['metrics'][name]:.4f}" for name in SHOWN) + " |"
+        f"| {row['name']} | {row['seeds']} | " + " | ".join(f"{row['metrics'][name]:.4f}" for name in shown) + " |"
         for row in rows
     ]
     if unseen:

@@ -103,4 +103,5 @@ UNSEEN_BASELINES = Unit(
     settings={"context_lengths": [context_name(k) for k in CONTEXT_LENGTHS]},
     seeds=SEEDS,
     needs=("ease", "ials"),
+    targets="single",
 )

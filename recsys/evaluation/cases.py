@@ -23,6 +23,7 @@ from recsys.ranking.masks import seen_mask
 Scorer = Callable[[ContextBatch], Tensor]
 """Contexts to (batch, n_items) float32 scores; column j is item index j + 1."""
 
+HISTORY_LENGTH = 200
 _LARGEST_BLOCK = 512
 _CELLS = 4_000_000  # scores held at once
 _TEMPERATURE_CASES = 1_000
@@ -105,7 +106,11 @@ def leave_one_out_cases(whole: Sequences, split: SplitName) -> Cases:
 
 
 def case_blocks(
-    whole: Sequences, cases: Cases, catalogue: Catalogue, profile: np.ndarray | None = None, history_length: int = 200
+    whole: Sequences,
+    cases: Cases,
+    catalogue: Catalogue,
+    profile: np.ndarray | None = None,
+    history_length: int = HISTORY_LENGTH,
 ) -> Iterator[CaseBlock]:
     """The cases in order, block by block.
 
@@ -136,6 +141,7 @@ def score_cases(
     *,
     profile: np.ndarray | None = None,
     scale: float = 1.0,
+    history_length: int = HISTORY_LENGTH,
 ) -> CaseScores:
     """Ranks and log-loss of every case's target.
 
@@ -146,6 +152,7 @@ def score_cases(
         catalogue: what is ranked.
         profile: (users, width) float32; None for no profile.
         scale: the scores are multiplied with it before the softmax (see `fit_scale`); ranks do not change.
+        history_length: window of the history tensor.
 
     Raises:
         ValueError: a score is not finite.
@@ -153,7 +160,7 @@ def score_cases(
     ranks = np.full(len(cases), catalogue.n_items, np.int64)
     losses = np.zeros(len(cases), np.float32)
     with torch.no_grad():
-        for block in case_blocks(whole, cases, catalogue, profile):
+        for block in case_blocks(whole, cases, catalogue, profile, history_length):
             scores = scorer(block.context)
             found = target_ranks(scores, block.targets, block.masked)
             ranks[block.rows] = np.where(block.possible.numpy(), found, catalogue.n_items)
@@ -161,7 +168,15 @@ def score_cases(
     return CaseScores(ranks, losses)
 
 
-def fit_scale(scorer: Scorer, whole: Sequences, cases: Cases, catalogue: Catalogue, *, seed: int = 0) -> float:
+def fit_scale(
+    scorer: Scorer,
+    whole: Sequences,
+    cases: Cases,
+    catalogue: Catalogue,
+    *,
+    seed: int = 0,
+    history_length: int = HISTORY_LENGTH,
+) -> float:
     """The one number that turns a scorer's scores into logits: lowest mean log-loss on up to 1,000 of the cases.
 
     Args:
@@ -170,11 +185,12 @@ def fit_scale(scorer: Scorer, whole: Sequences, cases: Cases, catalogue: Catalog
         cases: validation cases, never test ones.
         catalogue: what is ranked.
         seed: of the choice of cases.
+        history_length: window of the history tensor.
     """
     chosen = np.random.default_rng(seed).permutation(len(cases))[:_TEMPERATURE_CASES]
     sample = cases.take(np.sort(chosen))
     with torch.no_grad():
-        kept = [(scorer(block.context), block) for block in case_blocks(whole, sample, catalogue)]
+        kept = [(scorer(block.context), block) for block in case_blocks(whole, sample, catalogue, None, history_length)]
     spread = float(torch.cat([scores.std(1) for scores, _ in kept]).mean()) or 1.0
 
     def loss(log_scale: float) -> float:

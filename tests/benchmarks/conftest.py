@@ -29,8 +29,26 @@ def tiny_dataset(users: int = 60, seed: int = 0) -> SimpleNamespace:
     return SimpleNamespace(
         sequences=sequences,
         vocabulary=tuple(map(str, range(N_ITEMS))),
-        schema=SimpleNamespace(repeats=False),
-        fingerprint=lambda: f"data-{users}-{seed}",
+        schema=SimpleNamespace(repeats=False, baskets=False),
+    )
+
+
+def basket_dataset() -> SimpleNamespace:
+    """40 households who buy two of their own six items a week, for a year."""
+    rng = np.random.default_rng(0)
+    weeks = 52
+    rows = [np.concatenate([rng.permutation(6)[:2] + 1 + 6 * (user % 4) for _ in range(weeks)]) for user in range(40)]
+    sequences = Sequences(
+        tuple(map(str, range(40))),
+        np.arange(41, dtype=np.int64) * 2 * weeks,
+        np.concatenate(rows).astype(np.int64),
+        np.tile(np.repeat(np.arange(1, weeks + 1, dtype=np.int64) * 7 * 86_400_000_000, 2), 40),
+        np.ones(40 * 2 * weeks, np.float32),
+    )
+    return SimpleNamespace(
+        sequences=sequences,
+        vocabulary=tuple(map(str, range(24))),
+        schema=SimpleNamespace(repeats=True, baskets=True),
     )
 
 

@@ -8,15 +8,19 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.quality import app
-from benchmarks.units.arms import Arm
+from benchmarks.units.arms import Arm, load_arm
 from benchmarks.units.baselines import BASELINES
+from benchmarks.units.baskets import BASKETS
 from benchmarks.units.claims import Claim, compare_arms, judge_claims
 from benchmarks.units.registry import UNITS, selected
 from benchmarks.units.runner import run_units
 from benchmarks.units.summary import unseen_rows
 from benchmarks.units.unseen import UNSEEN_BASELINES, protocol_name
 from recsys.errors import ConfigError
+from recsys.evaluation.repeat_baselines import tifu_knn_trials
+from recsys.evaluation.tifu_knn import TifuKnnConfig
 from recsys.training.progress import Silent
+from tests.benchmarks.conftest import basket_dataset
 
 
 def arm(name, values, seed=0, users=None, protocol="warm", loss=None) -> Arm:
@@ -67,6 +71,30 @@ def test_the_library_baselines_and_unseen_users(make_bench):
     assert {"unseen-0", "unseen-3", "unseen-3-warm", "unseen-all", "unseen-all-warm"} <= protocols
     three = [e for e in results["unseen-baselines"]["arms"] if e["protocol"] == "unseen-3" and e["name"] == "EASE"]
     assert [entry["users"] for entry in three] == [6, 6]
+
+
+def test_where_targets_are_baskets_they_are_judged_as_baskets(make_bench, monkeypatch):
+    monkeypatch.setattr(
+        "benchmarks.units.baskets.tifu_knn_trials", lambda *a: tifu_knn_trials(*a, first=[TifuKnnConfig()])
+    )
+    bench = make_bench(dataset=basket_dataset())
+    popularity, frequency, tifu = run(bench, BASELINES[0], *BASKETS)
+    own, others = frequency["arms"][1]["metrics"], popularity["arms"][0]["metrics"]
+    assert own["recall@10"] == 1.0
+    assert own["recall@10"] > others["recall@10"]
+    assert own["log_loss"] < others["log_loss"]
+    assert frequency["arms"][0]["users"] == 40
+    assert len(tifu["figures"]["trials"]) > 1
+    (loaded,) = [load_arm(bench.arms_folder, entry) for entry in popularity["arms"]]
+    assert loaded.per_user("recall@10").mean() == pytest.approx(others["recall@10"])
+    assert loaded.per_user("ndcg@10").mean() == pytest.approx(others["ndcg@10"])
+
+
+def test_a_unit_of_the_other_protocol_is_left_out(make_bench):
+    said = []
+    assert run_units(make_bench(), BASKETS, progress=Silent(), say=said.append) == []
+    assert "not meant for 'tiny', whose targets are single events" in said[0]
+    assert run_units(make_bench(dataset=basket_dataset()), BASELINES[1:], progress=Silent(), say=said.append) == []
 
 
 def test_seeds_of_the_same_users_are_averaged_before_users_are_resampled():
