@@ -1,21 +1,19 @@
 """The shared neural body: a causal sequence encoder whose states score items by inner product.
 
 Plain torch only: training wraps it with sharded torchrec tables from outside, serving uses plain tensors.
-
-Sources: SASRec (Kang & McAuley, ICDM 2018); rotary positions (Su et al., 2021); gated MLP (Shazeer, 2020).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recsys.context.batch import ContextBatch
+from recsys.experts.attention import GatedBlock, LockedDropout, TimeInputs
 
 
 class BodyConfig(BaseModel):
@@ -23,88 +21,61 @@ class BodyConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    width: int = Field(default=64, ge=8, multiple_of=4)
+    width: int = Field(default=128, ge=8, multiple_of=4)
     """Size of item vectors and states; the fused tables take multiples of 4."""
     layers: int = Field(default=2, ge=1)
     """Attention blocks."""
-    heads: int = Field(default=2, ge=1)
+    heads: int = Field(default=4, ge=1)
     """Attention heads a block."""
     length: int = Field(default=200, ge=2)
     """How many of the newest events the body looks at."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Dropout on the input vectors and on each block's outputs (never inside attention: it leaves the fast path)."""
+    """Dropout on the input vectors and on each block's outputs, the same dimensions along a whole sequence."""
+    clock: bool = False
+    """Whether event times are real: gaps between events and the hour of the day are inputs then. Training sets it."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
-        if self.width % (2 * self.heads):
-            raise ValueError(f"width {self.width} does not split into {self.heads} heads of an even size")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} does not split into {self.heads} heads")
         return self
 
 
 class SequenceEncoder(nn.Module):
-    """Causal attention over item vectors."""
+    """Causal gated attention over item vectors."""
 
     def __init__(self, config: BodyConfig) -> None:
         super().__init__()
         self.config = config
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
-        self.dropout = nn.Dropout(config.dropout)
+        self.times = TimeInputs(config.width) if config.clock else None
+        self.blocks = nn.ModuleList(
+            GatedBlock(config.width, config.heads, config.length, config.dropout, clock=config.clock)
+            for _ in range(config.layers)
+        )
+        self.dropout = LockedDropout(config.dropout)
         self.norm = nn.LayerNorm(config.width)
 
-    def forward(self, vectors: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, times: Tensor | None = None) -> Tensor:
         """States after each event.
 
         Args:
             vectors: (batch, length, width) item vectors, oldest first, left-aligned: padding comes after the events,
                 where causality keeps it from being seen.
+            times: (batch, length) int64 microseconds; needed with a clock, ignored without one.
 
         Returns:
             (batch, length, width) states.
         """
-        rotation = _rotation(vectors.shape[1], self.config.width // self.config.heads)
+        gaps = None
+        if self.times is not None:
+            if times is None:
+                raise ValueError("This body was made for events with times; none were given.")
+            vectors, gaps = vectors + self.times.hours(times), self.times.gaps(times)
         states = self.dropout(vectors)
         for block in self.blocks:
-            states = block(states, rotation)
+            states = block(states, gaps)
         normalised: Tensor = self.norm(states)
         return normalised
-
-
-class _Block(nn.Module):
-    def __init__(self, config: BodyConfig) -> None:
-        super().__init__()
-        width = config.width
-        self.heads = config.heads
-        self.attention_norm = nn.LayerNorm(width)
-        self.project = nn.Linear(width, 3 * width)
-        self.attention_out = nn.Linear(width, width)
-        self.mlp_norm = nn.LayerNorm(width)
-        self.gate = nn.Linear(width, 4 * width)
-        self.mlp_out = nn.Linear(2 * width, width)
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, states: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-        batch, length, width = states.shape
-        mixed = self.project(self.attention_norm(states)).view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = (part.transpose(1, 2) for part in mixed.unbind(2))
-        query, key = _rotate(query, rotation), _rotate(key, rotation)
-        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        attended = attended.transpose(1, 2).reshape(batch, length, width)
-        states = states + self.dropout(self.attention_out(attended))
-        gate, content = self.gate(self.mlp_norm(states)).chunk(2, dim=-1)
-        added: Tensor = self.dropout(self.mlp_out(functional.silu(gate) * content))
-        return states + added
-
-
-def _rotation(length: int, size: int) -> tuple[Tensor, Tensor]:
-    rate = 1.0 / (10_000 ** (torch.arange(0, size, 2) / size))
-    angle = torch.arange(length)[:, None] * rate[None, :]
-    return angle.cos(), angle.sin()
-
-
-def _rotate(vectors: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    cosine, sine = rotation
-    even, odd = vectors.chunk(2, dim=-1)
-    return torch.cat([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1)
 
 
 class BodyExpert:
@@ -112,8 +83,12 @@ class BodyExpert:
 
     Args:
         encoder: fitted encoder; put into eval mode.
-        items: (n_items + 1, width) float32 item vectors; row 0 (padding) is zero.
+        items: (n_items + 1, width) float32 item vectors, those of an item's attributes added in; row 0 (padding) is
+            zero.
     """
+
+    kind: ClassVar[str] = "body"
+    logarithmic: ClassVar[bool] = False
 
     def __init__(self, encoder: SequenceEncoder, items: Tensor) -> None:
         self.encoder = encoder.eval()
@@ -122,13 +97,15 @@ class BodyExpert:
     @torch.no_grad()
     def states(self, context: ContextBatch) -> Tensor:
         """(batch, width) state after each user's newest event; zero where there is no event."""
-        history = context.history[:, -self.encoder.config.length :]
+        window = self.encoder.config.length
+        history, times = context.history[:, -window:], context.times[:, -window:]
         length = (history > 0).sum(1)
         longest = max(int(length.max()) if len(length) else 0, 1)
-        history = history[:, -longest:]
+        history, times = history[:, -longest:], times[:, -longest:]
         position = torch.arange(longest)[None, :] + (longest - length)[:, None]
-        aligned = torch.where(position < longest, history.gather(1, position.clamp(max=longest - 1)), 0)
-        states = self.encoder(self.items[aligned])
+        source, inside = position.clamp(max=longest - 1), position < longest
+        aligned = torch.where(inside, history.gather(1, source), 0)
+        states = self.encoder(self.items[aligned], torch.where(inside, times.gather(1, source), 0))
         last = states[torch.arange(len(history)), (length - 1).clamp(min=0)]
         return torch.where((length > 0)[:, None], last, 0.0)
 
@@ -139,3 +116,15 @@ class BodyExpert:
     def tensors(self) -> Mapping[str, Tensor]:
         """Item vectors and the encoder's parameters."""
         return {"items": self.items, **{f"encoder.{k}": v for k, v in self.encoder.state_dict().items()}}
+
+    def settings(self) -> Mapping[str, object]:
+        """The encoder's shape."""
+        return self.encoder.config.model_dump()
+
+    @classmethod
+    def rebuild(cls, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Self:
+        """The inverse of `settings` and `tensors`."""
+        encoder = SequenceEncoder(BodyConfig.model_validate(settings))
+        weights = {k.removeprefix("encoder."): v for k, v in tensors.items() if k.startswith("encoder.")}
+        encoder.load_state_dict(weights)
+        return cls(encoder, tensors["items"])

@@ -8,6 +8,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional
 
+from recsys.context.sequences import Sequences, ragged_ranges
 from recsys.errors import TrainingError
 
 
@@ -44,3 +45,21 @@ def cholesky(gram: Tensor, setting: str) -> Tensor:
 def dense(matrix: sparse.spmatrix) -> Tensor:
     """A sparse matrix as a float32 tensor."""
     return torch.from_numpy(np.ascontiguousarray(matrix.toarray(), dtype=np.float32))
+
+
+def decayed_prefixes(sequences: Sequences, n_items: int, decay: float, window: int) -> sparse.csr_matrix:
+    """(events, n_items): row e holds the decayed history before event e of the same user, over `window` events."""
+    position = np.arange(len(sequences.items)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
+    lengths = np.minimum(position, window)
+    source = ragged_ranges(np.arange(len(position)) - lengths, lengths)
+    row = np.repeat(np.arange(len(position)), lengths)
+    strength = decay ** (row - source - 1).astype(np.float32)
+    shape = (len(position), n_items)
+    return sparse.csr_matrix((strength.astype(np.float32), (row, sequences.items[source] - 1)), shape=shape)
+
+
+def next_items(sequences: Sequences, n_items: int) -> sparse.csr_matrix:
+    """(events, n_items): row e has a one at the item of event e."""
+    events = len(sequences.items)
+    ones = np.ones(events, np.float32)
+    return sparse.csr_matrix((ones, (np.arange(events), sequences.items - 1)), shape=(events, n_items))

@@ -6,6 +6,7 @@ Source: EASE (Steck, WWW 2019).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -38,6 +39,9 @@ class LongTermMemory:
         decay: 1 for the complete, undecayed history.
     """
 
+    kind: ClassVar[str] = "long_term"
+    logarithmic: ClassVar[bool] = True
+
     def __init__(self, weights: Tensor, decay: float) -> None:
         self.weights = weights
         self.decay = decay
@@ -51,6 +55,15 @@ class LongTermMemory:
     def tensors(self) -> Mapping[str, Tensor]:
         """The item-item weights."""
         return {"weights": self.weights}
+
+    def settings(self) -> Mapping[str, object]:
+        """The decay."""
+        return {"decay": self.decay}
+
+    @classmethod
+    def rebuild(cls, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Self:
+        """The inverse of `settings` and `tensors`."""
+        return cls(tensors["weights"], float(str(settings["decay"])))
 
 
 def fit_long_term_memory(sequences: Sequences, n_items: int, config: LongTermConfig) -> LongTermMemory:

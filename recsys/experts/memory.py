@@ -1,12 +1,13 @@
 """The sequence memory: stacked decayed histories times item-item weights, fitted by one ridge solve. Knows no heads.
 
-Source: SLIST (Choe et al., WWW 2021), the linear session model, on long histories.
+Source: SLIST (Choe et al., WWW 2021), the linear session model, on long histories; item attributes join the ridge as
+columns of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import torch
@@ -15,8 +16,8 @@ from scipy import sparse
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
-from recsys.context.sequences import Sequences, ragged_ranges
-from recsys.experts.linear import cholesky, decayed_sum, dense
+from recsys.context.sequences import Sequences
+from recsys.experts.linear import cholesky, decayed_prefixes, decayed_sum, dense, next_items
 
 Decay = Annotated[float, Field(ge=0, le=1)]
 Window = Annotated[int, Field(ge=1)]
@@ -34,11 +35,18 @@ class MemoryConfig(BaseModel):
     """How many of the newest events each history looks at."""
     ridges: tuple[Ridge, ...] = (200.0, 300.0)
     """Penalty on each block's weights."""
+    attribute_weight: float = Field(default=0.3, ge=0)
+    """Strength of the histories of item attributes beside those of items; 0 leaves attributes out."""
+    attribute_ridge: Ridge = 100.0
+    """Penalty on the attributes' weights."""
     max_columns: int = Field(default=14_000, gt=0)
     """With more stacked columns than this (stacked histories x items), only the fallback history is fitted: the
     solve's cost grows with the cube."""
-    fallback: tuple[Decay, Window, Ridge] = (0.6, 30, 110.0)
+    fallback: tuple[Decay, Window, Ridge] = (0.8, 30, 80.0)
     """Decay, window and ridge of the one history that large catalogues get."""
+
+    max_items: int | None = Field(default=None, gt=0)
+    """Catalogues larger than this do without this memory; None: every catalogue has it."""
 
     @model_validator(mode="after")
     def _one_of_each_for_every_history(self) -> Self:
@@ -56,10 +64,14 @@ class SequenceMemory:
     """Next-item scores from stacked decayed histories.
 
     Args:
-        weights: (histories, n_items + 1, n_items) float32; row 0 (padding) is zero.
+        weights: (histories, n_items + 1, n_items) float32; row 0 (padding) is zero. What an item's attributes say is
+            added into the item's own row.
         decays: one a history.
         windows: one a history.
     """
+
+    kind: ClassVar[str] = "memory"
+    logarithmic: ClassVar[bool] = True
 
     def __init__(self, weights: Tensor, decays: Sequence[float], windows: Sequence[int]) -> None:
         self.weights = weights
@@ -67,7 +79,7 @@ class SequenceMemory:
         self.windows = tuple(windows)
 
     def score(self, context: ContextBatch) -> Tensor:
-        """(batch, n_items) float32."""
+        """(batch, n_items) float32: an estimate of the probability that each item is the next one, not clipped."""
         total = None
         for block, decay, window in zip(self.weights, self.decays, self.windows, strict=True):
             history = context.history[:, -window:]
@@ -80,14 +92,32 @@ class SequenceMemory:
         """The item-item weights."""
         return {"weights": self.weights}
 
+    def settings(self) -> Mapping[str, object]:
+        """Decays and windows."""
+        return {"decays": list(self.decays), "windows": list(self.windows)}
 
-def fit_sequence_memory(sequences: Sequences, n_items: int, config: MemoryConfig) -> SequenceMemory:
+    @classmethod
+    def rebuild(cls, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Self:
+        """The inverse of `settings` and `tensors`."""
+        decays, windows = settings["decays"], settings["windows"]
+        assert isinstance(decays, list)
+        assert isinstance(windows, list)
+        return cls(tensors["weights"], decays, windows)
+
+
+def fit_sequence_memory(
+    sequences: Sequences, n_items: int, config: MemoryConfig, attributes: sparse.csr_matrix | None = None
+) -> SequenceMemory:
     """Solves (XᵀDX + Λ) W = XᵀDY over every prefix of every sequence, Y the next item, D the weight of its event.
+
+    X holds the decayed histories of items and, with attributes, those of what these items are: its columns' weights
+    then flow into the items' own rows, since W_item + a · A W_attribute scores just the same.
 
     Args:
         sequences: the events to fit on.
         n_items: size of the vocabulary.
         config: histories to stack, their ridges.
+        attributes: (n_items, n_attributes) float32, 1 where an item has an attribute; None: none are known.
 
     Returns:
         The fitted memory; weights are float32.
@@ -96,31 +126,22 @@ def fit_sequence_memory(sequences: Sequences, n_items: int, config: MemoryConfig
         TrainingError: the ridges are too small to solve for the weights.
     """
     histories = config.histories(n_items)
-    stacked = sparse.hstack([_decayed_prefixes(sequences, n_items, decay, window) for decay, window, _ in histories])
-    stacked = stacked.tocsr()
-    targets = _next_items(sequences, n_items)
+    blocks = [decayed_prefixes(sequences, n_items, decay, window) for decay, window, _ in histories]
+    ridges = [np.full(n_items, ridge) for *_, ridge in histories]
+    described = attributes if attributes is not None and attributes.nnz and config.attribute_weight else None
+    if described is not None:
+        blocks.append((blocks[-1] @ described) * config.attribute_weight)
+        ridges.append(np.full(described.shape[1], config.attribute_ridge))
+    stacked = sparse.hstack(blocks).tocsr()
     weighted = stacked.T @ sparse.diags_array(sequences.values)
     gram = dense(weighted @ stacked)
-    gram.diagonal().add_(torch.tensor(np.repeat([ridge for *_, ridge in histories], n_items), dtype=torch.float32))
-    cross = dense(weighted @ targets)
-    solved = torch.cholesky_solve(cross, cholesky(gram, "memory.ridges"))
+    gram.diagonal().add_(torch.from_numpy(np.concatenate(ridges).astype(np.float32)))
+    cross = dense(weighted @ next_items(sequences, n_items))
+    solved = torch.cholesky_solve(cross, cholesky(gram, "memory ridges"))
+    del gram, cross
+    own = len(histories) * n_items
     weights = torch.zeros(len(histories), n_items + 1, n_items)
-    weights[:, 1:] = solved.view(len(histories), n_items, n_items)
+    weights[:, 1:] = solved[:own].view(len(histories), n_items, n_items)
+    if described is not None:
+        weights[-1, 1:] += torch.from_numpy((described * config.attribute_weight) @ solved[own:].numpy())
     return SequenceMemory(weights, [h[0] for h in histories], [h[1] for h in histories])
-
-
-def _decayed_prefixes(sequences: Sequences, n_items: int, decay: float, window: int) -> sparse.csr_matrix:
-    """(events, n_items): row e holds the decayed history before event e of the same user."""
-    position = np.arange(len(sequences.items)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
-    lengths = np.minimum(position, window)
-    source = ragged_ranges(np.arange(len(position)) - lengths, lengths)
-    row = np.repeat(np.arange(len(position)), lengths)
-    strength = decay ** (row - source - 1).astype(np.float32)
-    shape = (len(position), n_items)
-    return sparse.csr_matrix((strength.astype(np.float32), (row, sequences.items[source] - 1)), shape=shape)
-
-
-def _next_items(sequences: Sequences, n_items: int) -> sparse.csr_matrix:
-    events = len(sequences.items)
-    ones = np.ones(events, np.float32)
-    return sparse.csr_matrix((ones, (np.arange(events), sequences.items - 1)), shape=(events, n_items))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ class PopularityExpert:
         log_counts: (n_items,) float32, log(1 + weighted count).
     """
 
+    kind: ClassVar[str] = "popularity"
+    logarithmic: ClassVar[bool] = False
+
     def __init__(self, log_counts: Tensor) -> None:
         self.log_counts = log_counts
 
@@ -41,6 +45,15 @@ class PopularityExpert:
     def tensors(self) -> Mapping[str, Tensor]:
         """The log-counts."""
         return {"log_counts": self.log_counts}
+
+    def settings(self) -> Mapping[str, object]:
+        """Nothing more."""
+        return {}
+
+    @classmethod
+    def rebuild(cls, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Self:
+        """The inverse of `tensors`."""
+        return cls(tensors["log_counts"])
 
 
 def fit_popularity(sequences: Sequences, n_items: int, config: PopularityConfig) -> PopularityExpert:

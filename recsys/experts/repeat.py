@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,6 +39,9 @@ class RepeatExpert:
         config: the settings.
     """
 
+    kind: ClassVar[str] = "repeat"
+    logarithmic: ClassVar[bool] = False
+
     def __init__(self, n_items: int, config: RepeatConfig) -> None:
         self.n_items = n_items
         self.config = config
@@ -64,6 +67,15 @@ class RepeatExpert:
     def tensors(self) -> Mapping[str, Tensor]:
         """The size of the vocabulary; all else is in the config."""
         return {"n_items": torch.tensor([self.n_items])}
+
+    def settings(self) -> Mapping[str, object]:
+        """The configuration."""
+        return self.config.model_dump()
+
+    @classmethod
+    def rebuild(cls, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Self:
+        """The inverse of `settings` and `tensors`."""
+        return cls(int(tensors["n_items"][0]), RepeatConfig.model_validate(settings))
 
     def _ages(self, context: ContextBatch) -> tuple[Tensor, Tensor]:
         """(batch, length) age of each event of the history, and (total,) that of each seen item's older events."""

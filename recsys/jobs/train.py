@@ -116,7 +116,7 @@ def _fit(dataset: Dataset, profile: object, config: TrainConfig, progress: Progr
     return fit_model(
         training_sequences(dataset.sequences),
         np.asarray(profile),
-        len(dataset.vocabulary),
+        dataset.attributes,
         config,
         clock=dataset.schema.clock,
         repeats=dataset.schema.repeats,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -14,20 +15,25 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.errors import SnapshotError
-from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
-from recsys.experts.long_term import LongTermMemory
-from recsys.experts.memory import SequenceMemory
+from recsys.experts.body import BodyConfig, BodyExpert
+from recsys.experts.kinds import rebuilt
 from recsys.experts.popularity import PopularityExpert
-from recsys.experts.protocol import Expert
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.scoring import BODY, ExpertOutputs, ScoringNetwork
 from recsys.model.statistics import context_statistics
 
-MEMORY = "memory"
-LONG_TERM = "long_term"
-POPULARITY = "popularity"
-_N_EXPERTS = len((BODY, MEMORY, LONG_TERM, POPULARITY))
+POPULARITY = PopularityExpert.kind
+
+
+class ExpertSpec(BaseModel):
+    """All that is needed, beside its tensors, to rebuild one expert."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
 
 
 class ModelConfig(BaseModel):
@@ -39,9 +45,8 @@ class ModelConfig(BaseModel):
     """Whether event times are real and may be an input."""
     body: BodyConfig
     head: HeadConfig
-    memory_decays: tuple[float, ...]
-    memory_windows: tuple[int, ...]
-    long_term_decay: float
+    experts: tuple[ExpertSpec, ...]
+    """All but the body, in the order of the head's gains."""
     n_statistics: int
 
 
@@ -121,20 +126,26 @@ def build_model(config: ModelConfig, tensors: Mapping[str, Tensor]) -> PersonalM
     try:
         _check_shapes(config, tensors)
         return _build(config, tensors)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, ValueError, IndexError) as error:
         raise SnapshotError(f"The snapshot's tensors do not fit its config: {error}. Train again.") from error
+
+
+def expert_specs(network: ScoringNetwork) -> tuple[ExpertSpec, ...]:
+    """What a model's config says of the network's experts."""
+    return tuple(
+        ExpertSpec(name=name, kind=expert.kind, settings=dict(expert.settings()))
+        for name, expert in network.others.items()
+    )
 
 
 def _check_shapes(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
     n_items, width = len(tensors[f"{POPULARITY}.log_counts"]), config.body.width
+    n_experts = 1 + len(config.experts)
     expected = {
         f"{BODY}.items": (n_items + 1, width),
-        f"{MEMORY}.weights": (len(config.memory_decays), n_items + 1, n_items),
-        f"{LONG_TERM}.weights": (n_items + 1, n_items),
-        f"{POPULARITY}.log_counts": (n_items,),
-        "scales": (_N_EXPERTS,),
+        "scales": (n_experts,),
         "bases": (2, width, config.head.rank),
-        "shared": (_N_EXPERTS + 1,),
+        "shared": (n_experts + 1,),
     }
     for name, shape in expected.items():
         if tensors[name].shape != shape:
@@ -145,15 +156,10 @@ def _check_shapes(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _build(config: ModelConfig, tensors: Mapping[str, Tensor]) -> PersonalModel:
-    encoder = SequenceEncoder(config.body)
-    encoder.load_state_dict(_below(tensors, f"{BODY}.encoder."))
-    others: dict[str, Expert] = {
-        MEMORY: SequenceMemory(tensors[f"{MEMORY}.weights"], config.memory_decays, config.memory_windows),
-        LONG_TERM: LongTermMemory(tensors[f"{LONG_TERM}.weights"], config.long_term_decay),
-        POPULARITY: PopularityExpert(tensors[f"{POPULARITY}.log_counts"]),
-    }
-    body = BodyExpert(encoder, tensors[f"{BODY}.items"])
+    body = BodyExpert.rebuild(config.body.model_dump(), _below(tensors, f"{BODY}."))
+    others = {spec.name: rebuilt(spec.kind, spec.settings, _below(tensors, f"{spec.name}.")) for spec in config.experts}
     network = ScoringNetwork(body, others, tensors["scales"], tensors["bases"])
+    network.check()
     n_experts = len(network.names)
     hypernetwork = Hypernetwork(config.head, config.n_statistics, n_experts, config.body.width)
     hypernetwork.load_state_dict(_below(tensors, "hypernetwork."))

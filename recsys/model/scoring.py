@@ -36,7 +36,7 @@ class ScoringNetwork:
     Args:
         body: the neural expert; head weights may act on its state.
         others: the other experts by name, in a fixed order.
-        scales: (experts,) float32 positive; each expert's scores are divided by its scale.
+        scales: (experts,) float32 positive; see `on_one_scale`.
         bases: (2, width, rank) shared bases U and V of the low-rank head.
     """
 
@@ -46,6 +46,7 @@ class ScoringNetwork:
         self.scales = scales
         self.bases = bases
         self.names = (BODY, *self.others)
+        self.logarithmic = torch.tensor([expert.logarithmic for expert in (body, *self.others.values())])
 
     @property
     def width(self) -> int:
@@ -58,11 +59,24 @@ class ScoringNetwork:
         return self.body.items.shape[0] - 1
 
     @torch.no_grad()
+    def check(self) -> None:
+        """Scores a context of one event, of the last item, with every expert.
+
+        Raises:
+            RuntimeError: an expert fails on it, or scores another number of items than the body.
+        """
+        context = _one_event(self.n_items)
+        for name, expert in self.others.items():
+            shape = tuple(expert.score(context).shape)
+            if shape != (1, self.n_items):
+                raise RuntimeError(f"the expert '{name}' scores {shape[-1]} items and the body {self.n_items}")
+
+    @torch.no_grad()
     def outputs(self, context: ContextBatch) -> ExpertOutputs:
         """Runs every expert once."""
         states = self.body.states(context)
         scores = [states @ self.body.items[1:].T, *(expert.score(context) for expert in self.others.values())]
-        return ExpertOutputs(states, torch.stack(scores, dim=1) / self.scales[:, None])
+        return ExpertOutputs(states, on_one_scale(torch.stack(scores, dim=1), self.scales, self.logarithmic))
 
     def score(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, n_items) logits: the gained experts, summed, over the temperature."""
@@ -90,6 +104,36 @@ class ScoringNetwork:
         return bent
 
 
+def on_one_scale(scores: Tensor, scales: Tensor, logarithmic: Tensor) -> Tensor:
+    """Expert scores as logits that can be added.
+
+    Scores that are logits are divided by their scale. Scores that estimate probabilities become evidence,
+    log(1 + s / scale), and none where s is not positive: a sum of probabilities would be at the mercy of the few
+    largest, and a softmax of one puts far too little on its best items.
+
+    Args:
+        scores: (batch, experts, n_items) raw.
+        scales: (experts,) positive.
+        logarithmic: (experts,) bool, which of them estimate probabilities.
+
+    Returns:
+        (batch, experts, n_items) float32.
+    """
+    divided = scores / scales[:, None]
+    return torch.where(logarithmic[:, None], torch.log1p(divided.clamp(min=0)), divided)
+
+
+def rescaled(scores: Tensor, factors: Tensor, logarithmic: Tensor) -> Tensor:
+    """What `on_one_scale` would have given with scales times `factors` for the logarithmic experts.
+
+    Args:
+        scores: (batch, experts, n_items) as `on_one_scale` returns them.
+        factors: (experts,) positive; those of experts that are not logarithmic play no part.
+        logarithmic: (experts,) bool.
+    """
+    return torch.where(logarithmic[:, None], torch.log1p(torch.expm1(scores) / factors[:, None]), scores)
+
+
 def expert_scales(body: BodyExpert, others: Mapping[str, Expert], sample: ContextBatch) -> Tensor:
     """(experts,) float32: the standard deviation over items of each expert's scores, averaged over a sample.
 
@@ -99,3 +143,17 @@ def expert_scales(body: BodyExpert, others: Mapping[str, Expert], sample: Contex
     with torch.no_grad():
         spread = torch.stack([expert.score(sample).std(dim=1).mean() for expert in everyone])
     return torch.where(spread > _NO_SPREAD, spread, 1.0)
+
+
+def _one_event(item: int) -> ContextBatch:
+    one = torch.ones(1, 1)
+    return ContextBatch(
+        history=torch.tensor([[item]]),
+        times=torch.zeros(1, 1, dtype=torch.int64),
+        values=one,
+        seen=torch.tensor([item]),
+        seen_offsets=torch.tensor([0, 1]),
+        profile=torch.zeros(1, 0),
+        event_count=one[0],
+        moment=torch.zeros(1, dtype=torch.int64),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -10,9 +12,13 @@ from torchrec import EmbeddingCollection, EmbeddingConfig, KeyedJaggedTensor
 from torchrec.modules.embedding_configs import DataType
 
 from recsys.experts.body import BodyConfig, SequenceEncoder
+from recsys.training.attributes import ItemAttributes
 
 ITEM_TABLE = "item_vectors"
-ITEM_FEATURE = "item_id"
+ATTRIBUTE_TABLE = "attribute_vectors"
+_ITEM, _ATTRIBUTE = "item_id", "attribute"
+_ATTRIBUTE_SCALE = 0.3
+"""Attributes' vectors start smaller than items': an item is more than what it is described as."""
 
 
 class BodyTrainingConfig(BaseModel):
@@ -22,68 +28,92 @@ class BodyTrainingConfig(BaseModel):
 
     epochs: int = Field(default=20, ge=1)
     """Passes over all sequences."""
-    batch_size: int = Field(default=32, ge=1)
-    """Sequences a step, over all workers."""
+    batch_events: int = Field(default=1_600, ge=1)
+    """Events a step, over all workers; sequences of like length share a step."""
     negatives: int = Field(default=512, ge=1)
     """Uniform negatives a step, shared by all positions of a worker."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     """Peak step of AdamW on the dense parameters; one-cycle: a tenth of the steps up, then down to zero."""
     table_learning_rate: float = Field(default=0.1, gt=0)
     """Step of the fused row-wise Adagrad on the tables (Adam is not available in the fused CPU kernels)."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Of the dense parameters."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the matrix products while training; auto: bfloat16 where the processor multiplies it natively. Scoring is
+    always float32."""
 
 
 class TrainableBody(nn.Module):
-    """Item tables, encoder and sampled-softmax loss.
+    """Item and attribute tables, encoder and sampled-softmax loss.
 
     Args:
         config: shape of the body.
-        n_items: size of the vocabulary; the table has one row more, for padding.
+        attributes: what each item is described as; may be empty.
         device: where the tables are made; `meta` when they are to be sharded.
     """
 
-    def __init__(self, config: BodyConfig, n_items: int, device: torch.device | None = None) -> None:
+    def __init__(self, config: BodyConfig, attributes: ItemAttributes, device: torch.device | None = None) -> None:
         super().__init__()
+        self.attributes = attributes
         scale = config.width**-0.5
+        rows = {ITEM_TABLE: (attributes.n_items + 1, _ITEM, scale)}
+        if attributes.n_attributes:
+            rows[ATTRIBUTE_TABLE] = (attributes.n_attributes, _ATTRIBUTE, scale * _ATTRIBUTE_SCALE)
         self.tables = EmbeddingCollection(
             tables=[
                 EmbeddingConfig(
-                    name=ITEM_TABLE,
+                    name=name,
                     embedding_dim=config.width,
-                    num_embeddings=n_items + 1,
-                    feature_names=[ITEM_FEATURE],
+                    num_embeddings=count,
+                    feature_names=[feature],
                     data_type=DataType.FP32,
-                    init_fn=lambda weight: nn.init.normal_(weight, std=scale),
+                    init_fn=lambda weight, std=std: nn.init.normal_(weight, std=std),
                 )
+                for name, (count, feature, std) in rows.items()
             ],
             device=device or torch.device("cpu"),
         )
         self.encoder = SequenceEncoder(config)
 
-    def forward(self, sequences: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, sequences: Tensor, times: Tensor, negatives: Tensor, *, half: bool) -> tuple[Tensor, Tensor]:
         """Sampled-softmax loss of every next item.
 
         Args:
             sequences: (batch, length + 1) int64 item index, left-aligned, 0 = padding.
+            times: (batch, length + 1) int64 microseconds.
             negatives: (n_negatives,) int64 item index, shared by all positions.
+            half: multiply matrices in bfloat16.
 
         Returns:
             Sum of the losses in nats, and the number of predicted events.
         """
         batch, length = sequences.shape
-        values = torch.cat([sequences.reshape(-1), negatives])
-        looked_up = self.tables(
-            KeyedJaggedTensor(keys=[ITEM_FEATURE], values=values, lengths=torch.tensor([len(values)]))
-        )[ITEM_FEATURE].values()
-        vectors = looked_up[: batch * length].view(batch, length, -1)
-        against = looked_up[batch * length :]
+        vectors = self._vectors(torch.cat([sequences.reshape(-1), negatives]))
+        inputs, against = vectors[: batch * length].view(batch, length, -1), vectors[batch * length :]
         known = sequences[:, 1:] > 0
-        states = self.encoder(vectors[:, :-1])[known]
         targets = sequences[:, 1:][known]
-        positive = (states * vectors[:, 1:][known]).sum(-1, keepdim=True)
-        logits = (states @ against.T).masked_fill(targets[:, None] == negatives[None, :], -torch.inf)
+        with torch.autocast(sequences.device.type, torch.bfloat16, enabled=half):
+            states = self.encoder(inputs[:, :-1], times[:, :-1])[known]
+            logits = states @ against.T
+        positive = (states.float() * inputs[:, 1:][known]).sum(-1, keepdim=True)
+        others = logits.float().masked_fill(targets[:, None] == negatives[None, :], -torch.inf)
         loss = functional.cross_entropy(
-            torch.cat([positive, logits], dim=1), torch.zeros(len(states), dtype=torch.int64), reduction="sum"
+            torch.cat([positive, others], dim=1),
+            torch.zeros(len(targets), dtype=torch.int64, device=targets.device),
+            reduction="sum",
         )
         return loss, known.sum()
+
+    def _vectors(self, items: Tensor) -> Tensor:
+        """(n, width) vector of each item: its own and the mean of its attributes'."""
+        distinct, position = torch.unique(items, return_inverse=True)
+        described, owner = self.attributes.of(distinct)
+        keys, values, sizes = [_ITEM], [distinct], [len(distinct)]
+        if self.attributes.n_attributes:
+            keys, values, sizes = [_ITEM, _ATTRIBUTE], [distinct, described], [len(distinct), len(described)]
+        found = self.tables(KeyedJaggedTensor(keys=keys, values=torch.cat(values), lengths=torch.tensor(sizes)))
+        vectors: Tensor = found[_ITEM].values()
+        if self.attributes.n_attributes:
+            shares = self.attributes.share[distinct][owner][:, None]
+            vectors = vectors.index_add(0, owner, found[_ATTRIBUTE].values() * shares)
+        return vectors[position]

@@ -13,14 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from recsys.context.encoder import HISTORY_LENGTH
 from recsys.errors import ConfigError
 from recsys.experts.body import BodyConfig
+from recsys.experts.content import ContentConfig
 from recsys.experts.long_term import LongTermConfig
 from recsys.experts.memory import MemoryConfig
 from recsys.experts.popularity import PopularityConfig
+from recsys.experts.repeat import RepeatConfig
 from recsys.model.head import HeadConfig
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.generator import GeneratorConfig
 
 DEFAULT_NAME = "default"
+RESERVED = frozenset({"body", "long_term", "content", "repeat", "trend", "popularity", "hypernetwork", "shared"})
+"""Names that the other experts and a snapshot's tensors have."""
 
 
 class TrainConfig(BaseModel):
@@ -36,15 +40,31 @@ class TrainConfig(BaseModel):
     """Events in a context's history tensor; feature rows hold no more."""
     body: BodyConfig = BodyConfig()
     body_training: BodyTrainingConfig = BodyTrainingConfig()
-    memory: MemoryConfig = MemoryConfig()
-    long_term: LongTermConfig = LongTermConfig()
+    memories: dict[str, MemoryConfig] = {"memory": MemoryConfig()}
+    """Sequence memories by name: several with different decays let a head choose the user's horizon."""
+    long_term: LongTermConfig | None = LongTermConfig()
+    """None: no such expert."""
+    content: ContentConfig | None = ContentConfig()
+    """Of item attributes, where the catalogue has some."""
+    repeat: RepeatConfig | None = RepeatConfig()
+    """Where items repeat."""
+    trend: PopularityConfig | None = None
+    """A second popularity with a half-life, where events have real times."""
     popularity: PopularityConfig = PopularityConfig()
     head: HeadConfig = HeadConfig()
     generator: GeneratorConfig = GeneratorConfig()
 
     @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        taken = [name for name in self.memories if name in RESERVED or not name.isidentifier()]
+        if taken:
+            raise ValueError(f"a memory cannot be called {', '.join(taken)}: choose other names of letters and digits")
+        return self
+
+    @model_validator(mode="after")
     def _nothing_looks_further_back(self) -> Self:
-        looks_back = {"body.length": self.body.length, "memory.windows": max(self.memory.windows)}
+        looks_back = {"body.length": self.body.length}
+        looks_back |= {f"memories.{name}.windows": max(own.windows) for name, own in self.memories.items()}
         further = [f"{name} is {events}" for name, events in looks_back.items() if events > self.history_length]
         if further:
             raise ValueError(f"{', '.join(further)} and history_length only {self.history_length}")

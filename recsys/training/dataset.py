@@ -17,6 +17,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
 from recsys.events.ordering import interactions
+from recsys.training.attributes import ItemAttributes, item_attributes
 from recsys.workspace import Workspace
 
 
@@ -31,6 +32,7 @@ class Dataset:
         vocabulary: ids of all items with a positive event, sorted; item i has index i + 1. Items that only the
             catalogue knows cannot be recommended: nothing collaborative is known of them.
         users: the catalogue's users.
+        attributes: what the catalogue says of each item of the vocabulary.
         log_position: sequence of the newest event in it.
     """
 
@@ -39,6 +41,7 @@ class Dataset:
     sequences: Sequences
     vocabulary: tuple[str, ...]
     users: pl.DataFrame
+    attributes: ItemAttributes
     log_position: int
 
     @classmethod
@@ -61,13 +64,15 @@ class Dataset:
                 f"The workspace '{workspace.name}' has no positive event. Import some with: "
                 f"recsys data import DIR --workspace {workspace.name}"
             )
+        catalogue = Catalogue.load(workspace)
         vocabulary = tuple(ordered[columns.ITEM_ID].unique().sort().to_list())
         return cls(
             schema=schema,
             interactions=ordered,
             sequences=build_sequences(ordered, vocabulary),
             vocabulary=vocabulary,
-            users=Catalogue.load(workspace).users,
+            users=catalogue.users,
+            attributes=item_attributes(catalogue.items, vocabulary, schema),
             log_position=position,
         )
 
@@ -82,10 +87,12 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 over everything that training reads."""
         digest = hashlib.sha256()
-        for array in (self.sequences.offsets, self.sequences.items, self.sequences.times, self.sequences.values):
+        flat = self.sequences
+        described = self.attributes
+        for array in (flat.offsets, flat.items, flat.times, flat.values, described.offsets, described.values):
             digest.update(np.ascontiguousarray(array).tobytes())
         profiles = json.dumps(self._profiles(), sort_keys=True)
-        for text in (*self.sequences.user_ids, *self.vocabulary, profiles, repr(self.schema)):
+        for text in (*flat.user_ids, *self.vocabulary, *described.names, profiles, repr(self.schema)):
             digest.update(text.encode() + b"\0")
         return digest.hexdigest()
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from recsys.cluster import ADDRESS_VARIABLE, ray_cluster
 from recsys.errors import ConfigError, DataError, TrainingError
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
+from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.loop import World, fit_body
 from recsys.training.windows import read_shard, write_shards
@@ -40,9 +43,9 @@ class BodyRun:
 
 
 def fit_body_distributed(
-    windows: list[Any],
+    windows: pl.DataFrame,
     *,
-    n_items: int,
+    attributes: ItemAttributes,
     body: BodyConfig,
     config: BodyTrainingConfig,
     workers: int,
@@ -53,7 +56,7 @@ def fit_body_distributed(
 
     Args:
         windows: what `body_windows` returns.
-        n_items: size of the vocabulary.
+        attributes: of every item of the vocabulary.
         body: shape of the body.
         config: how to train.
         workers: how many at most (one a window is enough); a GPU each when the machine has them.
@@ -65,15 +68,15 @@ def fit_body_distributed(
         DataError: there is no window.
         TrainingError: a worker failed; the message says how.
     """
-    if not windows:
+    if windows.is_empty():
         raise DataError("No user has two events for the body to learn from. Import more events.")
     workers = min(workers, len(windows))
     with tempfile.TemporaryDirectory(prefix="recsys-body-") as scratch, ray_cluster():
         folder = Path(scratch)
         settings = {
             "shards": [str(path) for path in write_shards(windows, folder / "shards", workers)],
-            "total_windows": len(windows),
-            "n_items": n_items,
+            "total_events": int(windows["items"].list.len().sum()),
+            "attributes": _written(attributes, folder),
             "body": body.model_dump(),
             "training": config.model_dump(),
             "seed": seed,
@@ -110,7 +113,7 @@ def _run(
         except Exception as error:
             raise TrainingError(
                 f"A training worker failed: {_root_cause(error)}. Nothing was registered. "
-                "Lower body_training.batch_size or workers when memory ran out."
+                "Lower body_training.batch_events or workers when memory ran out."
             ) from error
     return tuple(watcher.losses)
 
@@ -141,8 +144,8 @@ def train_worker(settings: dict[str, Any]) -> None:
 
     fitted = fit_body(
         read_shard(Path(settings["shards"][world.rank]), body.length),
-        total_windows=settings["total_windows"],
-        n_items=settings["n_items"],
+        total_events=settings["total_events"],
+        attributes=_read(Path(settings["attributes"])),
         body=body,
         config=BodyTrainingConfig(**settings["training"]),
         world=world,
@@ -152,6 +155,19 @@ def train_worker(settings: dict[str, Any]) -> None:
     if fitted is not None:
         tensors = {"items": fitted.items, **{f"encoder.{name}": value for name, value in fitted.encoder.items()}}
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, Path(settings["out"]) / _RESULT)
+
+
+def _written(attributes: ItemAttributes, folder: Path) -> str:
+    path = folder / "attributes.safetensors"
+    tensors = {"offsets": torch.tensor(attributes.offsets), "values": torch.tensor(attributes.values)}
+    save_file(tensors, path, {"names": json.dumps(attributes.names)})
+    return str(path)
+
+
+def _read(path: Path) -> ItemAttributes:
+    with safe_open(path, framework="pt") as stored:
+        names = json.loads(stored.metadata()["names"])
+        return ItemAttributes(stored.get_tensor("offsets").numpy(), stored.get_tensor("values").numpy(), tuple(names))
 
 
 class _ProgressWatcher:

@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from recsys.context.sequences import Sequences
+from recsys.experts.content import fit_content
 from recsys.experts.long_term import fit_long_term_memory
 from recsys.experts.memory import fit_sequence_memory
 from recsys.experts.popularity import fit_popularity
 from recsys.experts.protocol import Expert
-from recsys.model.personal import LONG_TERM, MEMORY, POPULARITY
+from recsys.experts.repeat import RepeatExpert
+from recsys.model.personal import POPULARITY
+from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun, fit_body_distributed
 from recsys.training.progress import Progress
 from recsys.training.windows import body_windows
 
+Fit = Callable[[], Expert]
+CONTENT, LONG_TERM, REPEAT, TREND = "content", "long_term", "repeat", "trend"
 
-def fit_closed_form(
-    sequences: Sequences, n_items: int, config: TrainConfig, progress: Progress, note: str
-) -> dict[str, Expert]:
-    """Fits the memories and popularity, in the order that the scoring network has them in."""
-    stage = progress.stage(f"closed-form experts ({note})", 3)
-    fits: dict[str, Callable[[], Expert]] = {
-        MEMORY: lambda: fit_sequence_memory(sequences, n_items, config.memory),
-        LONG_TERM: lambda: fit_long_term_memory(sequences, n_items, config.long_term),
-        POPULARITY: lambda: fit_popularity(sequences, n_items, config.popularity),
+
+def closed_form_fits(
+    sequences: Sequences, attributes: ItemAttributes, config: TrainConfig, *, clock: bool, repeats: bool
+) -> Mapping[str, Fit]:
+    """How to fit each closed-form expert that the data can have, by name, in the scoring network's order."""
+    n_items = attributes.n_items
+    described = attributes.matrix()
+    fits: dict[str, Fit] = {
+        name: partial(fit_sequence_memory, sequences, n_items, memory, described)
+        for name, memory in config.memories.items()
+        if memory.max_items is None or n_items <= memory.max_items
     }
+    if config.long_term is not None:
+        fits[LONG_TERM] = partial(fit_long_term_memory, sequences, n_items, config.long_term)
+    if config.content is not None and attributes.n_attributes:
+        fits[CONTENT] = partial(fit_content, sequences, n_items, described, config.content)
+    if config.repeat is not None and repeats:
+        aged = config.repeat.model_copy(update={"age": "days" if clock else "events"})
+        fits[REPEAT] = partial(RepeatExpert, n_items, aged)
+    if config.trend is not None and clock:
+        fits[TREND] = partial(fit_popularity, sequences, n_items, config.trend)
+    fits[POPULARITY] = partial(fit_popularity, sequences, n_items, config.popularity)
+    return fits
+
+
+def fit_closed_form(fits: Mapping[str, Fit], progress: Progress, note: str) -> dict[str, Expert]:
+    """Fits them all, in that order."""
+    stage = progress.stage(f"closed-form experts ({note})", len(fits))
     fitted: dict[str, Expert] = {}
     for name, fit in fits.items():
         fitted[name] = fit()
@@ -33,13 +57,15 @@ def fit_closed_form(
     return fitted
 
 
-def fit_body_expert(sequences: Sequences, n_items: int, config: TrainConfig, progress: Progress) -> BodyRun:
+def fit_body_expert(
+    sequences: Sequences, attributes: ItemAttributes, config: TrainConfig, progress: Progress, *, clock: bool
+) -> BodyRun:
     """Fits the neural body through Ray Train."""
     stage = progress.stage(f"body on Ray Train ({config.workers} workers)", config.body_training.epochs)
     return fit_body_distributed(
         body_windows(sequences, config.body.length),
-        n_items=n_items,
-        body=config.body,
+        attributes=attributes,
+        body=config.body.model_copy(update={"clock": clock}),
         config=config.body_training,
         workers=config.workers,
         seed=config.seed,

@@ -9,20 +9,20 @@ import torch
 
 from recsys.context.sequences import Sequences, prefix_contexts
 from recsys.errors import ConfigError, DataError
-from recsys.experts.memory import SequenceMemory
-from recsys.experts.popularity import PopularityExpert
 from recsys.model.calibration import Calibration, fit_calibration
-from recsys.model.personal import MEMORY, POPULARITY, ModelConfig, PersonalModel
+from recsys.model.hypernetwork import Hypernetwork
+from recsys.model.personal import ModelConfig, PersonalModel, expert_specs
 from recsys.model.scoring import ScoringNetwork, expert_scales
+from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig
-from recsys.training.experts import fit_body_expert, fit_closed_form
-from recsys.training.generator import fit_generator, fit_shared_head
+from recsys.training.experts import closed_form_fits, fit_body_expert, fit_closed_form
+from recsys.training.generator import fit_generator
+from recsys.training.held_out import HeldOut, draw_targets, held_out_users, hold_out, ranking_loss
 from recsys.training.progress import Progress
-from recsys.training.targets import Prepared, Targets, held_out_targets, prepare
+from recsys.training.targets import Prepared
 
-MINIMUM_USERS = 10
 MINIMUM_ITEMS = 2
-_SHARED_SAMPLE = 4_000
+_SCALE_SAMPLE = 512
 _CALIBRATED_TOP = 10
 
 
@@ -46,7 +46,7 @@ class Fitted:
 def fit_model(
     sequences: Sequences,
     profile: np.ndarray,
-    n_items: int,
+    attributes: ItemAttributes,
     config: TrainConfig,
     *,
     clock: bool,
@@ -62,7 +62,7 @@ def fit_model(
     Args:
         sequences: training sequences, without validation and test targets.
         profile: (users, profile_width) float32 in the order of the sequences' users.
-        n_items: size of the vocabulary.
+        attributes: of every item of the vocabulary.
         config: everything that decides.
         clock: whether event times are real.
         repeats: whether items repeat.
@@ -73,38 +73,58 @@ def fit_model(
         DataError: too few users, items or events to train on.
         TrainingError: a loss is not finite, or a worker failed.
     """
+    n_items = attributes.n_items
     if n_items < MINIMUM_ITEMS:
         raise DataError(f"Only {n_items} item has positive events; at least {MINIMUM_ITEMS} are needed to rank.")
     if config.popularity.half_life_days is not None and not clock:
         raise ConfigError("popularity.half_life_days needs real times, and these events have only an order. Unset it.")
     rng = np.random.default_rng(config.seed)
-    held = _held_out_users(sequences, config.generator.held_out_users, rng)
+    held = held_out_users(sequences, config.generator.held_out_users, rng)
     fit_on = sequences.take(np.flatnonzero(~held))
-    body = fit_body_expert(fit_on, n_items, config, progress)
-    experts = fit_closed_form(fit_on, n_items, config, progress, "without the generator's users")
-    targets = _targets(sequences, held, config, rng)
-    sample = prefix_contexts(
-        sequences, targets.users[:512], targets.lengths[:512], profile, history_length=config.history_length
+    body = fit_body_expert(fit_on, attributes, config, progress, clock=clock)
+    kinds = {"clock": clock, "repeats": repeats}
+    experts = fit_closed_form(
+        closed_form_fits(fit_on, attributes, config, **kinds), progress, "without the generator's users"
     )
     torch.manual_seed(config.seed)
     bases = torch.randn(2, config.body.width, config.head.rank) * config.body.width**-0.5
-    network = ScoringNetwork(body.expert, experts, expert_scales(body.expert, experts, sample), bases)
-    popularity = experts[POPULARITY]
-    assert isinstance(popularity, PopularityExpert)
-    prepared = prepare(
-        network,
-        sequences,
-        targets,
-        profile,
-        popularity.log_counts,
-        history_length=config.history_length,
+    targets = draw_targets(sequences, held, config, rng, n_experts=len(experts) + 1, n_items=n_items)
+    sample = targets.take(np.arange(min(_SCALE_SAMPLE, len(targets))))
+    scales = expert_scales(
+        body.expert,
+        experts,
+        prefix_contexts(sequences, sample.users, sample.lengths, profile, history_length=config.history_length),
+    )
+    network = ScoringNetwork(body.expert, experts, scales, bases)
+    held_out = hold_out(network, sequences, targets, profile, config, rng, progress, **kinds)
+    hypernetwork, curves = _generator(held_out, config, progress)
+    everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
+    final = ScoringNetwork(body.expert, everyone, held_out.network.scales, bases)
+    model_config = ModelConfig(
         clock=clock,
-        repeats=repeats,
+        body=body.expert.encoder.config,
+        head=config.head,
+        experts=expert_specs(final),
+        n_statistics=held_out.prepared.statistics.shape[1],
     )
-    train_rows, selection_rows = _split(targets, config, rng)
-    shared = fit_shared_head(
-        network, prepared, train_rows[torch.from_numpy(rng.permutation(len(train_rows)))][:_SHARED_SAMPLE]
+    held_model = PersonalModel(model_config, held_out.network, hypernetwork, held_out.shared)
+    return Fitted(
+        model=PersonalModel(model_config, final, hypernetwork, held_out.shared),
+        calibration=_calibrate(held_model, held_out.prepared, held_out.selection),
+        curves={"body_loss": list(body.losses), **curves},
+        counts={
+            "users": len(sequences),
+            "events": len(sequences.items),
+            "generator_users": int(held.sum()),
+            "generator_targets": len(held_out.train),
+            "selection_targets": len(held_out.selection),
+        },
     )
+
+
+def _generator(
+    held_out: HeldOut, config: TrainConfig, progress: Progress
+) -> tuple[Hypernetwork, dict[str, list[float]]]:
     stage = progress.stage(f"generator ({config.head.kind} heads)", config.generator.epochs)
     losses: list[float] = []
     selections: list[float] = []
@@ -116,70 +136,18 @@ def fit_model(
             stage.advance(f"held-out loss {selection:.4f} (shared blend {selections[0]:.4f})")
 
     hypernetwork = fit_generator(
-        network,
-        prepared,
-        shared,
+        held_out.network,
+        held_out.prepared,
+        held_out.shared,
+        loss=ranking_loss(config),
         head=config.head,
         config=config.generator,
-        train_rows=train_rows,
-        selection_rows=selection_rows,
+        train_rows=held_out.train,
+        selection_rows=held_out.selection,
         seed=config.seed,
         on_epoch=on_epoch,
     )
-    everyone = fit_closed_form(sequences, n_items, config, progress, "everyone")
-    memory = everyone[MEMORY]
-    assert isinstance(memory, SequenceMemory)
-    final = ScoringNetwork(body.expert, everyone, network.scales, bases)
-    model_config = ModelConfig(
-        clock=clock,
-        body=config.body,
-        head=config.head,
-        memory_decays=memory.decays,
-        memory_windows=memory.windows,
-        long_term_decay=config.long_term.decay,
-        n_statistics=prepared.statistics.shape[1],
-    )
-    held_model = PersonalModel(model_config, network, hypernetwork, shared)
-    return Fitted(
-        model=PersonalModel(model_config, final, hypernetwork, shared),
-        calibration=_calibrate(held_model, prepared, selection_rows),
-        curves={"body_loss": list(body.losses), "generator_loss": losses, "generator_selection_loss": selections},
-        counts={
-            "users": len(sequences),
-            "events": len(sequences.items),
-            "generator_users": int(held.sum()),
-            "generator_targets": len(train_rows),
-            "selection_targets": len(selection_rows),
-        },
-    )
-
-
-def _held_out_users(sequences: Sequences, share: float, rng: np.random.Generator) -> np.ndarray:
-    """(users,) bool: whose events no expert is fitted on while the generator is trained."""
-    usable = np.flatnonzero(sequences.lengths >= 2)
-    if len(usable) < MINIMUM_USERS:
-        raise DataError(
-            f"Only {len(usable)} users have two or more training events (each user's last two are kept for validation "
-            f"and test); at least {MINIMUM_USERS} are needed to train."
-        )
-    held = np.zeros(len(sequences), dtype=bool)
-    held[rng.permutation(usable)[: max(round(len(usable) * share), 3)]] = True
-    return held
-
-
-def _targets(sequences: Sequences, held: np.ndarray, config: TrainConfig, rng: np.random.Generator) -> Targets:
-    per_user = np.where(held, np.minimum(sequences.lengths - 1, config.generator.targets_per_user), 0)
-    return held_out_targets(
-        sequences, np.maximum(per_user, 0), config.generator.max_targets, rng, config.generator.keeps
-    )
-
-
-def _split(targets: Targets, config: TrainConfig, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows to train on and rows, of other users, to select the epoch and calibrate on."""
-    users = rng.permutation(np.unique(targets.users))
-    chosen = users[: max(round(len(users) * config.generator.selection_share), 1)]
-    selection = np.isin(targets.users, chosen)
-    return torch.from_numpy(np.flatnonzero(~selection)), torch.from_numpy(np.flatnonzero(selection))
+    return hypernetwork, {"generator_loss": losses, "generator_selection_loss": selections}
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Stage two: the best shared blend, then the hypernetwork that starts from it, both on the same held-out targets."""
+"""Stage three: the hypernetwork, which starts from the best shared blend and trains on the same held-out targets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Annotated
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
-from torch.nn import functional
 
 from recsys.errors import TrainingError
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
+from recsys.model.losses import RankingLoss
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.targets import Prepared
 
@@ -25,12 +25,20 @@ class GeneratorConfig(BaseModel):
 
     held_out_users: float = Field(default=0.1, gt=0, lt=0.9)
     """Share of the users that no expert is fitted on while the generator is trained; their events are its targets."""
-    targets_per_user: int = Field(default=200, ge=1)
+    targets_per_user: int = Field(default=50, ge=1)
     """At most so many last events of each of those users become targets."""
-    max_targets: int = Field(default=12_000, ge=100)
-    """At most so many targets, drawn at random."""
+    max_targets: int = Field(default=20_000, ge=100)
+    """At most so many targets, drawn at random; fewer where their scores would not fit `target_gigabytes`."""
+    target_gigabytes: float = Field(default=2.0, gt=0)
+    """Room for the targets' expert scores."""
+    ndcg_weight: float = Field(default=30.0, ge=0)
+    """Weight of the soft NDCG beside the log-loss, for the shared blend and the heads alike."""
+    ndcg_sharpness: float = Field(default=0.1, gt=0)
+    """Logits apart at which two items count as ordered."""
+    dropped_share: float = Field(default=0.3, ge=0, lt=1)
+    """History dropout: this share of the targets shows only a few newest events."""
     keeps: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(1, 3, 5, 10), min_length=1)
-    """History dropout: half the targets show only so many newest events, so that heads work for new users."""
+    """How many newest events those targets show, one of these drawn for each, so that heads work for new users."""
     epochs: int = Field(default=30, ge=1)
     """Most passes; training stops early when the held-out users' loss no longer falls."""
     patience: int = Field(default=5, ge=1)
@@ -45,45 +53,12 @@ class GeneratorConfig(BaseModel):
     """Share of users whose targets choose the epoch and fit the calibration, and train nothing."""
 
 
-def fit_shared_head(network: ScoringNetwork, targets: Prepared, sample: Tensor) -> HeadWeights:
-    """The gains that minimise the log-loss for everyone together: the best shared blend.
-
-    Args:
-        network: the frozen experts.
-        targets: prepared held-out targets.
-        sample: (rows,) int64 targets to fit on.
-
-    Returns:
-        A batch of one; the temperature is 1, since it only rescales the gains.
-
-    Raises:
-        TrainingError: the experts' scores are not finite.
-    """
-    outputs, items, masked = targets.outputs(sample), targets.items[sample], targets.masked[sample]
-    gains = torch.full((1, len(network.names)), 1.0, requires_grad=True)
-    optimizer = torch.optim.LBFGS([gains], max_iter=60, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        scores = torch.einsum("ben,e->bn", outputs.scores, gains[0])
-        loss = functional.cross_entropy(scores.masked_fill(masked, -torch.inf), items)
-        if not bool(torch.isfinite(loss)):
-            raise TrainingError(
-                "The shared blend's loss is not finite: an expert's scores are not. Nothing was registered. "
-                "Lower body_training.learning_rate."
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return HeadWeights(gains.detach(), torch.zeros(1))
-
-
 def fit_generator(
     network: ScoringNetwork,
     targets: Prepared,
     shared: HeadWeights,
     *,
+    loss: RankingLoss,
     head: HeadConfig,
     config: GeneratorConfig,
     train_rows: Tensor,
@@ -97,12 +72,13 @@ def fit_generator(
         network: the frozen experts.
         targets: prepared held-out targets.
         shared: where heads start.
+        loss: what is minimised, as for the shared blend.
         head: kind and size.
         config: how to train.
         train_rows: (rows,) int64 targets to learn from.
         selection_rows: (rows,) int64 targets of other users, to choose the epoch by.
         seed: of the initial weights and the order of batches.
-        on_epoch: told epoch, training loss and selection loss (nats).
+        on_epoch: told epoch, training loss and selection loss .
 
     Raises:
         TrainingError: the loss is not finite.
@@ -113,19 +89,19 @@ def fit_generator(
     inputs = hypernetwork.inputs(targets.statistics, targets.states)
     hypernetwork.start_from(inputs[train_rows], shared)
     optimizer = torch.optim.AdamW(hypernetwork.parameters(), lr=config.learning_rate, weight_decay=0.01)
-    best_loss, waited = _loss_of(network, hypernetwork, targets, inputs, selection_rows, config), 0
+    best_loss, waited = _loss_of(network, hypernetwork, targets, inputs, selection_rows, loss, config), 0
     best = copy.deepcopy(hypernetwork.state_dict())
     on_epoch(0, float("nan"), best_loss)
     for epoch in range(1, config.epochs + 1):
         total = 0.0
         order = train_rows[torch.randperm(len(train_rows), generator=generator)]
         for batch in torch.split(order, config.batch_size):
-            log_loss, penalty = _losses(network, hypernetwork, targets, inputs, batch)
+            own, penalty = _losses(network, hypernetwork, targets, inputs, batch, loss)
             optimizer.zero_grad()
-            (log_loss + config.delta_penalty * penalty).backward()  # type: ignore[no-untyped-call]
+            (own + config.delta_penalty * penalty).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            total += log_loss.item() * len(batch)
-        selection = _loss_of(network, hypernetwork, targets, inputs, selection_rows, config)
+            total += own.item() * len(batch)
+        selection = _loss_of(network, hypernetwork, targets, inputs, selection_rows, loss, config)
         if not torch.isfinite(torch.tensor([total, selection])).all():
             raise TrainingError(f"The generator's loss is not finite in epoch {epoch}; nothing was registered.")
         on_epoch(epoch, total / len(train_rows), selection)
@@ -139,12 +115,17 @@ def fit_generator(
 
 
 def _losses(
-    network: ScoringNetwork, hypernetwork: Hypernetwork, targets: Prepared, inputs: Tensor, rows: Tensor
+    network: ScoringNetwork,
+    hypernetwork: Hypernetwork,
+    targets: Prepared,
+    inputs: Tensor,
+    rows: Tensor,
+    loss: RankingLoss,
 ) -> tuple[Tensor, Tensor]:
     head = hypernetwork(inputs[rows])
-    scores = network.score(targets.outputs(rows), head).masked_fill(targets.masked[rows], -torch.inf)
+    scores = network.score(targets.outputs(rows), head)
     penalty = (head.flat() - hypernetwork.shared).pow(2).sum(1).mean()
-    return functional.cross_entropy(scores, targets.items[rows]), penalty
+    return loss(scores, targets.items[rows], targets.masked[rows]), penalty
 
 
 @torch.no_grad()
@@ -154,9 +135,10 @@ def _loss_of(
     targets: Prepared,
     inputs: Tensor,
     rows: Tensor,
+    loss: RankingLoss,
     config: GeneratorConfig,
 ) -> float:
     total = 0.0
     for batch in torch.split(rows, config.batch_size):
-        total += _losses(network, hypernetwork, targets, inputs, batch)[0].item() * len(batch)
+        total += _losses(network, hypernetwork, targets, inputs, batch, loss)[0].item() * len(batch)
     return total / max(len(rows), 1)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.distributed.optim import (  # type: ignore[attr-defined]
@@ -16,8 +15,10 @@ from torchrec.optim.rowwise_adagrad import RowWiseAdagrad
 
 from recsys.errors import TrainingError
 from recsys.experts.body import BodyConfig
-from recsys.training.body_model import BodyTrainingConfig, TrainableBody
-from recsys.training.sharding import gathered_items, shard
+from recsys.training.attributes import ItemAttributes
+from recsys.training.body_model import ATTRIBUTE_TABLE, ITEM_TABLE, BodyTrainingConfig, TrainableBody
+from recsys.training.sharding import gathered_vectors, shard
+from recsys.training.windows import Windows, steps_of_an_epoch
 
 _CLIP = 1.0
 _WARM_UP = 0.1
@@ -45,7 +46,7 @@ class FittedBody:
     """What training gives, in plain tensors.
 
     Attributes:
-        items: (n_items + 1, width) item vectors; row 0 (padding) is zero.
+        items: (n_items + 1, width) item vectors with their attributes' added in; row 0 (padding) is zero.
         encoder: the encoder's parameters by name.
     """
 
@@ -54,10 +55,10 @@ class FittedBody:
 
 
 def fit_body(
-    windows: np.ndarray,
+    windows: Windows,
     *,
-    total_windows: int,
-    n_items: int,
+    total_events: int,
+    attributes: ItemAttributes,
     body: BodyConfig,
     config: BodyTrainingConfig,
     world: World,
@@ -67,9 +68,9 @@ def fit_body(
     """Fits the body on this worker's share of the sequences.
 
     Args:
-        windows: (rows, length + 1) int64 item index, left-aligned, 0 = padding; this worker's share alone.
-        total_windows: rows over all workers; every worker makes the same number of steps.
-        n_items: size of the vocabulary.
+        windows: this worker's share alone.
+        total_events: events in the windows of all workers; every worker makes the same number of steps.
+        attributes: of every item; says how many items there are.
         body: shape of the body.
         config: how to train.
         world: this worker's place.
@@ -83,14 +84,13 @@ def fit_body(
         TrainingError: the loss is not finite.
     """
     torch.manual_seed(seed)
-    model = TrainableBody(body, n_items, device=torch.device("meta"))
+    model = TrainableBody(body, attributes, device=torch.device("meta"))
     rate = {"lr": config.table_learning_rate}
     apply_optimizer_in_backward(RowWiseAdagrad, model.tables.parameters(), rate)
     sharded = shard(model, world.device)
     dense = [parameter for name, parameter in sharded.named_parameters() if "tables." not in name]
     optimizer = torch.optim.AdamW(dense, lr=config.learning_rate, weight_decay=config.weight_decay)
-    local_batch = max(config.batch_size // world.size, 1)
-    steps = math.ceil(math.ceil(total_windows / world.size) / local_batch)
+    steps = math.ceil(total_events / config.batch_events)
     total_steps = config.epochs * steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
@@ -98,17 +98,19 @@ def fit_body(
         total_steps=total_steps,
         pct_start=_WARM_UP if total_steps >= _FEW_STEPS else 0.0,
     )
+    half = multiplies_half(config, world.device)
     torch.manual_seed(seed + 1_000 + world.rank)
-    rows = torch.from_numpy(windows)
+    order = torch.Generator().manual_seed(seed + 2_000 + world.rank)
+    lengths, local_events = windows.lengths, max(config.batch_events // world.size, 1)
     for epoch in range(1, config.epochs + 1):
         sharded.train()
         total, count = 0.0, 0
-        order = _cycled(torch.randperm(len(rows)), steps * local_batch)
-        for batch in torch.split(order, local_batch):
-            chosen = rows[batch]
-            chosen = chosen[:, : max(int((chosen > 0).sum(1).max()), 2)].to(world.device)
-            negatives = torch.randint(1, n_items + 1, (config.negatives,), device=world.device)
-            loss, events = sharded(chosen, negatives)
+        for rows in steps_of_an_epoch(lengths, local_events, steps, order):
+            longest = max(int(lengths[rows].max()), 2)
+            items = windows.items[rows, :longest].to(world.device)
+            times = windows.times[rows, :longest].to(world.device)
+            negatives = torch.randint(1, attributes.n_items + 1, (config.negatives,), device=world.device)
+            loss, events = sharded(items, times, negatives, half=half)
             optimizer.zero_grad()
             (loss / events.clamp(min=1)).backward()
             torch.nn.utils.clip_grad_norm_(dense, _CLIP)
@@ -121,18 +123,27 @@ def fit_body(
                 "Lower body_training.learning_rate."
             )
         on_epoch(epoch, total / max(count, 1))
-    return _plain(sharded, world)
+    return _plain(sharded, attributes, world)
 
 
-def _cycled(order: Tensor, length: int) -> Tensor:
-    """`order` repeated until it has `length` entries, so that workers with fewer rows make as many steps."""
-    return order.repeat(math.ceil(length / max(len(order), 1)))[:length]
+def multiplies_half(config: BodyTrainingConfig, device: torch.device) -> bool:
+    """Whether training multiplies in bfloat16 here."""
+    if config.precision != "auto":
+        return config.precision == "bfloat16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _plain(sharded: torch.nn.Module, world: World) -> FittedBody | None:
-    items = gathered_items(sharded, world.rank)
-    if items is None:
+def _plain(sharded: torch.nn.Module, attributes: ItemAttributes, world: World) -> FittedBody | None:
+    tables = gathered_vectors(sharded, world.rank)
+    if tables is None:
         return None
+    items = tables[ITEM_TABLE]
+    if attributes.n_attributes:
+        described, owner = attributes.of(torch.arange(attributes.n_items + 1))
+        shares = attributes.share[owner][:, None]
+        items = items.index_add(0, owner, tables[ATTRIBUTE_TABLE][described] * shares)
     items[0] = 0
     encoder = {
         name.split("encoder.", 1)[1]: parameter.detach().cpu().clone()

@@ -33,6 +33,11 @@ class Targets:
     def __len__(self) -> int:
         return len(self.users)
 
+    @property
+    def complete(self) -> np.ndarray:
+        """(targets,) bool: those that show all events."""
+        return self.keep >= self.lengths
+
     def take(self, rows: np.ndarray) -> Targets:
         """A selection of the targets."""
         return Targets(self.users[rows], self.lengths[rows], self.keep[rows])
@@ -65,7 +70,12 @@ class Prepared:
 
 
 def held_out_targets(
-    sequences: Sequences, per_user: np.ndarray, limit: int, rng: np.random.Generator, keeps: tuple[int, ...]
+    sequences: Sequences,
+    per_user: np.ndarray,
+    limit: int,
+    rng: np.random.Generator,
+    keeps: tuple[int, ...],
+    dropped_share: float,
 ) -> Targets:
     """The last `per_user` events of each user as targets, at most `limit` of them, with history dropout.
 
@@ -74,7 +84,8 @@ def held_out_targets(
         per_user: (users,) how many last events no expert was fitted on.
         limit: at most so many targets, drawn at random.
         rng: source of randomness.
-        keeps: lengths that dropout may cut a history to; half the targets keep everything.
+        keeps: lengths that dropout may cut a history to.
+        dropped_share: how many targets it cuts.
     """
     lengths = sequences.lengths
     users = np.repeat(np.arange(len(sequences)), per_user)
@@ -82,7 +93,7 @@ def held_out_targets(
     known = lengths[users] - back
     chosen = np.sort(rng.permutation(len(users))[:limit])
     keep = known.copy()
-    dropped = rng.random(len(users)) < 0.5
+    dropped = rng.random(len(users)) < dropped_share
     keep[dropped] = np.minimum(keep[dropped], rng.choice(keeps, size=int(dropped.sum())))
     return Targets(users[chosen], known[chosen].astype(np.int64), keep[chosen].astype(np.int64))
 

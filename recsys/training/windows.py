@@ -1,50 +1,104 @@
-"""Sequences cut into windows for the body, and the disjoint shards that workers read."""
+"""Sequences cut into windows for the body, the disjoint shards that workers read, and steps of like length."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import torch
+from torch import Tensor
 
 from recsys.context.sequences import Sequences, ragged_ranges
 
-_COLUMN = "items"
+_ITEMS, _TIMES = "items", "times"
+_LENGTH_NOISE = 20.0
 
 
-def body_windows(sequences: Sequences, length: int) -> list[np.ndarray]:
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows side by side.
+
+    Attributes:
+        items: (rows, length + 1) int64 item index, left-aligned, 0 = padding.
+        times: (rows, length + 1) int64 microseconds.
+    """
+
+    items: Tensor
+    times: Tensor
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def lengths(self) -> Tensor:
+        """(rows,) int64 events in each window."""
+        return (self.items > 0).sum(1)
+
+
+def body_windows(sequences: Sequences, length: int) -> pl.DataFrame:
     """Every event of every sequence as a target once: windows of at most length + 1 events, the newest window full.
 
     Returns:
-        One int64 array of item indices a window; neighbouring windows share one event.
+        Columns items and times, lists; one row a window. Neighbouring windows share one event.
     """
-    windows: list[np.ndarray] = []
-    for start, end in zip(sequences.offsets[:-1], sequences.offsets[1:], strict=True):
-        stop = int(end)
+    starts, stops = [], []
+    for start, end in zip(sequences.offsets[:-1].tolist(), sequences.offsets[1:].tolist(), strict=True):
+        stop = end
         while stop - start > 1:
-            begin = max(int(start), stop - length - 1)
-            windows.append(sequences.items[begin:stop])
+            begin = max(start, stop - length - 1)
+            starts.append(begin)
+            stops.append(stop)
             stop = begin + 1
-    return windows
+    sizes = np.array(stops, dtype=np.int64) - np.array(starts, dtype=np.int64)
+    flat = ragged_ranges(np.array(starts, dtype=np.int64), sizes)
+    window = np.repeat(np.arange(len(sizes)), sizes)
+    frame = pl.DataFrame({"window": window, _ITEMS: sequences.items[flat], _TIMES: sequences.times[flat]})
+    return frame.group_by("window", maintain_order=True).agg(_ITEMS, _TIMES).drop("window")
 
 
-def write_shards(windows: list[np.ndarray], folder: Path, workers: int) -> list[Path]:
+def write_shards(windows: pl.DataFrame, folder: Path, workers: int) -> list[Path]:
     """Writes disjoint shards, one parquet file a worker: worker r gets every workers-th window from r on."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for rank in range(workers):
         path = folder / f"shard-{rank:03d}-of-{workers:03d}.parquet"
-        frame = pl.DataFrame({_COLUMN: [window.tolist() for window in windows[rank::workers]]})
-        frame.cast({_COLUMN: pl.List(pl.Int64)}).write_parquet(path)
+        windows.gather_every(workers, rank).write_parquet(path)
         paths.append(path)
     return paths
 
 
-def read_shard(path: Path, length: int) -> np.ndarray:
-    """(rows, length + 1) int64 item index, left-aligned, 0 = padding."""
-    column = pl.read_parquet(path)[_COLUMN]
-    sizes = column.list.len().to_numpy().astype(np.int64)
-    padded = np.zeros((len(sizes), length + 1), dtype=np.int64)
+def read_shard(path: Path, length: int) -> Windows:
+    """One worker's windows."""
+    frame = pl.read_parquet(path)
+    sizes = frame[_ITEMS].list.len().to_numpy().astype(np.int64)
     rows = np.repeat(np.arange(len(sizes)), sizes)
-    padded[rows, ragged_ranges(np.zeros(len(sizes), np.int64), sizes)] = column.explode().to_numpy()
-    return padded
+    at = (rows, ragged_ranges(np.zeros(len(sizes), np.int64), sizes))
+    padded = []
+    for column in (_ITEMS, _TIMES):
+        filled = np.zeros((len(sizes), length + 1), dtype=np.int64)
+        filled[at] = frame[column].explode().to_numpy()
+        padded.append(torch.from_numpy(filled))
+    return Windows(*padded)
+
+
+def steps_of_an_epoch(lengths: Tensor, events: int, steps: int, generator: torch.Generator) -> list[Tensor]:
+    """Which windows each step of an epoch takes: every one once, of like length, about `events` events a step.
+
+    Args:
+        lengths: (rows,) events in each window.
+        events: how many a step, about.
+        steps: how many steps there must be: the same for every worker.
+        generator: source of randomness.
+
+    Returns:
+        `steps` tensors of row numbers, in random order; a worker with less to do repeats itself.
+    """
+    shuffled = torch.randperm(len(lengths), generator=generator)
+    noise = torch.rand(len(lengths), generator=generator) * _LENGTH_NOISE
+    order = shuffled[torch.argsort(lengths[shuffled] + noise, stable=True)]
+    step = (lengths[order].cumsum(0) - 1) // events
+    found = torch.split(order, torch.unique_consecutive(step, return_counts=True)[1].tolist())
+    drawn = torch.randperm(len(found), generator=generator).tolist()
+    return [found[drawn[n % len(drawn)]] for n in range(steps)]

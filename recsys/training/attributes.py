@@ -1,0 +1,118 @@
+"""What the catalogue says of items, as numbers: which item has which attribute. Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from recsys import columns
+from recsys.context.sequences import ragged_ranges
+from recsys.data.schema import WorkspaceSchema
+
+MINIMUM_ITEMS = 2
+"""An attribute of one item only says nothing that the item itself does not."""
+
+_VALUE, _INDEX = "attribute", "index"
+
+
+@dataclass(frozen=True)
+class ItemAttributes:
+    """Attributes item by item, flat.
+
+    Attributes:
+        offsets: (n_items + 2,) int64; item i (0 is padding, without any) has values[offsets[i]:offsets[i + 1]].
+        values: (total,) int64 attribute index from 0.
+        names: one a attribute, `column=value`.
+    """
+
+    offsets: np.ndarray
+    values: np.ndarray
+    names: tuple[str, ...]
+
+    @property
+    def n_items(self) -> int:
+        """Items in the vocabulary."""
+        return len(self.offsets) - 2
+
+    @property
+    def n_attributes(self) -> int:
+        """Distinct attributes."""
+        return len(self.names)
+
+    @classmethod
+    def none(cls, n_items: int) -> ItemAttributes:
+        """For items of which nothing is known."""
+        return cls(np.zeros(n_items + 2, np.int64), np.zeros(0, np.int64), ())
+
+    @cached_property
+    def share(self) -> Tensor:
+        """(n_items + 1,) float32: one over each item's number of attributes, 0 where it has none."""
+        counts = np.diff(self.offsets)
+        return torch.from_numpy(np.where(counts > 0, 1 / np.maximum(counts, 1), 0).astype(np.float32))
+
+    def of(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """The attributes of items.
+
+        Args:
+            items: (n,) int64 item index.
+
+        Returns:
+            (total,) int64 attributes, item after item, and (total,) int64 whose each is, as a position in `items`.
+        """
+        index = items.cpu().numpy()
+        counts = self.offsets[index + 1] - self.offsets[index]
+        values = self.values[ragged_ranges(self.offsets[index], counts)]
+        owner = np.repeat(np.arange(len(index)), counts)
+        return torch.from_numpy(values).to(items.device), torch.from_numpy(owner).to(items.device)
+
+    def matrix(self) -> sparse.csr_matrix:
+        """(n_items, n_attributes) float32, 1 where an item has an attribute."""
+        ones = np.ones(len(self.values), np.float32)
+        return sparse.csr_matrix((ones, self.values, self.offsets[1:]), shape=(self.n_items, self.n_attributes))
+
+
+def item_attributes(items: pl.DataFrame, vocabulary: Sequence[str], schema: WorkspaceSchema) -> ItemAttributes:
+    """Categorical and list columns of the catalogue as attributes; an item's title is none.
+
+    Args:
+        items: the catalogue's items.
+        vocabulary: item ids; item i has index i + 1.
+        schema: which column means what.
+
+    Returns:
+        Attributes that at least two items of the vocabulary have.
+    """
+    order = pl.DataFrame(
+        {columns.ITEM_ID: list(vocabulary), _INDEX: np.arange(1, len(vocabulary) + 1)},
+        schema={columns.ITEM_ID: pl.String, _INDEX: pl.Int64},
+    )
+    known = order.join(items, on=columns.ITEM_ID, how="left", maintain_order="left")
+    named = [
+        (column, kind)
+        for column, kind in schema.item_columns.items()
+        if kind in ("categorical", "list") and column != schema.title and column in known.columns
+    ]
+    parts = [_pairs(known, column, is_list=kind == "list") for column, kind in named]
+    if not parts:
+        return ItemAttributes.none(len(vocabulary))
+    pairs = pl.concat(parts).unique().filter(pl.len().over(_VALUE) >= MINIMUM_ITEMS)
+    names = pairs[_VALUE].unique().sort()
+    codes = pl.DataFrame({_VALUE: names, "code": np.arange(len(names))}, schema={_VALUE: pl.String, "code": pl.Int64})
+    coded = pairs.join(codes, on=_VALUE).sort(_INDEX, "code")
+    counts = np.bincount(coded[_INDEX].to_numpy(), minlength=len(vocabulary) + 1)
+    return ItemAttributes(np.concatenate([[0], np.cumsum(counts)]), coded["code"].to_numpy(), tuple(names.to_list()))
+
+
+def _pairs(items: pl.DataFrame, column: str, *, is_list: bool) -> pl.DataFrame:
+    frame = items.select(_INDEX, pl.col(column).alias(_VALUE))
+    if is_list:
+        frame = frame.explode(_VALUE)
+    present = frame.with_columns(pl.col(_VALUE).cast(pl.String)).drop_nulls(_VALUE)
+    return present.with_columns(pl.lit(f"{column}=") + pl.col(_VALUE))

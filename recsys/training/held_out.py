@@ -1,0 +1,135 @@
+"""Stage two: next items of users that no expert was fitted on, and the best shared blend on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from recsys.context.sequences import Sequences
+from recsys.errors import DataError
+from recsys.experts.popularity import PopularityExpert
+from recsys.model.head import HeadWeights
+from recsys.model.losses import RankingLoss
+from recsys.model.personal import POPULARITY
+from recsys.model.scoring import ScoringNetwork
+from recsys.training.blend import fit_blend
+from recsys.training.config import TrainConfig
+from recsys.training.progress import Progress
+from recsys.training.targets import Prepared, Targets, held_out_targets, prepare
+
+MINIMUM_USERS = 10
+_BLEND_SAMPLE = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What heads are trained on, with experts that know nothing of it.
+
+    Attributes:
+        network: experts fitted without the held-out users, at the blend's scales.
+        targets: the held-out users' next items.
+        prepared: the same with the experts' say.
+        shared: the best shared blend.
+        train: (rows,) int64 targets to train on.
+        selection: (rows,) int64 targets of other users, to choose the epoch by and to calibrate on.
+    """
+
+    network: ScoringNetwork
+    targets: Targets
+    prepared: Prepared
+    shared: HeadWeights
+    train: torch.Tensor
+    selection: torch.Tensor
+
+
+def hold_out(
+    network: ScoringNetwork,
+    sequences: Sequences,
+    targets: Targets,
+    profile: np.ndarray,
+    config: TrainConfig,
+    rng: np.random.Generator,
+    progress: Progress,
+    *,
+    clock: bool,
+    repeats: bool,
+) -> HeldOut:
+    """Fits the blend, whose scales the statistics depend on, and then prepares every target at these scales."""
+    popularity = network.others[POPULARITY]
+    assert isinstance(popularity, PopularityExpert)
+    say = partial(
+        prepare,
+        sequences=sequences,
+        profile=profile,
+        log_popularity=popularity.log_counts,
+        history_length=config.history_length,
+        clock=clock,
+        repeats=repeats,
+    )
+    train, selection = _split(targets, config, rng)
+    stage = progress.stage("shared blend and the experts' say of its targets", 2)
+    complete = train[torch.from_numpy(targets.complete)[train]].numpy()
+    sample = targets.take(np.sort(rng.permutation(complete)[:_BLEND_SAMPLE]))
+    loss = ranking_loss(config)
+    first = say(network, targets=sample)
+    shared, scales = fit_blend(network, first, loss)
+    stage.advance("blend")
+    scaled = ScoringNetwork(network.body, network.others, scales, network.bases)
+    prepared = say(scaled, targets=targets)
+    stage.advance(f"{len(targets):,} targets")
+    return HeldOut(scaled, targets, prepared, shared, train, selection)
+
+
+def ranking_loss(config: TrainConfig) -> RankingLoss:
+    """What blend and heads are fitted by."""
+    return RankingLoss(config.generator.ndcg_weight, config.generator.ndcg_sharpness)
+
+
+def _room(config: TrainConfig, n_experts: int, n_items: int) -> int:
+    """How many targets' scores (float16) and masks (one byte) fit."""
+    return int(config.generator.target_gigabytes * 1e9 / (n_items * (2 * n_experts + 1)))
+
+
+def held_out_users(sequences: Sequences, share: float, rng: np.random.Generator) -> np.ndarray:
+    """(users,) bool: whose events no expert is fitted on while the generator is trained."""
+    usable = np.flatnonzero(sequences.lengths >= 2)
+    if len(usable) < MINIMUM_USERS:
+        raise DataError(
+            f"Only {len(usable)} users have two or more training events (each user's last two are kept for validation "
+            f"and test); at least {MINIMUM_USERS} are needed to train."
+        )
+    held = np.zeros(len(sequences), dtype=bool)
+    held[rng.permutation(usable)[: max(round(len(usable) * share), 3)]] = True
+    return held
+
+
+def draw_targets(
+    sequences: Sequences,
+    held: np.ndarray,
+    config: TrainConfig,
+    rng: np.random.Generator,
+    *,
+    n_experts: int,
+    n_items: int,
+) -> Targets:
+    """The held-out users' last next items, as many as are wanted and as fit."""
+    per_user = np.where(held, np.minimum(sequences.lengths - 1, config.generator.targets_per_user), 0)
+    return held_out_targets(
+        sequences,
+        np.maximum(per_user, 0),
+        min(config.generator.max_targets, max(_room(config, n_experts, n_items), 1)),
+        rng,
+        config.generator.keeps,
+        config.generator.dropped_share,
+    )
+
+
+def _split(targets: Targets, config: TrainConfig, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows to train on and rows, of other users, to select the epoch and calibrate on."""
+    users = rng.permutation(np.unique(targets.users))
+    chosen = users[: max(round(len(users) * config.generator.selection_share), 1)]
+    selection = np.isin(targets.users, chosen)
+    return torch.from_numpy(np.flatnonzero(~selection)), torch.from_numpy(np.flatnonzero(selection))
