@@ -13,9 +13,10 @@ import numpy as np
 
 from benchmarks.units.arms import Arm
 from benchmarks.units.baselines import EASE, IALS, POPULARITY
+from benchmarks.units.bench import Bench
 from benchmarks.units.runner import Unit, UnitRun
 from recsys.context.sequences import Sequences
-from recsys.evaluation.baselines import IalsConfig, fit_ials, popularity_scorer
+from recsys.evaluation.baselines import IalsConfig, fit_ials, popularity_scorer, with_fallback
 from recsys.evaluation.cases import Scorer, fit_scale, score_cases
 from recsys.evaluation.unseen import CONTEXT_LENGTHS, context_name, held_out_users, unseen_cases, without_users
 from recsys.experts.long_term import LongTermConfig, fit_long_term_memory
@@ -23,7 +24,21 @@ from recsys.experts.long_term import LongTermConfig, fit_long_term_memory
 Fit = Callable[[Sequences, int], Scorer]
 """Training sequences and a seed to a scorer."""
 
+ScaleOf = Callable[[Bench, Scorer, np.ndarray], float]
+"""The benchmark, a scorer and the held-out users to what its scores are multiplied with before the softmax."""
+
 SEEDS = (0, 1, 2, 3, 4)
+
+
+def fitted_scale(bench: Bench, scorer: Scorer, held: np.ndarray) -> float:
+    """The scale that is best on the validation cases of users that are not held out."""
+    others = bench.validation_cases.take(np.flatnonzero(~np.isin(bench.validation_cases.users, held)))
+    return fit_scale(scorer, bench.whole, others, bench.catalogue)
+
+
+def already_logits(bench: Bench, scorer: Scorer, held: np.ndarray) -> float:
+    """One: the scores are logits as they are."""
+    return 1.0
 
 
 def protocol_name(known: int | None, *, warm: bool) -> str:
@@ -31,7 +46,15 @@ def protocol_name(known: int | None, *, warm: bool) -> str:
     return f"unseen-{context_name(known)}{'-warm' if warm else ''}"
 
 
-def run_unseen(run: UnitRun, name: str, fit: Fit, profile: np.ndarray | None = None, *, seeded: bool = True) -> None:
+def run_unseen(
+    run: UnitRun,
+    name: str,
+    fit: Fit,
+    profile: np.ndarray | None = None,
+    *,
+    seeded: bool = True,
+    scale_of: ScaleOf = fitted_scale,
+) -> None:
     """Saves the arms of one scorer for every seed and context length; finished ones are not made again.
 
     Args:
@@ -40,6 +63,7 @@ def run_unseen(run: UnitRun, name: str, fit: Fit, profile: np.ndarray | None = N
         fit: makes it of training sequences; held-out users are in them with no events.
         profile: (users, width) float32; None for no profile.
         seeded: whether the fit depends on the seed; if not, the fit with all users is made once.
+        scale_of: what turns its scores into logits; `already_logits` for a model.
     """
     bench = run.bench
 
@@ -54,7 +78,7 @@ def run_unseen(run: UnitRun, name: str, fit: Fit, profile: np.ndarray | None = N
             wanted = [k for k in CONTEXT_LENGTHS if not run.has(name, seed, protocol_name(k, warm=warm))]
             if wanted:
                 scorer = with_everybody(seed if seeded else 0) if warm else fit(without_users(bench.train, held), seed)
-                _score(run, name, seed, scorer, held, wanted, profile, warm=warm)
+                _score(run, name, seed, scorer, held, wanted, profile, scale_of, warm=warm)
             bar.advance()
 
 
@@ -66,12 +90,12 @@ def _score(
     held: np.ndarray,
     lengths: list[int | None],
     profile: np.ndarray | None,
+    scale_of: ScaleOf,
     *,
     warm: bool,
 ) -> None:
     bench = run.bench
-    others = bench.validation_cases.take(np.flatnonzero(~np.isin(bench.validation_cases.users, held)))
-    scale = fit_scale(scorer, bench.whole, others, bench.catalogue)
+    scale = scale_of(bench, scorer, held)
     for known in lengths:
         cases = unseen_cases(bench.whole, held, known, bench.split)
         if len(cases):
@@ -86,13 +110,17 @@ def run_baselines(run: UnitRun) -> Mapping[str, object]:
     ridge = run.result("ease")["figures"]["chosen"]["ridge"]
     config = IalsConfig(**run.result("ials")["figures"]["chosen"])
     run_unseen(run, POPULARITY, lambda train, _: popularity_scorer(train, n_items), seeded=False)
-    run_unseen(
-        run,
-        EASE,
-        lambda train, _: fit_long_term_memory(train, n_items, LongTermConfig(ridge=ridge, decay=1.0)).score,
-        seeded=False,
-    )
-    run_unseen(run, IALS, lambda train, seed: fit_ials(train, n_items, config, seed=seed, threads=run.bench.threads))
+
+    def ease(train: Sequences, _: int) -> Scorer:
+        expert = fit_long_term_memory(train, n_items, LongTermConfig(ridge=ridge, decay=1.0))
+        return with_fallback(expert.score, popularity_scorer(train, n_items))
+
+    def ials(train: Sequences, seed: int) -> Scorer:
+        own = fit_ials(train, n_items, config, seed=seed, threads=run.bench.threads)
+        return with_fallback(own, popularity_scorer(train, n_items))
+
+    run_unseen(run, EASE, ease, seeded=False)
+    run_unseen(run, IALS, ials)
     return {"settings_chosen_with_all_users": {"EASE ridge": ridge, "iALS": config.model_dump()}}
 
 
@@ -104,4 +132,5 @@ UNSEEN_BASELINES = Unit(
     seeds=SEEDS,
     needs=("ease", "ials"),
     targets="single",
+    revision=2,
 )

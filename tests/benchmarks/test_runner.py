@@ -1,6 +1,9 @@
 """Units are skipped when finished, resumed when cut short, and never leave half a file."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -124,6 +127,21 @@ def test_a_write_that_fails_half_way_keeps_what_was_there(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_whole(path, half)
     assert json.loads(path.read_text()) == {"good": 1}
+    assert [one.name for one in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_process_that_is_killed_while_it_writes_leaves_what_was_there(tmp_path):
+    path = tmp_path / "result.json"
+    write_json(path, {"good": 1})
+    code = (
+        "import os, signal, sys; from pathlib import Path; from benchmarks.units.files import write_whole\n"
+        "def half(p):\n    p.write_text('{')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_whole(Path(sys.argv[1]), half)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert json.loads(path.read_text()) == {"good": 1}
+    write_json(path, {"good": 2})
     assert [one.name for one in tmp_path.iterdir()] == ["result.json"]
 
 

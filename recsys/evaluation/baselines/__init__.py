@@ -3,7 +3,7 @@
 from recsys.evaluation.baselines.ease import EASE_RIDGES, LARGE_CATALOGUE_RIDGES, TunedEase, tune_ease
 from recsys.evaluation.baselines.ials import IalsConfig, IalsScorer, fit_ials, ials_trials
 from recsys.evaluation.baselines.neighbours import NeighbourConfig, NeighbourScorer, fit_neighbours, neighbour_trials
-from recsys.evaluation.baselines.popularity import popularity_scorer
+from recsys.evaluation.baselines.popularity import popularity_scorer, with_fallback
 from recsys.evaluation.baselines.tuning import Trial, Tuned, validation_ndcg
 from recsys.evaluation.cases import Scorer
 
@@ -25,4 +25,5 @@ __all__ = [
     "popularity_scorer",
     "tune_ease",
     "validation_ndcg",
+    "with_fallback",
 ]

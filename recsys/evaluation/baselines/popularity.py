@@ -19,3 +19,14 @@ def popularity_scorer(train: Sequences, n_items: int) -> Scorer:
         return counts.expand(len(context), -1)
 
     return score
+
+
+def with_fallback(scorer: Scorer, fallback: Scorer) -> Scorer:
+    """The scorer, but the fallback for contexts in which nothing was seen: what anybody would deploy it with."""
+
+    def score(context: ContextBatch) -> Tensor:
+        empty = context.seen_offsets.diff() == 0
+        scores = scorer(context)
+        return torch.where(empty[:, None], fallback(context), scores) if bool(empty.any()) else scores
+
+    return score

@@ -17,6 +17,7 @@ from recsys.evaluation.baselines import (
     neighbour_trials,
     popularity_scorer,
     validation_ndcg,
+    with_fallback,
 )
 from recsys.evaluation.protocol import training_sequences
 
@@ -50,6 +51,15 @@ def test_popularity_is_the_same_for_everyone_and_counts_training_events(sequence
     score = popularity_scorer(sequences_of([[1, 1, 2], [1]]), 3)
     scores = score(contexts(sequences_of([[3], [2]]), [1, 1]))
     assert scores.tolist() == [pytest.approx(np.log([4, 2, 1]).tolist())] * 2
+
+
+def test_a_context_in_which_nothing_was_seen_gets_the_fallback(sequences_of):
+    train = sequences_of([[1, 1, 2], [1]])
+    popular = popularity_scorer(train, 3)
+    score = with_fallback(lambda context: torch.full((len(context), 3), 7.0), popular)
+    context = contexts(train, [0, 1])
+    assert score(context)[0].tolist() == popular(context)[0].tolist()
+    assert score(context)[1].tolist() == [7, 7, 7]
 
 
 def scorers(train):
