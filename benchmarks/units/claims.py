@@ -139,7 +139,9 @@ def compare_arms(a: Sequence[Arm], b: Sequence[Arm], metric: Metric, *, resample
         ValueError: the seeds or users of the two do not pair up.
     """
     seeds = sorted({arm.seed for arm in a} & {arm.seed for arm in b})
-    if len(a) == 1 or len(b) == 1:
+    same_users = all(np.array_equal(arm.users, a[0].users) for arm in (*a, *b))
+    if same_users and 1 in (len(a), len(b)):
+        # A scorer that no seed changes stands beside every seed of the other.
         pairs = [(x, y) for x in a for y in b]
     elif seeds:
         own_a, own_b = ({arm.seed: arm for arm in arms} for arms in (a, b))

@@ -112,6 +112,13 @@ def test_seeds_with_users_of_their_own_give_one_difference_a_user():
     assert found.difference == pytest.approx(0.5)
 
 
+def test_where_one_scorer_has_fewer_seeds_of_users_of_their_own_only_shared_seeds_count():
+    a = [arm("a", [1, 1], seed=0, users=[0, 2])]
+    b = [arm("b", [0, 1], seed=0, users=[0, 2]), arm("b", [0, 0], seed=1, users=[1, 3])]
+    found = compare_arms(a, b, "ndcg@10", resamples=200)
+    assert (found.users, found.difference) == (2, pytest.approx(0.5))
+
+
 def test_arms_of_other_users_or_overlapping_shares_are_not_compared():
     with pytest.raises(ValueError, match="different users"):
         compare_arms([arm("a", [1, 1])], [arm("b", [1, 1], users=[5, 6])], "ndcg@10")
