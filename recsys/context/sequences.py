@@ -7,7 +7,7 @@ feature row as of that moment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,7 @@ class Sequences:
         items: (events,) int64 item index, 1..n_items.
         times: (events,) int64 microseconds.
         values: (events,) float32 weights.
+        baskets: whether a user's events of equal times are one basket, in which no event comes before another.
     """
 
     user_ids: tuple[str, ...]
@@ -34,6 +35,7 @@ class Sequences:
     items: np.ndarray
     times: np.ndarray
     values: np.ndarray
+    baskets: bool = False
 
     def __len__(self) -> int:
         return len(self.user_ids)
@@ -43,10 +45,33 @@ class Sequences:
         """(users,) int64 number of events of each user."""
         return np.diff(self.offsets)
 
+    @property
+    def positions(self) -> np.ndarray:
+        """(events,) int64 how many of the user's events come before each in these arrays."""
+        found: np.ndarray = np.arange(len(self.items)) - np.repeat(self.offsets[:-1], self.lengths)
+        return found
+
+    @property
+    def known_before(self) -> np.ndarray:
+        """(events,) int64 how many first events are known before each: with baskets, those before its basket."""
+        positions = self.positions
+        if not self.baskets:
+            return positions
+        begins = (positions == 0) | (np.diff(self.times, prepend=-1) != 0)
+        event = np.arange(len(positions))
+        known: np.ndarray = np.maximum.accumulate(np.where(begins, event, 0)) - (event - positions)
+        return known
+
     def keep(self, mask: np.ndarray) -> Sequences:
         """The sequences with only the events where `mask` (events,) holds; every user stays, perhaps with none."""
         kept = np.concatenate([[0], np.cumsum(mask)])
-        return Sequences(self.user_ids, kept[self.offsets], self.items[mask], self.times[mask], self.values[mask])
+        return replace(
+            self,
+            offsets=kept[self.offsets],
+            items=self.items[mask],
+            times=self.times[mask],
+            values=self.values[mask],
+        )
 
     def without_last(self, count: int | np.ndarray) -> Sequences:
         """The sequences without each user's last `count` events (a number, or one a user)."""
@@ -59,7 +84,7 @@ class Sequences:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         events = ragged_ranges(self.offsets[:-1][users], lengths)
         ids = tuple(self.user_ids[u] for u in users)
-        return Sequences(ids, offsets, self.items[events], self.times[events], self.values[events])
+        return Sequences(ids, offsets, self.items[events], self.times[events], self.values[events], self.baskets)
 
 
 def ragged_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -69,12 +94,13 @@ def ragged_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return ranges
 
 
-def build_sequences(interactions: pl.DataFrame, vocabulary: Sequence[str]) -> Sequences:
+def build_sequences(interactions: pl.DataFrame, vocabulary: Sequence[str], *, baskets: bool = False) -> Sequences:
     """Turns ordered interactions into flat arrays; events of items outside the vocabulary are left out.
 
     Args:
         interactions: what `recsys.events.ordering.interactions` returns.
         vocabulary: item ids; item i has index i + 1.
+        baskets: whether a user's events of equal times are one basket.
     """
     index = pl.DataFrame(
         {columns.ITEM_ID: list(vocabulary), "index": np.arange(1, len(vocabulary) + 1)},
@@ -88,6 +114,7 @@ def build_sequences(interactions: pl.DataFrame, vocabulary: Sequence[str]) -> Se
         items=known["index"].to_numpy(),
         times=known[columns.OCCURRED_AT].to_numpy(),
         values=known[columns.VALUE].to_numpy().astype(np.float32),
+        baskets=baskets,
     )
 
 

@@ -94,9 +94,10 @@ class GatedBlock(nn.Module):
         bias = self.position_bias[:, (position[:, None] - position[None, :]).clamp(min=0)]
         if self.gap_bias is None or gaps is None:
             return bias
-        by_gap: Tensor = self.gap_bias[:, gaps].transpose(0, 1)
-        return bias + by_gap
+        both: Tensor = bias + self.gap_bias[:, gaps].transpose(0, 1)
+        return both
 
     def _causal(self, states: Tensor) -> Tensor:
         length = states.shape[1]
-        return torch.ones(length, length, device=states.device).tril() / self.length**0.5
+        causal: Tensor = torch.ones(length, length, device=states.device).tril() / self.length**0.5
+        return causal

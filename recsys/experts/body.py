@@ -33,6 +33,8 @@ class BodyConfig(BaseModel):
     """Dropout on the input vectors and on each block's outputs, the same dimensions along a whole sequence."""
     clock: bool = False
     """Whether event times are real: gaps between events and the hour of the day are inputs then. Training sets it."""
+    baskets: bool = False
+    """Whether equal times are one basket: a state is trained to predict the next basket. Training sets it."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:

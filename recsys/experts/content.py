@@ -16,7 +16,7 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
-from recsys.experts.linear import cholesky, decayed_prefixes, decayed_sum, dense, next_items
+from recsys.experts.linear import cholesky, decayed_prefixes, decayed_sum, next_items, normal_equations
 
 
 class ContentConfig(BaseModel):
@@ -73,7 +73,7 @@ class ContentExpert:
 def fit_content(
     sequences: Sequences, n_items: int, attributes: sparse.csr_matrix, config: ContentConfig
 ) -> ContentExpert:
-    """Solves (XᵀDX + λI) W = XᵀDY, X the decayed histories of attributes, Y the next item, D its event's weight.
+    """Solves (XᵀDX + λI) W = XᵀY, X the decayed histories of attributes, Y and D as in the sequence memory.
 
     Args:
         sequences: the events to fit on.
@@ -85,9 +85,8 @@ def fit_content(
         TrainingError: the ridge is too small to solve for the weights.
     """
     histories = (decayed_prefixes(sequences, n_items, config.decay, config.window) @ attributes).tocsr()
-    weighted = histories.T @ sparse.diags_array(sequences.values)
-    gram = dense(weighted @ histories)
+    gram, cross = normal_equations(histories, next_items(sequences, n_items))
     gram.diagonal().add_(config.ridge)
-    solved = torch.cholesky_solve(dense(weighted @ next_items(sequences, n_items)), cholesky(gram, "content.ridge"))
+    solved = torch.cholesky_solve(cross, cholesky(gram, "content.ridge"))
     padded = np.concatenate([np.zeros((1, attributes.shape[1]), np.float32), attributes.toarray().astype(np.float32)])
     return ContentExpert(torch.from_numpy(padded), solved, config.decay, config.window)

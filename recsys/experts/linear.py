@@ -48,18 +48,45 @@ def dense(matrix: sparse.spmatrix) -> Tensor:
 
 
 def decayed_prefixes(sequences: Sequences, n_items: int, decay: float, window: int) -> sparse.csr_matrix:
-    """(events, n_items): row e holds the decayed history before event e of the same user, over `window` events."""
-    position = np.arange(len(sequences.items)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
-    lengths = np.minimum(position, window)
-    source = ragged_ranges(np.arange(len(position)) - lengths, lengths)
-    row = np.repeat(np.arange(len(position)), lengths)
-    strength = decay ** (row - source - 1).astype(np.float32)
-    shape = (len(position), n_items)
+    """The decayed history before each event, over `window` events; before each basket, where there are baskets.
+
+    Returns:
+        (prefixes, n_items) float32; the prefix of each event is `prefix_of_events`.
+    """
+    first = np.unique(prefix_of_events(sequences), return_index=True)[1]
+    lengths = np.minimum(sequences.positions[first], window)
+    source = ragged_ranges(first - lengths, lengths)
+    row = np.repeat(np.arange(len(first)), lengths)
+    strength = decay ** (first[row] - source - 1).astype(np.float32)
+    shape = (len(first), n_items)
     return sparse.csr_matrix((strength.astype(np.float32), (row, sequences.items[source] - 1)), shape=shape)
 
 
 def next_items(sequences: Sequences, n_items: int) -> sparse.csr_matrix:
-    """(events, n_items): row e has a one at the item of event e."""
-    events = len(sequences.items)
-    ones = np.ones(events, np.float32)
-    return sparse.csr_matrix((ones, (np.arange(events), sequences.items - 1)), shape=(events, n_items))
+    """(prefixes, n_items) float32: the weights of the events that follow each prefix."""
+    rows = prefix_of_events(sequences)
+    shape = (int(rows.max(initial=-1)) + 1, n_items)
+    return sparse.csr_matrix((sequences.values.astype(np.float32), (rows, sequences.items - 1)), shape=shape)
+
+
+def prefix_of_events(sequences: Sequences) -> np.ndarray:
+    """(events,) int64 row of the prefix that each event follows: one an event, or one a basket."""
+    if not sequences.baskets:
+        return np.arange(len(sequences.items), dtype=np.int64)
+    rows: np.ndarray = np.cumsum(sequences.positions == sequences.known_before) - 1
+    return rows
+
+
+def normal_equations(stacked: sparse.csr_matrix, following: sparse.csr_matrix) -> tuple[Tensor, Tensor]:
+    """XᵀDX and XᵀY of a ridge regression of what follows on histories.
+
+    Args:
+        stacked: (prefixes, columns) X.
+        following: (prefixes, n_items) Y, its entries the events' weights; D holds their sum over each row.
+
+    Returns:
+        (columns, columns) and (columns, n_items) float32.
+    """
+    weights = np.asarray(following.sum(1)).ravel().astype(np.float32)
+    gram = dense((stacked.T @ sparse.diags_array(weights)) @ stacked)
+    return gram, dense(stacked.T @ following)

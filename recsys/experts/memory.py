@@ -17,7 +17,7 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
-from recsys.experts.linear import cholesky, decayed_prefixes, decayed_sum, dense, next_items
+from recsys.experts.linear import cholesky, decayed_prefixes, decayed_sum, next_items, normal_equations
 
 Decay = Annotated[float, Field(ge=0, le=1)]
 Window = Annotated[int, Field(ge=1)]
@@ -108,10 +108,11 @@ class SequenceMemory:
 def fit_sequence_memory(
     sequences: Sequences, n_items: int, config: MemoryConfig, attributes: sparse.csr_matrix | None = None
 ) -> SequenceMemory:
-    """Solves (XᵀDX + Λ) W = XᵀDY over every prefix of every sequence, Y the next item, D the weight of its event.
+    """Solves (XᵀDX + Λ) W = XᵀY over every prefix of every sequence.
 
-    X holds the decayed histories of items and, with attributes, those of what these items are: its columns' weights
-    then flow into the items' own rows, since W_item + a · A W_attribute scores just the same.
+    Y holds the weight of the next item, or of each item of the next basket, D their sum. X holds the decayed
+    histories of items and, with attributes, those of what these items are: its columns' weights then flow into the
+    items' own rows, since W_item + a · A W_attribute scores just the same.
 
     Args:
         sequences: the events to fit on.
@@ -133,10 +134,8 @@ def fit_sequence_memory(
         blocks.append((blocks[-1] @ described) * config.attribute_weight)
         ridges.append(np.full(described.shape[1], config.attribute_ridge))
     stacked = sparse.hstack(blocks).tocsr()
-    weighted = stacked.T @ sparse.diags_array(sequences.values)
-    gram = dense(weighted @ stacked)
+    gram, cross = normal_equations(stacked, next_items(sequences, n_items))
     gram.diagonal().add_(torch.from_numpy(np.concatenate(ridges).astype(np.float32)))
-    cross = dense(weighted @ next_items(sequences, n_items))
     solved = torch.cholesky_solve(cross, cholesky(gram, "memory ridges"))
     del gram, cross
     own = len(histories) * n_items

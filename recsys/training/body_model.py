@@ -90,10 +90,12 @@ class TrainableBody(nn.Module):
         batch, length = sequences.shape
         vectors = self._vectors(torch.cat([sequences.reshape(-1), negatives]))
         inputs, against = vectors[: batch * length].view(batch, length, -1), vectors[batch * length :]
-        known = sequences[:, 1:] > 0
+        source = _predicted_from(times) if self.encoder.config.baskets else torch.arange(length - 1).expand(batch, -1)
+        known = (sequences[:, 1:] > 0) & (source >= 0)
         targets = sequences[:, 1:][known]
+        row = torch.arange(batch)[:, None].expand(-1, length - 1)[known]
         with torch.autocast(sequences.device.type, torch.bfloat16, enabled=half):
-            states = self.encoder(inputs[:, :-1], times[:, :-1])[known]
+            states = self.encoder(inputs[:, :-1], times[:, :-1])[row, source[known]]
             logits = states @ against.T
         positive = (states.float() * inputs[:, 1:][known]).sum(-1, keepdim=True)
         others = logits.float().masked_fill(targets[:, None] == negatives[None, :], -torch.inf)
@@ -117,3 +119,12 @@ class TrainableBody(nn.Module):
             shares = self.attributes.share[distinct][owner][:, None]
             vectors = vectors.index_add(0, owner, found[_ATTRIBUTE].values() * shares)
         return vectors[position]
+
+
+def _predicted_from(times: Tensor) -> Tensor:
+    """(batch, length) the position before the basket of each event but the first; -1 when there is none."""
+    position = torch.arange(times.shape[1], device=times.device).expand(times.shape)
+    begins = torch.ones_like(times, dtype=torch.bool)
+    begins[:, 1:] = times[:, 1:] != times[:, :-1]
+    start = torch.where(begins, position, 0).cummax(1).values
+    return start[:, 1:] - 1

@@ -69,7 +69,7 @@ class Dataset:
         return cls(
             schema=schema,
             interactions=ordered,
-            sequences=build_sequences(ordered, vocabulary),
+            sequences=build_sequences(ordered, vocabulary, baskets=schema.baskets),
             vocabulary=vocabulary,
             users=catalogue.users,
             attributes=item_attributes(catalogue.items, vocabulary, schema),

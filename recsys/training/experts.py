@@ -65,7 +65,7 @@ def fit_body_expert(
     return fit_body_distributed(
         body_windows(sequences, config.body.length),
         attributes=attributes,
-        body=config.body.model_copy(update={"clock": clock}),
+        body=config.body.model_copy(update={"clock": clock, "baskets": sequences.baskets}),
         config=config.body_training,
         workers=config.workers,
         seed=config.seed,

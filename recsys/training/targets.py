@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.context.sequences import Sequences, prefix_contexts
+from recsys.context.sequences import Sequences, prefix_contexts, ragged_ranges
 from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 from recsys.model.statistics import context_statistics
 from recsys.ranking.masks import seen_mask
@@ -22,11 +22,13 @@ class Targets:
 
     Attributes:
         users: (targets,) int64 position of the user in the sequences.
-        lengths: (targets,) int64 how many first events are known; the target is the next one.
+        items: (targets,) int64 index of the item to predict.
+        lengths: (targets,) int64 how many first events are known: all before the target, or before its basket.
         keep: (targets,) int64 history dropout: only the newest `keep` of them are shown.
     """
 
     users: np.ndarray
+    items: np.ndarray
     lengths: np.ndarray
     keep: np.ndarray
 
@@ -40,7 +42,7 @@ class Targets:
 
     def take(self, rows: np.ndarray) -> Targets:
         """A selection of the targets."""
-        return Targets(self.users[rows], self.lengths[rows], self.keep[rows])
+        return Targets(self.users[rows], self.items[rows], self.lengths[rows], self.keep[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +89,15 @@ def held_out_targets(
         keeps: lengths that dropout may cut a history to.
         dropped_share: how many targets it cuts.
     """
-    lengths = sequences.lengths
-    users = np.repeat(np.arange(len(sequences)), per_user)
-    back = np.concatenate([np.arange(count, 0, -1) for count in per_user]) if len(per_user) else np.zeros(0, np.int64)
-    known = lengths[users] - back
+    events = ragged_ranges(sequences.offsets[1:] - per_user, per_user)
+    known = sequences.known_before[events]
+    events, known = events[known > 0], known[known > 0]
+    users = np.searchsorted(sequences.offsets, events, side="right") - 1
     chosen = np.sort(rng.permutation(len(users))[:limit])
     keep = known.copy()
     dropped = rng.random(len(users)) < dropped_share
     keep[dropped] = np.minimum(keep[dropped], rng.choice(keeps, size=int(dropped.sum())))
-    return Targets(users[chosen], known[chosen].astype(np.int64), keep[chosen].astype(np.int64))
+    return Targets(users[chosen], sequences.items[events][chosen], known[chosen], keep[chosen])
 
 
 def prepare(
@@ -128,7 +130,7 @@ def prepare(
             sequences, part.users, part.lengths, profile, history_length=history_length, keep=part.keep
         )
         outputs = network.outputs(context)
-        items = torch.from_numpy(sequences.items[sequences.offsets[part.users] + part.lengths] - 1)
+        items = torch.from_numpy(part.items - 1)
         masked = torch.zeros(len(part), network.n_items, dtype=torch.bool)
         if not repeats:
             masked = seen_mask(context, network.n_items).scatter_(1, items[:, None], value=False)
