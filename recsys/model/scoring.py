@@ -131,7 +131,9 @@ def rescaled(scores: Tensor, factors: Tensor, logarithmic: Tensor) -> Tensor:
         factors: (experts,) positive; those of experts that are not logarithmic play no part.
         logarithmic: (experts,) bool.
     """
-    return torch.where(logarithmic[:, None], torch.log1p(torch.expm1(scores) / factors[:, None]), scores)
+    # What is not evidence is left out before expm1: where() alone would let its overflow into the gradient as NaN.
+    evidence = torch.where(logarithmic[:, None], scores, 0.0)
+    return torch.where(logarithmic[:, None], torch.log1p(torch.expm1(evidence) / factors[:, None]), scores)
 
 
 def expert_scales(body: BodyExpert, others: Mapping[str, Expert], sample: ContextBatch) -> Tensor:
