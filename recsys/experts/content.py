@@ -16,7 +16,7 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
-from recsys.experts.linear import cholesky, decayed_prefixes, decayed_sum, next_items, normal_equations
+from recsys.experts.linear import check_rows, cholesky, decayed_prefixes, decayed_sum, next_items, normal_equations
 
 
 class ContentConfig(BaseModel):
@@ -67,7 +67,8 @@ class ContentExpert:
     def rebuild(cls, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Self:
         """The inverse of `settings` and `tensors`."""
         config = ContentConfig.model_validate(settings)
-        return cls(tensors["described"], tensors["weights"], config.decay, config.window)
+        weights = tensors["weights"]
+        return cls(check_rows(tensors["described"], weights.shape[-1]), weights, config.decay, config.window)
 
 
 def fit_content(

@@ -25,6 +25,17 @@ def decayed_sum(weights: Tensor, history: Tensor, decay: float) -> Tensor:
     return functional.embedding_bag(history, weights, per_sample_weights=strength, mode="sum")
 
 
+def check_rows(weights: Tensor, n_items: int) -> Tensor:
+    """The weights, once they are known to have a row for padding and for every item.
+
+    Raises:
+        ValueError: they have more or fewer.
+    """
+    if weights.shape[-2] != n_items + 1:
+        raise ValueError(f"{weights.shape[-2]} rows for padding and {n_items} items")
+    return weights
+
+
 def cholesky(gram: Tensor, setting: str) -> Tensor:
     """The lower factor of a ridge system.
 

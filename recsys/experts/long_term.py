@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
-from recsys.experts.linear import cholesky, decayed_sum, dense
+from recsys.experts.linear import check_rows, cholesky, decayed_sum, dense
 
 
 class LongTermConfig(BaseModel):
@@ -63,7 +63,8 @@ class LongTermMemory:
     @classmethod
     def rebuild(cls, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Self:
         """The inverse of `settings` and `tensors`."""
-        return cls(tensors["weights"], float(str(settings["decay"])))
+        weights = tensors["weights"]
+        return cls(check_rows(weights, weights.shape[-1]), float(str(settings["decay"])))
 
 
 def fit_long_term_memory(sequences: Sequences, n_items: int, config: LongTermConfig) -> LongTermMemory:

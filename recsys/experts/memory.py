@@ -17,7 +17,7 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
-from recsys.experts.linear import cholesky, decayed_prefixes, decayed_sum, next_items, normal_equations
+from recsys.experts.linear import check_rows, cholesky, decayed_prefixes, decayed_sum, next_items, normal_equations
 
 Decay = Annotated[float, Field(ge=0, le=1)]
 Window = Annotated[int, Field(ge=1)]
@@ -102,7 +102,8 @@ class SequenceMemory:
         decays, windows = settings["decays"], settings["windows"]
         assert isinstance(decays, list)
         assert isinstance(windows, list)
-        return cls(tensors["weights"], decays, windows)
+        weights = tensors["weights"]
+        return cls(check_rows(weights, weights.shape[-1]), decays, windows)
 
 
 def fit_sequence_memory(
