@@ -1,14 +1,18 @@
 """The sequence memory is the ridge regression it says it is, and scores the histories it was fitted on."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy import sparse
 
 from recsys.context.sequences import Sequences, prefix_contexts
 from recsys.errors import TrainingError
+from recsys.experts.kinds import rebuilt
 from recsys.experts.memory import MemoryConfig, SequenceMemory, fit_sequence_memory
 
 N_ITEMS = 6
@@ -85,6 +89,59 @@ def test_a_large_catalogue_gets_the_fallback_history_only(sequences):
     np.testing.assert_allclose(fitted.weights[0, 1:].numpy(), dense_ridge(USERS, config), atol=1e-5)
     roomy = config.model_copy(update={"max_columns": 12})
     assert fit_sequence_memory(sequences(*USERS), N_ITEMS, roomy).decays == (0.5, 0.9)
+
+
+ATTRIBUTES = np.array([[1, 0], [1, 1], [0, 0], [0, 1], [1, 0], [0, 1]], dtype=np.float32)
+
+
+def with_attributes(history: list[int]) -> np.ndarray:
+    """The stacked histories and, weighed, what the items of the last one are."""
+    own = stacked(history, DESCRIBED)
+    return np.concatenate([own, DESCRIBED.attribute_weight * own[-N_ITEMS:] @ ATTRIBUTES])
+
+
+DESCRIBED = STACKED.model_copy(update={"attribute_weight": 0.4, "attribute_ridge": 3.0})
+
+
+def test_with_attributes_scores_equal_those_of_the_explicit_stacked_ridge(sequences, contexts):
+    pairs = [(with_attributes(own[:n]), own[n]) for own in USERS for n in range(1, len(own))]
+    X, Y = np.array([x for x, _ in pairs]), np.eye(N_ITEMS)[[target - 1 for _, target in pairs]]
+    penalty = np.repeat([1.5, 4.0, 3.0], [N_ITEMS, N_ITEMS, 2])
+    weights = np.linalg.solve(X.T @ X + np.diag(penalty), X.T @ Y)
+    fitted = fit_sequence_memory(sequences(*USERS), N_ITEMS, DESCRIBED, sparse.csr_matrix(ATTRIBUTES))
+    histories = [[1, 2, 3, 4, 5, 6, 1], [2, 2], [5], []]
+    expected = [with_attributes(own) @ weights for own in histories]
+    np.testing.assert_allclose(fitted.score(contexts(*histories)).numpy(), expected, atol=1e-5)
+    assert fitted.weights.shape == (2, N_ITEMS + 1, N_ITEMS), "they cost nothing when scoring"
+    assert not fitted.weights[:, 0].any()
+
+
+def test_an_item_without_events_scores_by_what_it_is(sequences, contexts):
+    known = [[1, 3, 1, 3, 1, 3]] * 4
+    twin = np.zeros((N_ITEMS, 1), np.float32)
+    twin[[0, 4]] = 1  # item 5 has no event and is what item 1 is, after which item 3 comes
+    fitted = fit_sequence_memory(sequences(*known), N_ITEMS, DESCRIBED, sparse.csr_matrix(twin))
+    assert int(fitted.score(contexts([5])).argmax()) + 1 == 3
+    assert not fit_sequence_memory(sequences(*known), N_ITEMS, DESCRIBED).score(contexts([5])).any()
+
+
+@pytest.mark.parametrize(
+    ("config", "attributes"),
+    [
+        (DESCRIBED.model_copy(update={"attribute_weight": 0.0}), sparse.csr_matrix(ATTRIBUTES)),
+        (DESCRIBED, sparse.csr_matrix((N_ITEMS, 0), dtype=np.float32)),
+        (DESCRIBED, sparse.csr_matrix((N_ITEMS, 3), dtype=np.float32)),
+    ],
+)
+def test_attributes_that_say_or_count_nothing_change_nothing(sequences, config, attributes):
+    found = fit_sequence_memory(sequences(*USERS), N_ITEMS, config, attributes).weights
+    assert torch.equal(found, fit_sequence_memory(sequences(*USERS), N_ITEMS, STACKED).weights)
+
+
+def test_it_is_rebuilt_from_its_settings_and_tensors(sequences, contexts):
+    fitted = fit_sequence_memory(sequences(*USERS), N_ITEMS, STACKED)
+    again = rebuilt("memory", json.loads(json.dumps(fitted.settings())), fitted.tensors())
+    assert torch.equal(again.score(contexts([1, 2, 3], [])), fitted.score(contexts([1, 2, 3], [])))
 
 
 def test_no_events_and_no_contexts_are_fine(sequences, contexts):

@@ -13,7 +13,7 @@ from recsys.experts.memory import SequenceMemory
 from recsys.experts.popularity import PopularityExpert
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
-from recsys.model.personal import LONG_TERM, MEMORY, POPULARITY, ModelConfig, PersonalModel
+from recsys.model.personal import POPULARITY, ModelConfig, PersonalModel, expert_specs
 from recsys.model.scoring import ScoringNetwork, expert_scales
 from recsys.model.statistics import context_statistics
 
@@ -55,8 +55,8 @@ def network(contexts) -> ScoringNetwork:
         tensor[0] = 0
     body = BodyExpert(SequenceEncoder(BODY), items)
     others = {
-        MEMORY: SequenceMemory(memory, (0.5, 0.9), (2, 6)),
-        LONG_TERM: LongTermMemory(long_term, 1.0),
+        "memory": SequenceMemory(memory, (0.5, 0.9), (2, 6)),
+        "long_term": LongTermMemory(long_term, 1.0),
         POPULARITY: PopularityExpert(torch.rand(N_ITEMS) * 5),
     }
     scales = expert_scales(body, others, contexts([1, 2], [3, 4, 5], [6]))
@@ -83,9 +83,7 @@ def model(network, contexts):
             clock=clock,
             body=BODY,
             head=head,
-            memory_decays=(0.5, 0.9),
-            memory_windows=(2, 6),
-            long_term_decay=1.0,
+            experts=expert_specs(network),
             n_statistics=statistics.shape[1],
         )
         return PersonalModel(config, network, hypernetwork, shared)

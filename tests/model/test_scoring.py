@@ -64,7 +64,22 @@ def test_a_head_acts_on_its_own_user_only(network, outputs):
 
 def test_scales_bring_every_expert_to_a_spread_of_one(network, contexts):
     sample = contexts([1, 2], [3, 4, 5], [6])
-    torch.testing.assert_close(network.outputs(sample).scores.std(dim=2).mean(0), torch.ones(4))
+    found = expert_scales(network.body, network.others, sample)
+    experts = (network.body, *network.others.values())
+    spread = [
+        float((expert.score(sample) / scale).std(dim=1).mean()) for expert, scale in zip(experts, found, strict=True)
+    ]
+    assert spread == pytest.approx([1.0] * 4, abs=1e-5)
+
+
+def test_estimates_of_probabilities_become_evidence_and_logits_are_divided(network, contexts):
+    context = contexts([1, 2, 3], [4, 5])
+    found = network.outputs(context).scores
+    for place, expert in enumerate((network.body, *network.others.values())):
+        raw = expert.score(context).numpy() / float(network.scales[place])
+        expected = np.log1p(np.maximum(raw, 0)) if expert.logarithmic else raw
+        np.testing.assert_allclose(found[:, place].numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert network.logarithmic.tolist() == [False, True, True, False]
 
 
 def test_an_expert_that_tells_no_item_from_another_is_not_blown_up(network, contexts):

@@ -13,11 +13,16 @@ from recsys.experts.body import BodyConfig, SequenceEncoder
 from recsys.model.calibration import Calibration
 from recsys.model.head import HeadConfig
 from recsys.model.hypernetwork import Hypernetwork
-from recsys.model.personal import ModelConfig, build_model
+from recsys.model.personal import ExpertSpec, ModelConfig, build_model
 from recsys.ranking.recommender import Recommender
 
 VOCABULARY = tuple("abcdefghijkl")
 N, WIDTH, STATISTICS = len(VOCABULARY), 8, 30
+EXPERTS = (
+    ExpertSpec(name="memory", kind="memory", settings={"decays": [0.6], "windows": [5]}),
+    ExpertSpec(name="long_term", kind="long_term", settings={"decay": 1.0}),
+    ExpertSpec(name="popularity", kind="popularity", settings={}),
+)
 
 
 def _tensors(config: ModelConfig) -> dict[str, torch.Tensor]:
@@ -50,9 +55,7 @@ def recommender():
             clock=True,
             body=BodyConfig(width=WIDTH, layers=1, heads=1, length=6),
             head=HeadConfig(kind="lowrank", rank=2, hidden=8),
-            memory_decays=(0.6,),
-            memory_windows=(5,),
-            long_term_decay=1.0,
+            experts=EXPERTS,
             n_statistics=STATISTICS,
         )
         tensors = _tensors(config)
