@@ -12,12 +12,19 @@ from recsys.evaluation.measurement import Measured
 from recsys.metrics.calibration import BINS, brier_score, brier_skill, error_of_chance, reliability
 
 ITEM, LIST = "item", "list"
+MEANING = "meaning"
+"""Where the section says in words what its two probabilities are of."""
+_OF_AN_ITEM = {ITEM: "P(item is next)", LIST: "P(target in the top-10)"}
+_OF_A_BASKET = {ITEM: "P(item is in the next basket)", LIST: "P(any of the top-10 is in the next basket)"}
 
 
 def calibration_section(
     measured: Measured, user_ids: Sequence[str], calibrated_on: Collection[str] | None
 ) -> dict[str, Any]:
     """Calibration of P(item is next) over each top-10 and of P(target in the top-10), the sum of the ten.
+
+    Where targets are baskets an item's probability is that of being in the next one. Of several items more than one may
+    be, so that the probability of any is not their sum but what is left when each is missed on its own account.
 
     Args:
         measured: the model's lists with their probabilities.
@@ -34,10 +41,12 @@ def calibration_section(
         "users": int(fresh.sum()),
         "users_left_out": int((~fresh).sum()),
         "users_it_was_fitted_on_are_known": calibrated_on is not None,
+        MEANING: _OF_A_BASKET if measured.targets.baskets else _OF_AN_ITEM,
     }
     if listed.any():
         section[ITEM] = _judged(probabilities[listed], hits[listed])
-        section[LIST] = _judged(probabilities.sum(1), hits.any(1))
+        any_of_them = 1 - (1 - probabilities).prod(1) if measured.targets.baskets else probabilities.sum(1)
+        section[LIST] = _judged(any_of_them, hits.any(1))
     return section
 
 

@@ -10,22 +10,22 @@ import numpy as np
 from recsys.evaluation.full_ranking import MODEL, SHARED_BLEND
 from recsys.evaluation.measurement import Measured
 from recsys.evaluation.significance import compare_paired
-from recsys.metrics.ranking import ndcg
 
 NDCG = "NDCG@10"
+RECALL = "recall@10"
 LOG_LOSS = "log-loss"
 _NORMAL_95 = 1.96
 
 
 def best_of(scorers: Sequence[str], measured: Measured) -> str:
     """The scorer with the highest NDCG@10 on these users: the strictest one to be compared with."""
-    return max(scorers, key=lambda name: float(ndcg(measured.ranks[name], 10).mean()))
+    return max(scorers, key=lambda name: float(user_values(measured, NDCG, name).mean()))
 
 
 def user_values(measured: Measured, figure: str, scorer: str) -> np.ndarray:
-    """One value a user: NDCG@10 of everyone, or the log-loss (nats) of those whose target can be recommended."""
-    if figure == NDCG:
-        return ndcg(measured.ranks[scorer], 10)
+    """One value a user: a ranking figure of everyone, or the log-loss (nats) of those who have a possible target."""
+    if figure != LOG_LOSS:
+        return measured.figures[scorer][figure.lower()]
     finite: np.ndarray = measured.log_losses[scorer][measured.possible]
     return finite
 
@@ -35,7 +35,7 @@ def compared(measured: Measured, figure: str, of: str, against: str) -> dict[str
 
     Args:
         measured: both scorers' results.
-        figure: `NDCG` (more is better) or `LOG_LOSS` (less is better).
+        figure: `NDCG` or, where targets are baskets, `RECALL` (more is better), or `LOG_LOSS` (less is better).
         of: the scorer that is judged.
         against: the one it is compared with.
 
@@ -59,18 +59,19 @@ def comparison_section(measured: Measured, best_baseline: str | None) -> dict[st
         best_baseline: what to compare with beside the shared blend, None where there is no baseline.
     """
     against = [SHARED_BLEND, *([best_baseline] if best_baseline else [])]
+    figures = [NDCG, RECALL] if measured.targets.baskets else [NDCG]
     possible = measured.possible
     return {
         "best_baseline": best_baseline,
         "paired": [
-            *(compared(measured, NDCG, MODEL, other) for other in against),
+            *(compared(measured, figure, MODEL, other) for figure in figures for other in against),
             compared(measured, LOG_LOSS, MODEL, SHARED_BLEND),
         ],
         "log_loss": {name: _mean(user_values(measured, LOG_LOSS, name)) for name in (MODEL, SHARED_BLEND)}
         | {"uniform guess": _mean(np.log(measured.candidates[possible]))},
         "users_with_log_loss": int(possible.sum()),
         "users": len(measured),
-        "ndcg@10_margin": {name: margin(ndcg(own, 10)) for name, own in measured.ranks.items()},
+        "ndcg@10_margin": {name: margin(user_values(measured, NDCG, name)) for name in measured.figures},
     }
 
 

@@ -1,6 +1,6 @@
 """Scores the whole catalogue block by block, for the model and for everything it is compared with, in one pass.
 
-A block knows no target: one held-out item a user (`rank_targets`) and a set of items a user read the same blocks.
+A block knows no target: what is ranked in it is `target_sets`' business.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch, FeatureRow
 from recsys.errors import TrainingError
 from recsys.evaluation.baselines import Scorer
-from recsys.metrics.ranking import all_finite, target_ranks
+from recsys.evaluation.target_sets import Target, TargetSets
+from recsys.metrics.ranking import all_finite
 from recsys.model.personal import Scored
 from recsys.ranking.recommender import Recommender
 
@@ -28,6 +28,8 @@ _CELLS = 4_000_000
 
 Controls = Callable[[ContextBatch, Scored], Mapping[str, Tensor]]
 """More scores of a block, made of what the model gave: for example under other users' heads."""
+Histories = Callable[[np.ndarray], ContextBatch]
+"""Positions of users to contexts that hold their complete histories, past the window of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def scored_blocks(
     rows: Sequence[FeatureRow],
     baselines: Mapping[str, Scorer],
     controls: Controls | None = None,
+    histories: Histories | None = None,
 ) -> Iterator[ScoredBlock]:
     """Every user once, in a fixed random order, so that each block is a random sample of the users.
 
@@ -60,6 +63,7 @@ def scored_blocks(
         rows: each user's context.
         baselines: other scorers over the same vocabulary, by name.
         controls: gives more scores of a block.
+        histories: what baselines read instead of the model's contexts; None for the same.
 
     Raises:
         TrainingError: a score is not finite.
@@ -67,12 +71,13 @@ def scored_blocks(
     names = recommender.model.network.names
     for users in random_blocks(len(rows), len(recommender.vocabulary)):
         context = recommender.encoder.encode([rows[user] for user in users])
+        told = histories(users) if histories else context
         scored = recommender.model.forward(context)
         scores = {
             MODEL: scored.scores,
             SHARED_BLEND: recommender.model.shared_scores(scored.outputs),
             **{f"{EXPERT_PREFIX}{name}": scored.outputs.scores[:, i] for i, name in enumerate(names)},
-            **{name: scorer(context) for name, scorer in baselines.items()},
+            **{name: scorer(told) for name, scorer in baselines.items()},
             **(controls(context, scored) if controls else {}),
         }
         for name, own in scores.items():
@@ -98,7 +103,7 @@ def random_blocks(users: int, n_items: int) -> list[np.ndarray]:
 def rank_targets(
     recommender: Recommender,
     rows: Sequence[FeatureRow],
-    target_items: Sequence[str],
+    targets: Sequence[Target],
     baselines: Mapping[str, Scorer],
 ) -> dict[str, np.ndarray]:
     """The rank of each user's target under the model, the best shared blend, every expert alone and the baselines.
@@ -106,43 +111,30 @@ def rank_targets(
     Args:
         recommender: the model under test.
         rows: each evaluated user's context, as of strictly before the target.
-        target_items: each user's target; one that the model does not know, or that may not be recommended because the
-            user touched it before, ranks last.
+        targets: each user's target, an item or a basket; an item that the model does not know, or that may not be
+            recommended because the user touched it before, ranks last.
         baselines: other scorers over the same vocabulary, by name.
 
     Returns:
-        (users,) int64 ranks by scorer; 0 is best. Ties lose.
+        (users,) int64 ranks by scorer, of the best-ranked item of a basket; 0 is best. Ties lose.
 
     Raises:
         TrainingError: a score is not finite.
     """
-    indices = recommender.encoder.item_indices(target_items)
+    return {name: ranks[:, 0] for name, ranks in rank_sets(recommender, rows, targets, baselines).items()}
+
+
+def rank_sets(
+    recommender: Recommender,
+    rows: Sequence[FeatureRow],
+    targets: Sequence[Target],
+    baselines: Mapping[str, Scorer],
+) -> dict[str, np.ndarray]:
+    """The same with the rank of every item of a basket: (users, largest basket) int64, as `basket_ranks` has them."""
+    sets = TargetSets.of(targets, recommender.encoder)
     ranks: dict[str, np.ndarray] = {}
     for block in scored_blocks(recommender, rows, baselines):
-        targets, possible = block_targets(indices, block)
-        for name, own in block.scores.items():
-            ranks.setdefault(name, np.empty(len(rows), dtype=np.int64))[block.users] = ranks_or_last(
-                own, targets, block.masked, possible
-            )
+        own = sets.within(block.users, block.masked)
+        for name, scores in block.scores.items():
+            ranks.setdefault(name, np.empty(sets.columns.shape, dtype=np.int64))[block.users] = own.ranks(scores)
     return ranks
-
-
-def block_targets(indices: np.ndarray, block: ScoredBlock) -> tuple[Tensor, np.ndarray]:
-    """Each user's target in a block.
-
-    Args:
-        indices: (users,) int64 item index of every user's target, 0 for an unknown item.
-        block: some of these users.
-
-    Returns:
-        (batch,) int64 columns (0 where unknown) and (batch,) bool: whether the target can be recommended at all.
-    """
-    own = indices[block.users]
-    targets = torch.from_numpy(np.maximum(own, 1) - 1)
-    return targets, (own > 0) & ~block.masked.gather(1, targets[:, None])[:, 0].numpy()
-
-
-def ranks_or_last(scores: Tensor, targets: Tensor, masked: Tensor, possible: np.ndarray) -> np.ndarray:
-    """(batch,) int64 ranks; the number of items where the target cannot be recommended."""
-    last: np.ndarray = np.where(possible, target_ranks(scores, targets, masked), scores.shape[1])
-    return last

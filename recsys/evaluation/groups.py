@@ -14,7 +14,6 @@ from recsys.data.schema import ColumnType
 from recsys.evaluation.comparisons import margin
 from recsys.evaluation.full_ranking import MODEL, SHARED_BLEND
 from recsys.evaluation.measurement import Measured
-from recsys.metrics.ranking import hit_rate, ndcg
 
 HISTORY = "positive events known"
 SMALLEST_GROUP = 30
@@ -66,8 +65,8 @@ def profile_groups(values: Sequence[object], smallest: int = SMALLEST_GROUP) -> 
 
 def _figures(measured: Measured, labels: Sequence[str], scorers: Sequence[str]) -> list[dict[str, Any]]:
     member = np.array(labels, dtype=object)
-    gains = {name: ndcg(measured.ranks[name], 10) for name in scorers}
-    hits = {name: hit_rate(measured.ranks[name], 10) for name in scorers}
+    gains = {name: measured.figures[name]["ndcg@10"] for name in scorers}
+    hits = {name: measured.figures[name]["hr@10"] for name in scorers}
     found = []
     for label in sorted(set(labels), key=_place):
         inside = member == label

@@ -14,13 +14,13 @@ from recsys.evaluation.baselines import Scorer
 from recsys.evaluation.full_ranking import (
     MODEL,
     SHARED_BLEND,
+    Histories,
     ScoredBlock,
-    block_targets,
-    ranks_or_last,
     scored_blocks,
 )
 from recsys.evaluation.head_controls import MEAN_HEAD, OTHERS_HEAD, HeadControls, head_number_names
-from recsys.metrics.ranking import ranking_metrics, target_log_loss, user_auc
+from recsys.evaluation.target_sets import BlockTargets, Target, TargetSets
+from recsys.metrics.basket import basket_auc, basket_figures
 from recsys.ranking.recommender import Recommender
 from recsys.ranking.top_k import top_k
 
@@ -36,25 +36,30 @@ class Measured:
     """One evaluation's raw results.
 
     Attributes:
-        targets: (users,) int64 column of the target, -1 where the model does not know it.
-        possible: (users,) bool: the target may be recommended at all.
+        targets: every user's target, or targets where they are baskets.
+        possible: (users,) bool: a target may be recommended at all.
         candidates: (users,) int64 unmasked items.
-        ranks: (users,) int64 by scorer.
-        log_losses: (users,) nats, by scorer whose scores are logits; infinite where the target is not possible.
+        ranks: (users,) int64 of the best-ranked target, by scorer.
+        figures: (users,) each, by scorer and name: `ndcg@k`, `hr@k`, `recall@k` (baskets only), `mrr`, `gauc`.
+        log_losses: (users,) nats, by scorer whose scores are logits: the mean over the targets that may be recommended,
+            infinite where none may be.
         recommended: (n_items,) int64 by scorer: in how many top-10 lists an item is.
         lists: (users, 10) int64 columns of the top-10, by scorer that is listed; -1 where fewer may be recommended.
+        hits: (users, 10) bool: which items of the model's list are targets.
         probabilities: (users, 10) calibrated probability of each item of the model's list, 0 past its end.
         heads: (users, numbers) the generated heads.
         head_numbers: what each number of a head is.
     """
 
-    targets: np.ndarray
+    targets: TargetSets
     possible: np.ndarray
     candidates: np.ndarray
     ranks: Mapping[str, np.ndarray]
+    figures: Mapping[str, Mapping[str, np.ndarray]]
     log_losses: Mapping[str, np.ndarray]
     recommended: Mapping[str, np.ndarray]
     lists: Mapping[str, np.ndarray]
+    hits: np.ndarray
     probabilities: np.ndarray
     heads: np.ndarray
     head_numbers: Sequence[str]
@@ -62,51 +67,47 @@ class Measured:
     def __len__(self) -> int:
         return len(self.targets)
 
-    @property
-    def hits(self) -> np.ndarray:
-        """(users, 10) bool: which item of the model's list is the target."""
-        hit: np.ndarray = self.lists[MODEL] == np.where(self.possible, self.targets, -2)[:, None]
-        return hit
-
     def accuracy(self) -> dict[str, dict[str, float]]:
-        """NDCG@k, HR@k, MRR and GAUC by scorer."""
+        """The means over users of all figures, by scorer."""
         return {
-            name: {**ranking_metrics(own), "gauc": float(user_auc(own, self.candidates).mean())}
-            for name, own in self.ranks.items()
+            scorer: {name: float(values.mean()) for name, values in own.items()} for scorer, own in self.figures.items()
         }
 
 
 def measure(
     recommender: Recommender,
     rows: Sequence[FeatureRow],
-    target_items: Sequence[str],
+    targets: Sequence[Target],
     baselines: Mapping[str, Scorer],
+    histories: Histories | None = None,
 ) -> Measured:
     """Measures the model, its shared blend, its experts, the baselines and the controls on the same targets.
 
     Args:
         recommender: the model under test.
         rows: each evaluated user's context, as of strictly before the target.
-        target_items: each user's target.
+        targets: each user's target, an item or a basket.
         baselines: other scorers over the same vocabulary, by name.
+        histories: what baselines read instead of the model's contexts; None for the same.
 
     Raises:
         TrainingError: a score is not finite.
     """
-    indices = recommender.encoder.item_indices(target_items)
-    found = _Arrays(recommender, len(rows))
+    sets = TargetSets.of(targets, recommender.encoder)
+    found = _Arrays(recommender, len(rows), baskets=sets.baskets)
     controls = HeadControls.of(recommender, rows) if len(rows) > 1 else None
-    for block in scored_blocks(recommender, rows, baselines, controls):
-        targets, possible = block_targets(indices, block)
-        found.add(block, targets, possible)
+    for block in scored_blocks(recommender, rows, baselines, controls, histories):
+        found.add(block, sets.within(block.users, block.masked))
     return Measured(
-        targets=indices - 1,
+        targets=sets,
         possible=found.possible,
         candidates=found.candidates,
         ranks=found.ranks,
+        figures=found.figures,
         log_losses=found.log_losses,
         recommended=found.recommended,
         lists=found.lists,
+        hits=found.hits,
         probabilities=found.probabilities,
         heads=np.concatenate(found.heads)[np.argsort(np.concatenate(found.order))],
         head_numbers=found.head_numbers,
@@ -116,24 +117,26 @@ def measure(
 class _Arrays:
     """Where each block leaves its users' figures."""
 
-    def __init__(self, recommender: Recommender, users: int) -> None:
-        self._recommender, self._users = recommender, users
+    def __init__(self, recommender: Recommender, users: int, *, baskets: bool) -> None:
+        self._recommender, self._users, self._baskets = recommender, users, baskets
         self._n_items = len(recommender.vocabulary)
         self.possible = np.zeros(users, dtype=bool)
         self.candidates = np.zeros(users, dtype=np.int64)
         self.ranks: dict[str, np.ndarray] = {}
+        self.figures: dict[str, dict[str, np.ndarray]] = {}
         self.log_losses: dict[str, np.ndarray] = {}
         self.recommended: dict[str, np.ndarray] = {}
         self.lists = {name: np.full((users, LIST_LENGTH), -1, dtype=np.int64) for name in LISTED}
+        self.hits = np.zeros((users, LIST_LENGTH), dtype=bool)
         self.probabilities = np.zeros((users, LIST_LENGTH))
         self.heads: list[np.ndarray] = []
         self.order: list[np.ndarray] = []
         self.head_numbers: list[str] = []
 
-    def add(self, block: ScoredBlock, targets: Tensor, possible: np.ndarray) -> None:
+    def add(self, block: ScoredBlock, targets: BlockTargets) -> None:
         """Takes in a block."""
         users = block.users
-        self.possible[users] = possible
+        self.possible[users] = targets.possible.any(1)
         self.candidates[users] = (~block.masked).sum(1).numpy()
         self.heads.append(block.scored.head.flat().numpy())
         self.order.append(users)
@@ -141,11 +144,19 @@ class _Arrays:
             block.scored.head, self._recommender.model.network.names
         )
         for name, scores in block.scores.items():
-            self._of(self.ranks, name, np.int64)[users] = ranks_or_last(scores, targets, block.masked, possible)
+            self._rank(name, targets.ranks(scores), users)
             if name in LOGITS:
-                losses = target_log_loss(scores, targets, block.masked)
-                self._of(self.log_losses, name, np.float64)[users] = np.where(possible, losses, np.inf)
+                self._of(self.log_losses, name, np.float64)[users] = targets.log_losses(scores)
             self._list(name, scores.masked_fill(block.masked, -torch.inf), users)
+        self.hits[users] = targets.among(self.lists[MODEL][users])
+
+    def _rank(self, name: str, ranks: np.ndarray, users: np.ndarray) -> None:
+        self._of(self.ranks, name, np.int64)[users] = ranks[:, 0]
+        figures = basket_figures(ranks) | {"gauc": basket_auc(ranks, self.candidates[users])}
+        own = self.figures.setdefault(name, {})
+        for figure, values in figures.items():
+            if self._baskets or not figure.startswith("recall"):  # of one target recall is the hit rate
+                self._of(own, figure, np.float64)[users] = values
 
     def _list(self, name: str, scores: Tensor, users: np.ndarray) -> None:
         length = min(LIST_LENGTH, self._n_items)

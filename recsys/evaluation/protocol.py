@@ -1,4 +1,4 @@
-"""Leave-one-out with full ranking: which events train, which is the target, what is known before it.
+"""Leave-one-out: which events train, which is the target, what is known before it.
 
 A user's last positive event is the test target, the one before it the validation target, the rest trains. Users with
 fewer than three positive events train and are not evaluated. No timestamp of a target is an input.

@@ -12,13 +12,14 @@ from recsys.context.reader import ContextReader
 from recsys.evaluation.baselines import Scorer
 from recsys.evaluation.calibrated import calibration_section
 from recsys.evaluation.comparisons import best_of, comparison_section
-from recsys.evaluation.full_ranking import rank_targets
+from recsys.evaluation.full_ranking import Histories, rank_sets
 from recsys.evaluation.groups import group_section
 from recsys.evaluation.measurement import Measured, measure
+from recsys.evaluation.next_basket import BasketSplit
 from recsys.evaluation.personalisation import personalisation_section
 from recsys.evaluation.protocol import Split
+from recsys.metrics.basket import basket_metrics
 from recsys.metrics.beyond_accuracy import coverage, mean_popularity, novelty
-from recsys.metrics.ranking import ranking_metrics
 from recsys.ranking.recommender import Recommender
 
 
@@ -36,7 +37,7 @@ class Evaluation:
 
 
 def evaluate_split(
-    recommender: Recommender, reader: ContextReader, split: Split, baselines: Mapping[str, Scorer]
+    recommender: Recommender, reader: ContextReader, split: Split | BasketSplit, baselines: Mapping[str, Scorer]
 ) -> dict[str, dict[str, float]]:
     """Ranking metrics by scorer: the model, the shared blend, each expert alone, and the baselines.
 
@@ -47,18 +48,23 @@ def evaluate_split(
         baselines: other scorers over the same vocabulary, by name.
     """
     rows = reader.as_of(split.user_ids, split.moments)
-    ranks: dict[str, np.ndarray] = rank_targets(recommender, rows, split.target_items, baselines)
-    return {name: ranking_metrics(own) for name, own in ranks.items()}
+    ranks = rank_sets(recommender, rows, split.target_items, baselines)
+    kept = ("ndcg", "hr", "mrr", *(("recall",) if isinstance(split, BasketSplit) else ()))
+    return {
+        name: {metric: value for metric, value in basket_metrics(own).items() if metric.startswith(kept)}
+        for name, own in ranks.items()
+    }
 
 
 def evaluate_in_full(
     recommender: Recommender,
     reader: ContextReader,
-    split: Split,
+    split: Split | BasketSplit,
     baselines: Mapping[str, Scorer],
     *,
     training_counts: np.ndarray,
     calibrated_on: Collection[str] | None = None,
+    histories: Histories | None = None,
 ) -> Evaluation:
     """Everything that a report holds.
 
@@ -69,9 +75,10 @@ def evaluate_in_full(
         baselines: other scorers over the same vocabulary, by name.
         training_counts: (n_items,) training events of each item.
         calibrated_on: users that the calibration was fitted on, None where that is not known.
+        histories: what baselines read instead of the model's contexts; None for the same.
     """
     rows = reader.as_of(split.user_ids, split.moments)
-    measured = measure(recommender, rows, split.target_items, baselines)
+    measured = measure(recommender, rows, split.target_items, baselines, histories)
     best_baseline = best_of(list(baselines), measured) if baselines else None
     beyond = _beyond_accuracy(measured, training_counts)
     return Evaluation(
@@ -86,8 +93,7 @@ def evaluate_in_full(
 
 
 def _beyond_accuracy(measured: Measured, training_counts: np.ndarray) -> dict[str, dict[str, float]]:
-    known = measured.targets[measured.targets >= 0]
-    taken = mean_popularity(np.bincount(known, minlength=len(training_counts)), training_counts)
+    taken = mean_popularity(np.bincount(measured.targets.known, minlength=len(training_counts)), training_counts)
     figures = {}
     for name, recommended in measured.recommended.items():
         popularity = mean_popularity(recommended, training_counts)

@@ -82,10 +82,64 @@ def basket_ndcg(ranks: np.ndarray, k: int) -> np.ndarray:
     return ndcg
 
 
-def basket_metrics(ranks: np.ndarray, cutoffs: tuple[int, ...] = (5, 10, 20, 50)) -> dict[str, float]:
-    """Means over users: `recall@k` and `ndcg@k` for each cutoff."""
-    metrics: dict[str, float] = {}
+def basket_hit_rate(ranks: np.ndarray, k: int) -> np.ndarray:
+    """(batch,) 1 where any of the set is within the first k, else 0.
+
+    Args:
+        ranks: (batch, most) as `basket_ranks` returns them; no set is empty.
+        k: cutoff.
+    """
+    return (ranks[:, 0] < k).astype(np.float64)
+
+
+def basket_reciprocal_rank(ranks: np.ndarray) -> np.ndarray:
+    """(batch,) 1 / (rank + 1) of the best-ranked of the set."""
+    return 1 / (ranks[:, 0] + 1.0)
+
+
+def basket_auc(ranks: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """(batch,) the mean over the set of the share of items outside it that a target is ahead of; ties count as lost.
+
+    Its mean is the GAUC with every user counting once; a constant scorer gets 0, not 0.5.
+
+    Args:
+        ranks: (batch, most) as `basket_ranks` returns them; no set is empty.
+        candidates: (batch,) items that may be recommended, the set among them.
+    """
+    there = ranks >= 0
+    sizes = there.sum(1)
+    outside = np.maximum(candidates - sizes, 1)[:, None]
+    share = np.clip(1 - (ranks - np.arange(ranks.shape[1])) / outside, 0, 1)
+    auc: np.ndarray = np.where(there, share, 0.0).sum(1) / sizes
+    return auc
+
+
+def basket_log_loss(scores: Tensor, targets: Tensor) -> np.ndarray:
+    """(batch,) nats: the mean over the set of minus the log of a target's share of the softmax.
+
+    Args:
+        scores: (batch, n_items) logits, minus infinity for items that may not be recommended.
+        targets: (batch, most) int64 columns. What the scorer does not know or may not recommend is left out of the
+            mean, which is infinite where nothing is left.
+    """
+    logits = scores.double()
+    n_items = logits.shape[1]
+    shares = logits.gather(1, targets.clamp(0, n_items - 1)) - logits.logsumexp(1, keepdim=True)
+    counted = (targets >= 0) & (targets < n_items) & torch.isfinite(shares)
+    losses = -torch.where(counted, shares, 0.0).sum(1) / counted.sum(1)
+    return torch.where(counted.any(1), losses, torch.inf).numpy()
+
+
+def basket_figures(ranks: np.ndarray, cutoffs: tuple[int, ...] = (5, 10, 20, 50)) -> dict[str, np.ndarray]:
+    """(batch,) arrays: `ndcg@k`, `hr@k` and `recall@k` for each cutoff, and `mrr` of the best-ranked of the set."""
+    figures: dict[str, np.ndarray] = {}
     for k in cutoffs:
-        metrics[f"recall@{k}"] = float(basket_recall(ranks, k).mean())
-        metrics[f"ndcg@{k}"] = float(basket_ndcg(ranks, k).mean())
-    return metrics
+        figures[f"ndcg@{k}"] = basket_ndcg(ranks, k)
+        figures[f"hr@{k}"] = basket_hit_rate(ranks, k)
+        figures[f"recall@{k}"] = basket_recall(ranks, k)
+    return figures | {"mrr": basket_reciprocal_rank(ranks)}
+
+
+def basket_metrics(ranks: np.ndarray, cutoffs: tuple[int, ...] = (5, 10, 20, 50)) -> dict[str, float]:
+    """Means over users of `basket_figures`."""
+    return {name: float(values.mean()) for name, values in basket_figures(ranks, cutoffs).items()}

@@ -49,31 +49,6 @@ def reciprocal_rank(ranks: np.ndarray) -> np.ndarray:
     return 1 / (ranks + 1.0)
 
 
-def user_auc(ranks: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """(batch,) the share of the other unmasked items that the target is ahead of; a tie counts as lost, not as half.
-
-    Its mean is the GAUC with every user counting once; a constant scorer gets 0, not 0.5.
-
-    Args:
-        ranks: (batch,) as `target_ranks` returns them.
-        candidates: (batch,) unmasked items, the target among them.
-    """
-    auc: np.ndarray = np.clip(1 - ranks / np.maximum(candidates - 1, 1), 0, 1)
-    return auc
-
-
-def target_log_loss(scores: Tensor, targets: Tensor, masked: Tensor) -> np.ndarray:
-    """(batch,) nats: minus the log of the target's share of the softmax over unmasked items; infinite where masked.
-
-    Args:
-        scores: (batch, n_items) logits.
-        targets: (batch,) int64 column of the target.
-        masked: (batch, n_items) bool, True for items that may not be recommended.
-    """
-    logits = scores.masked_fill(masked, -torch.inf).double()
-    return (logits.logsumexp(1) - logits.gather(1, targets[:, None])[:, 0]).numpy()
-
-
 def ranking_metrics(ranks: np.ndarray, cutoffs: tuple[int, ...] = (5, 10, 20, 50)) -> dict[str, float]:
     """Means over users: `ndcg@k` and `hr@k` for each cutoff, and `mrr`."""
     metrics: dict[str, float] = {}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from recsys.metrics.ranking import hit_rate, ndcg, reciprocal_rank, target_ranks, user_auc
+from recsys.metrics.basket import basket_auc
+from recsys.metrics.ranking import hit_rate, ndcg, reciprocal_rank, target_ranks
 
 ir_measures = pytest.importorskip("ir_measures", reason="ir-measures comes with the extras dev and bench")
 
@@ -48,7 +49,7 @@ def test_auc_agrees_with_scikit_learn(judged):
     from sklearn.metrics import roc_auc_score
 
     scores, targets, masked, *_ = judged
-    own = user_auc(target_ranks(scores, targets, masked), (~masked).sum(1).numpy())
+    own = basket_auc(target_ranks(scores, targets, masked)[:, None], (~masked).sum(1).numpy())
     for user in range(0, USERS, 20):
         unmasked = ~masked[user]
         truth = torch.arange(ITEMS)[unmasked] == targets[user]

@@ -8,10 +8,14 @@ import torch
 
 from recsys.metrics.basket import (
     PADDING,
+    basket_auc,
+    basket_hit_rate,
+    basket_log_loss,
     basket_metrics,
     basket_ndcg,
     basket_ranks,
     basket_recall,
+    basket_reciprocal_rank,
     padded_targets,
 )
 from recsys.metrics.ranking import target_ranks
@@ -34,8 +38,10 @@ def test_ties_with_items_outside_the_basket_lose_and_ties_within_it_share_places
 
 
 def test_a_constant_scorer_gets_nothing():
-    metrics = basket_metrics(ranks_of([[0.5] * 60], [3, 7, 9]))
-    assert set(metrics.values()) == {0.0}
+    ranks = ranks_of([[0.5] * 60], [3, 7, 9])
+    assert basket_metrics(ranks).pop("mrr") == pytest.approx(1 / 58), "57 items are before the best of the three"
+    assert {value for name, value in basket_metrics(ranks).items() if name != "mrr"} == {0.0}
+    assert basket_auc(ranks, np.array([60])).tolist() == [0]
 
 
 def test_a_single_target_is_ranked_as_in_leave_one_out():
@@ -56,6 +62,19 @@ def test_by_hand():
     assert basket_recall(ranks, 3)[0] == pytest.approx(2 / 3)
     assert basket_ndcg(ranks, 3)[0] == pytest.approx((1 + 1 / 2) / (1 + 1 / np.log2(3) + 1 / 2))
     assert basket_ndcg(ranks, 1)[0] == 1
+    assert basket_hit_rate(ranks, 1)[0] == 1
+    assert basket_hit_rate(ranks_of([[9.0, 8, 7]], [1, 2]), 1)[0] == 0
+    assert basket_reciprocal_rank(ranks_of([[9.0, 8, 7]], [1, 2]))[0] == 1 / 2
+    # Of the three items outside the set the targets are ahead of 3, 2 and 0.
+    assert basket_auc(ranks, np.array([6]))[0] == pytest.approx((3 + 2 + 0) / 3 / 3)
+
+
+def test_the_loss_is_the_mean_over_the_basket_of_what_may_be_recommended():
+    shares = torch.tensor([[0.5, 0.25, 0.125, 0.125]]).log()
+    assert basket_log_loss(shares, torch.tensor([[0, 2, PADDING]]))[0] == pytest.approx((np.log(2) + np.log(8)) / 2)
+    hidden = shares.masked_fill(torch.tensor([[True, False, False, False]]), -torch.inf)
+    assert basket_log_loss(hidden, torch.tensor([[0, 1]]))[0] == pytest.approx(np.log(2)), "the hidden one is left out"
+    assert np.isinf(basket_log_loss(hidden, torch.tensor([[0, 4]])))[0], "4 is no column"
 
 
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
@@ -79,8 +98,17 @@ def test_the_figures_are_those_of_ir_measures():
     run = {str(u): {str(i): float(scores[u, i]) for i in range(items)} for u in range(users)}
     names = {
         f"{name}@{k}": measure @ k
-        for name, measure in (("recall", measures.R), ("ndcg", measures.nDCG))
+        for name, measure in (("recall", measures.R), ("ndcg", measures.nDCG), ("hr", measures.Success))
         for k in (5, 10)
-    }
+    } | {"mrr": measures.RR}
     theirs = measures.calc_aggregate(list(names.values()), qrels, run)
     assert own == pytest.approx({name: theirs[measure] for name, measure in names.items()})
+
+
+def test_auc_is_the_mean_over_the_basket_of_each_target_against_the_items_outside_it():
+    from sklearn.metrics import roc_auc_score
+
+    scores = np.random.default_rng(2).permutation(20).astype(np.float32)[None]
+    basket = [3, 8, 15]
+    truth = np.isin(np.arange(20), basket)
+    assert basket_auc(ranks_of(scores, basket), np.array([20]))[0] == pytest.approx(roc_auc_score(truth, scores[0]))
