@@ -102,7 +102,13 @@ def train(folder: Path, settings: dict[str, Any], fit: pd.DataFrame) -> tuple[SA
         model.load_weights_from_checkpoint(best)
         best.unlink()
     own = next(callback for callback in model.fit_trainer.callbacks if isinstance(callback, Epochs))
-    return model, {"seconds": round(seconds, 1), "validation_losses": own.validation, "kept_best": bool(own.validation)}
+    return model, {
+        "seconds": round(seconds, 1),
+        "steps": int(model.fit_trainer.global_step),
+        "stopped_by_time": seconds >= settings["training"]["seconds"],
+        "validation_losses": own.validation,
+        "kept_best": bool(own.validation),
+    }
 
 
 class Scorer:

@@ -29,6 +29,7 @@ from recsys.metrics.ranking import target_ranks
 SASREC = "SASRec (RecTools)"
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 VENV = PEERS.parents[1] / "build" / "peers" / "venv"
+SELECTING_USERS = 2_000  # more of them cost as much as training does
 LONG_HISTORIES = 50  # median events from which the longer window is used
 
 MODEL: Mapping[str, object] = {
@@ -114,9 +115,10 @@ def _hand_over(
     seed: int,
     minutes: float,
 ) -> None:
-    """Writes what the peer reads: training events, each training user's validation event, cases."""
+    """Writes what the peer reads: training events, the validation event of some training users, cases."""
     chosen_by = validation_cases(bench.whole, bench.train)
-    chosen_by = chosen_by.take(np.flatnonzero(~np.isin(chosen_by.users, held)))
+    others = np.flatnonzero(~np.isin(chosen_by.users, held))
+    chosen_by = chosen_by.take(np.sort(np.random.default_rng(seed).permutation(others)[:SELECTING_USERS]))
     trained = pl.DataFrame(
         {
             "user": np.repeat(np.arange(len(train)), train.lengths),
