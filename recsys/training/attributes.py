@@ -93,13 +93,12 @@ def item_attributes(items: pl.DataFrame, vocabulary: Sequence[str], schema: Work
         {columns.ITEM_ID: list(vocabulary), _INDEX: np.arange(1, len(vocabulary) + 1)},
         schema={columns.ITEM_ID: pl.String, _INDEX: pl.Int64},
     )
-    known = order.join(items, on=columns.ITEM_ID, how="left", maintain_order="left")
     named = [
         (column, kind)
         for column, kind in schema.item_columns.items()
-        if kind in ("categorical", "list") and column != schema.title and column in known.columns
+        if kind in ("categorical", "list") and column != schema.title and column in items.columns
     ]
-    parts = [_pairs(known, column, is_list=kind == "list") for column, kind in named]
+    parts = [_pairs(items, order, column, is_list=kind == "list") for column, kind in named]
     if not parts:
         return ItemAttributes.none(len(vocabulary))
     pairs = pl.concat(parts).unique().filter(pl.len().over(_VALUE) >= MINIMUM_ITEMS)
@@ -110,9 +109,11 @@ def item_attributes(items: pl.DataFrame, vocabulary: Sequence[str], schema: Work
     return ItemAttributes(np.concatenate([[0], np.cumsum(counts)]), coded["code"].to_numpy(), tuple(names.to_list()))
 
 
-def _pairs(items: pl.DataFrame, column: str, *, is_list: bool) -> pl.DataFrame:
-    frame = items.select(_INDEX, pl.col(column).alias(_VALUE))
+def _pairs(items: pl.DataFrame, order: pl.DataFrame, column: str, *, is_list: bool) -> pl.DataFrame:
+    """Index and attribute, one row a pair."""
+    named = items.select(columns.ITEM_ID, pl.col(column).alias(_VALUE))  # a catalogue may call its columns anything
+    frame = order.join(named, on=columns.ITEM_ID).select(_INDEX, _VALUE)
     if is_list:
         frame = frame.explode(_VALUE)
     present = frame.with_columns(pl.col(_VALUE).cast(pl.String)).drop_nulls(_VALUE)
-    return present.with_columns(pl.lit(f"{column}=") + pl.col(_VALUE))
+    return present.with_columns((pl.lit(f"{column}=") + pl.col(_VALUE)).alias(_VALUE))
