@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recsys.context.sequences import Sequences
+from recsys.training.attributes import ItemAttributes
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +22,18 @@ def make_sequences():
             times=np.arange(1, sum(lengths) + 1, dtype=np.int64) * 3_600_000_000,
             values=np.ones(sum(lengths), dtype=np.float32),
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_attributes():
+    """Makes attributes out of one list of attribute indices an item, the first item's first."""
+
+    def make(*items: list[int]) -> ItemAttributes:
+        values = np.array([value for own in items for value in own], dtype=np.int64)
+        offsets = np.concatenate([[0, 0], np.cumsum([len(own) for own in items])]).astype(np.int64)
+        return ItemAttributes(offsets, values, tuple(f"kind={n}" for n in range(int(values.max(initial=-1)) + 1)))
 
     return make
 

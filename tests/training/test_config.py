@@ -4,7 +4,7 @@ import pytest
 
 from recsys.errors import ConfigError
 from recsys.events import fold
-from recsys.training.config import DEFAULT_NAME, TrainConfig, load_config, named_configurations
+from recsys.training.config import DEFAULT_NAME, RESERVED, TrainConfig, load_config, named_configurations
 
 
 def test_every_named_configuration_loads():
@@ -14,7 +14,7 @@ def test_every_named_configuration_loads():
 
 
 def test_a_resolved_configuration_survives_json():
-    config = load_config(overrides=["memory.decays=[0.3, 0.8]", "head.kind=film"])
+    config = load_config(overrides=["memories.memory.decays=[0.3, 0.8]", "head.kind=film"])
     assert TrainConfig.model_validate_json(config.model_dump_json()) == config
 
 
@@ -26,7 +26,7 @@ def test_a_resolved_configuration_survives_json():
         ("seed=3", ("seed",), 3),
         ("head.kind=film", ("head", "kind"), "film"),
         ('head.kind="full"', ("head", "kind"), "full"),
-        ("memory.windows=[3, 20]", ("memory", "windows"), (3, 20)),
+        ("memories.memory.windows=[3, 20]", ("memories", "memory", "windows"), (3, 20)),
         ("popularity.half_life_days=2.5", ("popularity", "half_life_days"), 2.5),
         ("body_training.learning_rate=1e-4", ("body_training", "learning_rate"), 1e-4),
     ],
@@ -34,7 +34,7 @@ def test_a_resolved_configuration_survives_json():
 def test_one_setting_is_overridden_and_the_rest_stays(override, path, value):
     changed = found = load_config(overrides=[override])
     for part in path:
-        found = getattr(found, part)
+        found = found[part] if isinstance(found, dict) else getattr(found, part)
     assert found == value
     plain = load_config().model_dump()
     expected = changed.model_dump()
@@ -58,7 +58,7 @@ def test_a_file_of_yours_is_read_and_overridden(tmp_path):
 
 def test_all_unknown_keys_and_wrong_values_are_told_together(tmp_path):
     mine = tmp_path / "mine.toml"
-    mine.write_text("sed = 5\n[body]\nwidht = 32\nlayers = 'two'\n[memory]\ndecays = [0.5]\n")
+    mine.write_text("sed = 5\n[body]\nwidht = 32\nlayers = 'two'\n[memories.memory]\ndecays = [0.5]\n")
     with pytest.raises(ConfigError) as caught:
         load_config(str(mine), ["head.kind=fancy", "generator.keeps=[]", "workers=0"])
     told = str(caught.value)
@@ -66,7 +66,7 @@ def test_all_unknown_keys_and_wrong_values_are_told_together(tmp_path):
         "'sed' is not a setting",
         "'body.widht' is not a setting",
         "body.layers = 'two'",
-        "memory: decays, windows and ridges need the same number of entries",
+        "memories.memory: decays, windows and ridges need the same number of entries",
         "head.kind = 'fancy'",
         "generator.keeps = []",
         "workers = 0",
@@ -119,10 +119,33 @@ def test_the_history_is_no_longer_than_feature_rows_hold():
 
 
 def test_nothing_looks_further_back_than_the_history():
-    with pytest.raises(ConfigError, match=r"body\.length is 200, memory\.windows is 40 and history_length only 20"):
+    further = r"body\.length is 200, memories\.memory\.windows is 40, memories\.long\.windows is 100 and history_length"
+    with pytest.raises(ConfigError, match=further + " only 20"):
         load_config(overrides=["history_length=20"])
-    shorter = load_config(overrides=["history_length=20", "body.length=20", "memory.windows=[8, 20]"])
-    assert shorter.history_length == 20
+    own = ["history_length=20", "body.length=20", "memories.memory.windows=[8, 20]", "memories.long.windows=[20]"]
+    assert load_config(overrides=own).history_length == 20
+
+
+def test_a_memory_of_your_own_stands_beside_the_others():
+    mine = "memories.mine={decays = [0.7], windows = [9], ridges = [50.0]}"
+    config = load_config(overrides=[mine])
+    assert list(config.memories) == [*load_config().memories, "mine"]
+    assert config.memories["mine"].windows == (9,)
+
+
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "two words", "a.b", "3rd", ""])
+def test_a_memory_cannot_have_the_name_of_another_expert_or_of_a_snapshots_tensors(name):
+    own = {"decays": [0.5], "windows": [8], "ridges": [200.0]}
+    with pytest.raises(ValueError, match="a memory cannot be called"):
+        TrainConfig.model_validate({"memories": {name: own}})
+
+
+def test_every_expert_but_the_body_and_popularity_can_be_left_out(tmp_path):
+    fields = {"memories": {}, "long_term": None, "content": None, "repeat": None}
+    assert TrainConfig.model_validate(fields).trend is None
+    for wanted in ("body", "popularity"):
+        with pytest.raises(ValueError, match=wanted):
+            TrainConfig.model_validate({wanted: None})
 
 
 def test_a_configuration_cannot_be_changed_in_place():

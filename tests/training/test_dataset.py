@@ -16,8 +16,8 @@ SCHEMA = WorkspaceSchema(
 )
 
 
-def imported(*events, users=(), schema=SCHEMA) -> ImportedData:
-    """Events as (user, item, time[, kind]), users as (user, age)."""
+def imported(*events, users=(), items=(), schema=SCHEMA) -> ImportedData:
+    """Events as (user, item, time[, kind]), users as (user, age), items as (item, genre)."""
     types = {"user_id": pl.String, "item_id": pl.String, "occurred_at": pl.Int64, "event": pl.String}
     frame = pl.DataFrame([(*event, None)[:4] for event in events], schema=types, orient="row")
     known = [{"user_id": user, "age": age, "likes": ["x"]} for user, age in users]
@@ -25,7 +25,7 @@ def imported(*events, users=(), schema=SCHEMA) -> ImportedData:
         source="by hand",
         events=with_event_ids(frame.with_columns(value=pl.lit(1.0, pl.Float32))),
         users=pl.DataFrame(known, schema=schema.users_frame_schema()),
-        items=pl.DataFrame(schema=schema.items_frame_schema()),
+        items=pl.DataFrame(list(items), schema=schema.items_frame_schema(), orient="row"),
         schema=schema,
     )
 
@@ -72,6 +72,20 @@ def test_the_fingerprint_tells_a_changed_profile_and_a_changed_meaning(workspace
     profile = Dataset.load(workspace).fingerprint()
     WorkspaceSchema(name="w", user_columns=SCHEMA.user_columns).save(workspace.schema_file)
     assert len({before, profile, Dataset.load(workspace).fingerprint()}) == 3
+
+
+def test_what_the_catalogue_says_of_items_is_read_and_a_change_of_it_is_told():
+    schema = WorkspaceSchema(name="films", item_columns={"genre": "categorical"})
+    workspace = Workspace.named("films")
+    events = [("a", "x", 1), ("a", "y", 2), ("b", "z", 3)]
+    ingest(workspace, imported(*events, items=[("x", "war"), ("y", "war"), ("q", "war")], schema=schema))
+    before = Dataset.load(workspace)
+    assert before.attributes.names == ("genre=war",)
+    assert before.attributes.matrix().toarray().ravel().tolist() == [1, 1, 0], "x, y, z; nobody touched q"
+    ingest(workspace, imported(items=[("z", "war")], schema=schema))
+    after = Dataset.load(workspace)
+    assert after.attributes.matrix().toarray().ravel().tolist() == [1, 1, 1]
+    assert after.fingerprint() != before.fingerprint()
 
 
 def test_without_a_positive_event_there_is_nothing_to_train_on():
