@@ -31,7 +31,9 @@ def evaluate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Rank each user's held-out item among the whole catalogue, under the model and under its baselines.
+    """Rank each user's held-out item, or basket, among the whole catalogue, under the model and under its baselines.
+
+    In a workspace with baskets the target is the next basket, in others the last item (leave-one-out).
 
     The report (JSON, Markdown, plots) has accuracy, coverage, novelty, popularity bias, groups of users, calibration,
     and what is lost under another user's head; it is kept in the workspace and with the version's MLflow run.
@@ -59,14 +61,14 @@ def metrics_table(found: EvaluationReport) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from recsys.evaluation.report import SHOWN
-
-    table = Table(title=f"{found.workspace}, {found.split} split, {found.users:,} users, {found.items:,} items")
+    table = Table(
+        title=f"{found.workspace}, {found.split} split, {found.users:,} users, {found.items:,} items: {found.protocol}"
+    )
     table.add_column("scorer")
-    for metric in SHOWN:
+    for metric in found.shown:
         table.add_column(metric, justify="right")
     rows = found.rows()
-    best = [max(values[i] for _, values in rows) for i in range(len(SHOWN))]
+    best = [max(values[i] for _, values in rows) for i in range(len(found.shown))]
     for name, values in rows:
         cells = [Text(f"{v:.4f}", "bold" if v == best[i] else "") for i, v in enumerate(values)]
         table.add_row(_shown(name, found), *cells)

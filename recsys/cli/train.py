@@ -31,7 +31,8 @@ def train(
 ) -> None:
     """Train the experts and the generator, and register the result as a new version.
 
-    Each user's last two events are kept for validation and test. What is reported is validation; test figures come
+    Each user's last two events are kept for validation and test; in a workspace with baskets the last month, and the
+    last basket before it. What is reported is validation; test figures come
     from `recsys evaluate --split test`. Nothing is promoted: see `recsys promote`.
 
     Example: recsys train --workspace movielens-100k --set body_training.epochs=10

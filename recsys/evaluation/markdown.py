@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from recsys.evaluation.calibrated import ITEM, LIST
+from recsys.evaluation.calibrated import ITEM, LIST, MEANING
 from recsys.evaluation.comparisons import LOG_LOSS, NDCG
 from recsys.evaluation.full_ranking import MODEL, SHARED_BLEND
 from recsys.evaluation.head_controls import CONTROL_PREFIX
 from recsys.evaluation.markdown_parts import picture, share, table, titled, with_interval
+from recsys.evaluation.workspace_protocol import IN_WORDS, Words
 
 if TYPE_CHECKING:
     from recsys.evaluation.report import EvaluationReport
 
-ACCURACY = (*(f"{name}@{k}" for name in ("ndcg", "hr") for k in (5, 10, 20, 50)), "mrr", "gauc")
+ACCURACY = (*(f"{name}@{k}" for name in ("recall", "ndcg", "hr") for k in (5, 10, 20, 50)), "mrr", "gauc")
 BEYOND = ("coverage@10", "novelty@10", "popularity@10", "popularity_bias@10")
 
 
@@ -29,10 +30,11 @@ def markdown(report: EvaluationReport, plots: Mapping[str, str] | None = None) -
     pictures = plots or {}
     lines = [*_head(report), *_quality(report, pictures)]
     if sections:
-        lines += _comparisons(sections["comparisons"])
+        words = IN_WORDS[report.protocol]
+        lines += _comparisons(sections["comparisons"], words)
         lines += _beyond(report)
         lines += _groups(sections["groups"], pictures)
-        lines += _calibration(sections["calibration"], pictures)
+        lines += _calibration(sections["calibration"], words, pictures)
         lines += _personalisation(sections["personalisation"])
     return "\n".join(lines) + "\n"
 
@@ -42,7 +44,8 @@ def _head(report: EvaluationReport) -> list[str]:
     return [
         f"# {report.workspace}: version {report.model_version} on the {report.split} split",
         "",
-        f"Leave-one-out, full ranking of {report.items:,} items for {report.users:,} users; {seen}, ties lose.",
+        IN_WORDS[report.protocol].targets,
+        f"Full ranking of {report.items:,} items for {report.users:,} users; {seen}, ties lose.",
         f"Looks at this test split before this report: {report.test_looks_before}.",
         f"Model of commit {report.lineage.get('code_commit', 'unknown')}, evaluated in {report.seconds:.0f} s.",
     ]
@@ -56,14 +59,13 @@ def _quality(report: EvaluationReport, pictures: Mapping[str, str]) -> list[str]
     return [
         *titled("How well targets are ranked", ["scorer", *shown], rows),
         "",
-        "GAUC is the share of the other items that a user's target is ahead of, every user counting once, ties lost. "
-        "An expert alone ranks by its scores as the blend sees them."
+        f"{IN_WORDS[report.protocol].figures} An expert alone ranks by its scores as the blend sees them."
         + (f" Tuned on validation: {tuned}." if tuned else ""),
         *picture(pictures, "scorers", "NDCG@10 of every scorer"),
     ]
 
 
-def _comparisons(section: Mapping[str, Any]) -> list[str]:
+def _comparisons(section: Mapping[str, Any], words: Words) -> list[str]:
     losses = section["log_loss"]
     rows = [
         [f"{one['figure']}, {one['of']} − {one['against']}", *with_interval(one), f"{one['users']:,}"]
@@ -74,7 +76,7 @@ def _comparisons(section: Mapping[str, Any]) -> list[str]:
     return [
         *titled("The model against the others, user by user", ["difference", "mean", "95 % interval", "users"], rows),
         "",
-        f"Log-loss of the target in nats (softmax over unmasked items; less is better): {told or 'no target counts'}."
+        f"{words.loss} in nats (softmax over unmasked items; less is better): {told or 'no target counts'}."
         + (f" {left_out:,} users are left out of it: their targets may not be recommended." if left_out else "")
         + " Intervals: paired bootstrap over users.",
     ]
@@ -115,7 +117,7 @@ def _groups(groupings: Sequence[Mapping[str, Any]], pictures: Mapping[str, str])
     return [*lines, *picture(pictures, "history", "NDCG@10 by length of history")]
 
 
-def _calibration(section: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]:
+def _calibration(section: Mapping[str, Any], words: Words, pictures: Mapping[str, str]) -> list[str]:
     rows = [
         [
             label,
@@ -128,8 +130,8 @@ def _calibration(section: Mapping[str, Any], pictures: Mapping[str, str]) -> lis
             f"{own['brier_skill']:+.1%}",
         ]
         for label, own in (
-            ("P(item is next), each of the top-10", section.get(ITEM)),
-            ("P(target in the top-10), the sum of the ten", section.get(LIST)),
+            (f"{section[MEANING][ITEM]}, each of the top-10", section.get(ITEM)),
+            (section[MEANING][LIST], section.get(LIST)),
         )
         if own
     ]
@@ -137,9 +139,9 @@ def _calibration(section: Mapping[str, Any], pictures: Mapping[str, str]) -> lis
     return [
         *titled("Whether probabilities come true", header, rows),
         "",
-        f"{section['users']:,} users, {section['bins']} bins of equal size. “Of chance” is the ECE / base rate that so "
-        "few outcomes would show if every probability were exactly right. Skill: Brier score saved against always "
-        f"saying the base rate. {_whose(section)}",
+        f"{words.probabilities} {section['users']:,} users, {section['bins']} bins of equal size. “Of chance” is the "
+        "ECE / base rate that so few outcomes would show if every probability were exactly right. Skill: Brier score "
+        f"saved against always saying the base rate. {_whose(section)}",
         *picture(pictures, "reliability", "Reliability diagram"),
     ]
 

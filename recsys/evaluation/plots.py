@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.evaluation.calibrated import ITEM, LIST
+from recsys.evaluation.calibrated import ITEM, LIST, MEANING
 from recsys.evaluation.full_ranking import EXPERT_PREFIX, MODEL, SHARED_BLEND
 from recsys.evaluation.groups import HISTORY
 
@@ -120,11 +120,8 @@ def _history(figure: Figure, report: EvaluationReport) -> None:
 
 def _reliability(figure: Figure, report: EvaluationReport) -> None:
     section = report.sections["calibration"]
-    shown = [
-        (title, section[key])
-        for key, title in ((ITEM, "P(item is next), each of the top-10"), (LIST, "P(target in the top-10)"))
-        if key in section
-    ]
+    titles = {ITEM: f"{section[MEANING][ITEM]}, each of the top-10", LIST: section[MEANING][LIST]}
+    shown = [(title, section[key]) for key, title in titles.items() if key in section]
     figure.set_size_inches(4.7 * max(len(shown), 1), 4.6)
     for place, (title, own) in enumerate(shown, start=1):
         _diagram(figure.add_subplot(1, len(shown), place), title, own)

@@ -26,6 +26,8 @@ BasketScorer = Callable[[ContextBatch], Tensor]
 ConfigT = TypeVar("ConfigT")
 
 HALF_LIVES_DAYS: tuple[float, ...] = (10.0, 20.0, 40.0, 60.0, 90.0, 130.0, 200.0, 400.0)
+MIXES: tuple[tuple[int, float], ...] = tuple(product((30, 100, 300), (0.1, 0.3, 0.5, 0.7)))
+"""Neighbours and own shares that TIFU-kNN is tried with at its best groups and decays."""
 _TIE_BREAK = 1e-9
 
 
@@ -88,7 +90,11 @@ def personal_frequency_trials(
 
 
 def tifu_knn_trials(
-    whole: Sequences, train: Sequences, n_items: int, first: Iterable[TifuKnnConfig] | None = None
+    whole: Sequences,
+    train: Sequences,
+    n_items: int,
+    first: Iterable[TifuKnnConfig] | None = None,
+    mixes: Iterable[tuple[int, float]] = MIXES,
 ) -> tuple[BasketTrial[TifuKnnConfig], ...]:
     """TIFU-kNN over a small grid, best first: groups and decays, then neighbours and own share at the best of those.
 
@@ -97,6 +103,7 @@ def tifu_knn_trials(
         train: their training part.
         n_items: size of the vocabulary.
         first: the settings of the first stage; None: `tifu_knn_grid`.
+        mixes: neighbours and own shares of the second stage.
     """
 
     def fitted(config: TifuKnnConfig) -> BasketScorer:
@@ -104,12 +111,12 @@ def tifu_knn_trials(
 
     shapes = _best_first(_tried(whole, list(first or tifu_knn_grid()), fitted))
     best = shapes[0].config
-    mixes = [
+    mixed = [
         best.model_copy(update={"neighbours": k, "own_share": share})
-        for k, share in product((30, 100, 300), (0.1, 0.3, 0.5, 0.7))
+        for k, share in mixes
         if (k, share) != (best.neighbours, best.own_share)
     ]
-    return tuple(_best_first([*shapes, *_tried(whole, mixes, fitted)]))
+    return tuple(_best_first([*shapes, *_tried(whole, mixed, fitted)]))
 
 
 def tifu_knn_grid() -> Iterator[TifuKnnConfig]:

@@ -10,8 +10,13 @@ from typing import Any
 
 from recsys.evaluation.full_ranking import EXPERT_PREFIX, MODEL, SHARED_BLEND
 from recsys.evaluation.head_controls import CONTROL_PREFIX
+from recsys.evaluation.workspace_protocol import LEAVE_ONE_OUT, NEXT_BASKET
 
-SHOWN = ("ndcg@10", "hr@10", "ndcg@20", "hr@20", "mrr")
+SHOWN: Mapping[str, tuple[str, ...]] = {
+    LEAVE_ONE_OUT: ("ndcg@10", "hr@10", "ndcg@20", "hr@20", "mrr"),
+    NEXT_BASKET: ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "hr@10"),
+}
+"""The few figures that a terminal shows, by protocol."""
 
 
 def report_files(folder: Path, split: str, version: str) -> tuple[Path, Path]:
@@ -42,6 +47,7 @@ class EvaluationReport:
         seconds: how long it took.
         lineage: where the model came from.
         repeats: whether seen items stay in the ranking.
+        protocol: what the targets are, `leave-one-out` or `next basket`.
         sections: comparisons, groups, calibration and personalisation, as `evaluate_in_full` gives them.
     """
 
@@ -57,6 +63,7 @@ class EvaluationReport:
     seconds: float
     lineage: Mapping[str, object]
     repeats: bool = False
+    protocol: str = LEAVE_ONE_OUT
     sections: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
@@ -87,9 +94,15 @@ class EvaluationReport:
         order += [n for n in self.metrics if n.startswith(EXPERT_PREFIX) and self.metrics[n] not in baselines]
         return [*order, SHARED_BLEND, MODEL]
 
-    def rows(self, shown: Sequence[str] = SHOWN) -> list[tuple[str, list[float]]]:
-        """Scorers, in the order of `scorers`, with these metrics."""
-        return [(name, [self.metrics[name][metric] for metric in shown]) for name in self.scorers()]
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The metrics to show where there is little room."""
+        return SHOWN[self.protocol]
+
+    def rows(self, shown: Sequence[str] | None = None) -> list[tuple[str, list[float]]]:
+        """Scorers, in the order of `scorers`, with these metrics; None is `shown`."""
+        metrics = self.shown if shown is None else shown
+        return [(name, [self.metrics[name][metric] for metric in metrics]) for name in self.scorers()]
 
     def save(self, folder: Path) -> tuple[Path, Path]:
         """Writes `<split>-v<version>.json` and `.md` and the plots beside them; returns the first two.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from recsys.evaluation.calibrated import ITEM, LIST
+from recsys.evaluation.calibrated import ITEM, LIST, MEANING
 from recsys.evaluation.head_controls import OTHERS_HEAD
 
 
@@ -24,11 +24,11 @@ def summary(sections: Mapping[str, Any]) -> list[str]:
         if one["of"] == OTHERS_HEAD
     ]
     calibration = sections["calibration"]
-    for key, name in ((ITEM, "P(item is next)"), (LIST, "P(target in the top-10)")):
+    for key in (ITEM, LIST):
         own = calibration.get(key)
         if own and own["ece_over_base_rate"] is not None:
             lines.append(
-                f"{name}: ECE {own['ece_over_base_rate']:.0%} of the base rate "
+                f"{calibration[MEANING][key]}: ECE {own['ece_over_base_rate']:.0%} of the base rate "
                 f"(chance alone: {own['ece_of_chance_over_base_rate']:.0%}), Brier skill {own['brier_skill']:+.1%}"
             )
     return lines

@@ -5,6 +5,8 @@ With `baskets` a workspace is judged on next baskets, without by leave-one-out; 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from recsys.context.sequences import Sequences
@@ -18,13 +20,45 @@ ProtocolName = Literal["leave-one-out", "next basket"]
 LEAVE_ONE_OUT: ProtocolName = "leave-one-out"
 NEXT_BASKET: ProtocolName = "next basket"
 
-IN_WORDS: dict[str, str] = {
-    LEAVE_ONE_OUT: "Leave-one-out: the target is each user's last positive event (test) or the one before it "
-    "(validation).",
-    NEXT_BASKET: "Next basket: the target is the set of items of each user's first basket in the last month of the "
-    "data (test) or of the last basket before that month (validation).",
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a protocol's figures mean, for people.
+
+    Attributes:
+        targets: what is to be predicted.
+        figures: how a ranking of it is judged.
+        loss: what the log-loss is of.
+        probabilities: how the probability of a top-10 is made of its items'.
+    """
+
+    targets: str
+    figures: str
+    loss: str
+    probabilities: str
+
+
+IN_WORDS: Mapping[str, Words] = {
+    LEAVE_ONE_OUT: Words(
+        targets="Leave-one-out: the target is each user's last positive event (test) or the one before it "
+        "(validation).",
+        figures="GAUC is the share of the other items that a user's target is ahead of, every user counting once, ties "
+        "lost.",
+        loss="Log-loss of the target",
+        probabilities="Of a top-10: the sum of the ten.",
+    ),
+    NEXT_BASKET: Words(
+        targets="Next basket: the target is the set of items of each user's first basket in the last month of the data "
+        "(test) or of the last basket before that month (validation).",
+        figures="Recall: share of the basket within the list. HR: whether any of it is. MRR: of its best-ranked item. "
+        "GAUC is the share of the items outside the basket that one in it is ahead of, the mean over the basket and "
+        "then over users, ties lost. Baselines read complete histories, the model its window and the counts of what "
+        "lies before it.",
+        loss="Log-loss, mean over the items of the basket,",
+        probabilities="An item's probability is that of being in the next basket; that of any of the top-10 takes the "
+        "ten as independent of each other.",
+    ),
 }
-"""Each protocol in a sentence."""
 
 
 def protocol_of(schema: WorkspaceSchema) -> ProtocolName:

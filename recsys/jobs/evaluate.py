@@ -14,27 +14,26 @@ from pathlib import Path
 import numpy as np
 
 from recsys.errors import DataError
-from recsys.evaluation.baselines import popularity_scorer, tune_ease
 from recsys.evaluation.ledger import looks_before, record_look
-from recsys.evaluation.protocol import leave_one_out, split_name, training_sequences
+from recsys.evaluation.protocol import split_name
 from recsys.evaluation.report import EvaluationReport, plot_folder, report_files
+from recsys.evaluation.report_baselines import report_baselines
 from recsys.evaluation.run import evaluate_in_full
+from recsys.evaluation.workspace_protocol import protocol_of, targets_of, training_sequences_of
 from recsys.jobs.materialise import materialise
 from recsys.registry.chosen import chosen_version
 from recsys.registry.evaluations import log_evaluation
 from recsys.registry.lineage import code_commit
 from recsys.registry.loading import load_recommender
+from recsys.registry.snapshot import CALIBRATION_USERS
 from recsys.training.dataset import Dataset
 from recsys.workspace import Workspace
-
-CALIBRATION_USERS = "calibration_users"
-"""Where a snapshot's lineage names the users that its calibration was fitted on."""
-POPULARITY = "popularity"
-EASE = "EASE"
 
 
 def evaluate(workspace: Workspace, *, split: str = "validation", version: str | None = None) -> EvaluationReport:
     """Ranks every target of a split among the whole catalogue, under the model and under its baselines.
+
+    The workspace's schema decides the protocol: next basket, or leave-one-out.
 
     Targets come from the events that the model was trained with the knowledge of. Of events appended since, only late
     ones, which happened before a target, join its context.
@@ -65,17 +64,17 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
             f"on (it was replaced or rebuilt). Train again: recsys train --workspace {workspace.name}"
         )
     materialise(workspace)
-    targets = leave_one_out(dataset.interactions, name)
-    train = training_sequences(dataset.sequences)
-    ease = tune_ease(dataset.sequences, train, len(dataset.vocabulary), repeats=dataset.schema.repeats)
-    lineage = chosen.snapshot.lineage
+    targets = targets_of(dataset, name)
+    train = training_sequences_of(dataset)
+    beside = report_baselines(dataset, train, name)
     found = evaluate_in_full(
         recommender,
         FeastReader(workspace, dataset.schema),
         targets,
-        {POPULARITY: popularity_scorer(train, len(dataset.vocabulary)), EASE: ease.expert.score},
+        beside.scorers,
         training_counts=np.bincount(train.items - 1, minlength=len(dataset.vocabulary)),
-        calibrated_on=_calibrated_on(lineage),
+        calibrated_on=_calibrated_on(chosen.snapshot.lineage),
+        histories=beside.histories,
     )
     report = EvaluationReport(
         workspace=workspace.name,
@@ -85,11 +84,12 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
         users=len(targets),
         items=len(dataset.vocabulary),
         metrics=found.metrics,
-        tuned={"EASE ridge": ease.ridge, "EASE ridges tried (NDCG@10)": {str(r): v for r, v in ease.tried.items()}},
+        tuned=beside.tuned,
         test_looks_before=looks_before(workspace),
         seconds=round(time.monotonic() - started, 2),
-        lineage=lineage,
+        lineage=chosen.snapshot.origin,
         repeats=dataset.schema.repeats,
+        protocol=protocol_of(dataset.schema),
         sections=found.sections,
     )
     if name == "test":

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from recsys.context.encoder import ContextEncoder
 from recsys.errors import TrainingError
 from recsys.evaluation.full_ranking import EXPERT_PREFIX, MODEL
-from recsys.evaluation.protocol import Split, leave_one_out, training_sequences
+from recsys.evaluation.next_basket import BasketSplit
+from recsys.evaluation.protocol import Split
 from recsys.evaluation.run import evaluate_split
+from recsys.evaluation.workspace_protocol import protocol_of, targets_of, training_sequences_of
 from recsys.jobs.materialise import materialise
 from recsys.jobs.previous_training import PreviousTraining
 from recsys.model.head import head_size
@@ -73,7 +75,7 @@ def train(
     progress: Progress | None = None,
     reuse_within: float | None = None,
 ) -> TrainResult:
-    """Trains on everything but each user's last two events and registers the result. Sees validation only.
+    """Trains on everything but validation's and test's targets and registers the result. Sees validation only.
 
     Args:
         workspace: an existing workspace with events.
@@ -96,7 +98,7 @@ def train(
             again = {"reused": True, "new_events": dataset.log_position - previous.log_position}
             return TrainResult(**{**previous.result, **again, "seconds": round(time.monotonic() - started, 2)})
 
-    split = leave_one_out(dataset.interactions, "validation")
+    split = targets_of(dataset, "validation")
     materialise(workspace)
     encoding = dataset.profile_encoding()
     fitted = _fit(dataset, dataset.encoded_profiles(encoding), config, progress or Silent())
@@ -114,7 +116,7 @@ def _fit(dataset: Dataset, profile: object, config: TrainConfig, progress: Progr
     from recsys.training.fit import fit_model
 
     return fit_model(
-        training_sequences(dataset.sequences),
+        training_sequences_of(dataset),
         np.asarray(profile),
         dataset.attributes,
         config,
@@ -125,7 +127,7 @@ def _fit(dataset: Dataset, profile: object, config: TrainConfig, progress: Progr
 
 
 def _validation(
-    workspace: Workspace, dataset: Dataset, split: Split, recommender: Recommender
+    workspace: Workspace, dataset: Dataset, split: Split | BasketSplit, recommender: Recommender
 ) -> dict[str, dict[str, float]]:
     from recsys.context.reader import FeastReader
 
@@ -146,10 +148,11 @@ def _register(
     metrics: Mapping[str, Mapping[str, float]],
     started: float,
 ) -> TrainResult:
-    from recsys.registry.snapshot import write_snapshot
+    from recsys.registry.snapshot import CALIBRATION_USERS, write_snapshot
     from recsys.registry.tracking import log_run
 
     origin = lineage(dataset)
+    users = getattr(fitted, CALIBRATION_USERS, None)
     model = fitted.model
     with tempfile.TemporaryDirectory(prefix="recsys-snapshot-") as scratch:
         snapshot = write_snapshot(
@@ -164,8 +167,8 @@ def _register(
             profile=recommender.encoder.profile.to_dict(),
             calibration=fitted.calibration.to_dict(),
             metrics={name: dict(own) for name, own in metrics.items()},
-            card=model_card(dataset, config, fitted.counts, metrics, origin),
-            lineage=origin,
+            card=model_card(dataset, config, fitted.counts, metrics, origin, protocol_of(dataset.schema)),
+            lineage=origin if users is None else origin | {CALIBRATION_USERS: list(users)},
         )
         record = log_run(
             workspace,

@@ -14,6 +14,7 @@ def model_card(
     counts: Mapping[str, int],
     metrics: Mapping[str, Mapping[str, float]],
     lineage: Mapping[str, object],
+    protocol: str = "leave-one-out",
 ) -> str:
     """A page of Markdown: what the model is, what it was trained on, how good it is on validation, its limits."""
     figures = "\n".join(
@@ -28,7 +29,7 @@ weights that a hypernetwork generates from the user's context.
 Trained on {counts["events"]:,} events of {counts["users"]:,} users over {len(dataset.vocabulary):,} items; the
 generator on {counts["generator_targets"]:,} next items of {counts["generator_users"]:,} users whom no expert had seen.
 
-## Validation (leave-one-out, full ranking)
+## Validation ({protocol}, full ranking)
 
 | scorer | NDCG@10 | HR@10 |
 | --- | ---: | ---: |

@@ -81,7 +81,7 @@ def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
         vocabulary=frozenset(recommender.vocabulary),
         titles=_titles(workspace, schema),
         metrics=snapshot.metrics,
-        lineage=snapshot.lineage,
+        lineage=snapshot.origin,
         degraded=None if found.degraded is None else "registry_unreachable",
     )
 

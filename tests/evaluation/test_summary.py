@@ -11,7 +11,11 @@ def test_each_finding_has_its_line():
     sections = {
         "comparisons": {"paired": [{"figure": "NDCG@10", "of": "model", **pair}]},
         "personalisation": {"paired": [{"figure": "log-loss", **own} for own in (stranger, mean)]},
-        "calibration": {"item": judged, "list": judged | {"ece_over_base_rate": None}},
+        "calibration": {
+            "item": judged,
+            "list": judged | {"ece_over_base_rate": None},
+            "meaning": {"item": "P(item is next)", "list": "P(target in the top-10)"},
+        },
     }
     assert summary(sections) == [
         "NDCG@10, model − shared blend: +0.0123 [+0.0010, +0.0200]",
