@@ -128,6 +128,10 @@ def test_what_was_acknowledged_survives_a_killed_process(trained, tmp_path):
         os.kill(process.process_id, signal.SIGKILL)
     finally:
         process.stop()
+    log = EventLog(trained.event_log)
+    assert acknowledged["accepted"] == 1
+    assert log.position() == acknowledged["log_sequence"]
+    assert "last-words" in log.read(["u5"])["event_id"].to_list()
     [row] = FeastReader(trained, WorkspaceSchema.load(trained.schema_file)).online(["u5"])
     assert row.log_sequence == acknowledged["log_sequence"]
     assert "f7" in row.seen_items
