@@ -11,7 +11,7 @@ from recsys.model.losses import RankingLoss
 from recsys.model.scoring import ScoringNetwork, rescaled
 from recsys.training.targets import Prepared
 
-_STEPS = 40
+_STEPS = 25
 _CHUNK = 500
 
 

@@ -1,0 +1,85 @@
+"""The stages before any head: experts without the generator's users, the blend on these, experts on everyone.
+
+Sees training sequences only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from recsys.context.sequences import Sequences, prefix_contexts
+from recsys.errors import ConfigError, DataError
+from recsys.model.scoring import ScoringNetwork, expert_scales
+from recsys.training.attributes import ItemAttributes
+from recsys.training.config import TrainConfig
+from recsys.training.experts import closed_form_fits, fit_body_expert, fit_closed_form
+from recsys.training.held_out import HeldOut, draw_targets, held_out_users, hold_out
+from recsys.training.progress import Progress
+
+MINIMUM_ITEMS = 2
+_SCALE_SAMPLE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What heads are trained on and what they will steer.
+
+    Attributes:
+        held_out: targets of users that no expert was fitted on, and the blend.
+        final: the scoring network whose closed-form experts know everyone.
+        body_losses: training loss of each epoch, nats.
+        held_out_users: how many users were kept back.
+    """
+
+    held_out: HeldOut
+    final: ScoringNetwork
+    body_losses: tuple[float, ...]
+    held_out_users: int
+
+
+def fit_stages(
+    sequences: Sequences,
+    profile: np.ndarray,
+    attributes: ItemAttributes,
+    config: TrainConfig,
+    *,
+    clock: bool,
+    repeats: bool,
+    progress: Progress,
+) -> Stages:
+    """Fits everything but heads.
+
+    A share of the users is kept from the body and, for the generator's sake, from the closed-form experts: their next
+    items are the targets of the shared blend and of the generator. The closed-form experts are then fitted again on
+    everyone; the body, whose basis the generator is bound to, is not. Arguments and errors are those of `fit_model`.
+    """
+    n_items = attributes.n_items
+    if n_items < MINIMUM_ITEMS:
+        raise DataError(f"Only {n_items} item has positive events; at least {MINIMUM_ITEMS} are needed to rank.")
+    if config.popularity.half_life_days is not None and not clock:
+        raise ConfigError("popularity.half_life_days needs real times, and these events have only an order. Unset it.")
+    rng = np.random.default_rng(config.seed)
+    held = held_out_users(sequences, config.generator.held_out_users, rng)
+    fit_on = sequences.take(np.flatnonzero(~held))
+    body = fit_body_expert(fit_on, attributes, config, progress, clock=clock)
+    kinds = {"clock": clock, "repeats": repeats}
+    experts = fit_closed_form(
+        closed_form_fits(fit_on, attributes, config, **kinds), progress, "without the generator's users"
+    )
+    torch.manual_seed(config.seed)
+    bases = torch.randn(2, config.body.width, config.head.rank) * config.body.width**-0.5
+    targets = draw_targets(sequences, held, config, rng, n_experts=len(experts) + 1, n_items=n_items)
+    sample = targets.take(np.arange(min(_SCALE_SAMPLE, len(targets))))
+    scales = expert_scales(
+        body.expert,
+        experts,
+        prefix_contexts(sequences, sample.users, sample.lengths, profile, history_length=config.history_length),
+    )
+    network = ScoringNetwork(body.expert, experts, scales, bases)
+    held_out = hold_out(network, sequences, targets, profile, config, rng, progress, **kinds)
+    everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
+    final = ScoringNetwork(body.expert, everyone, held_out.network.scales, bases)
+    return Stages(held_out, final, body.losses, int(held.sum()))
