@@ -13,6 +13,8 @@ from recsys.training.targets import Prepared
 
 _STEPS = 25
 _CHUNK = 500
+_REACH = 7.0
+"""Scales stay within e^±7 of the first ones: where there is next to nothing to tell them by, they would run away."""
 
 
 def fit_blend(network: ScoringNetwork, targets: Prepared, loss: RankingLoss) -> tuple[HeadWeights, Tensor]:
@@ -32,14 +34,14 @@ def fit_blend(network: ScoringNetwork, targets: Prepared, loss: RankingLoss) -> 
     """
     n = len(network.names)
     gains = torch.ones(n, requires_grad=True)
-    log_factors = torch.zeros(n, requires_grad=True)
-    optimizer = torch.optim.LBFGS([gains, log_factors], max_iter=_STEPS, line_search_fn="strong_wolfe")
+    free = torch.zeros(n, requires_grad=True)
+    optimizer = torch.optim.LBFGS([gains, free], max_iter=_STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
         total = torch.zeros(())
         for rows in torch.split(torch.arange(len(targets)), _CHUNK):
-            own = rescaled(targets.scores[rows].float(), log_factors.exp(), network.logarithmic)
+            own = rescaled(targets.scores[rows].float(), _factors(free), network.logarithmic)
             scores = torch.einsum("ben,e->bn", own, gains)
             part = loss(scores, targets.items[rows], targets.masked[rows]) * (len(rows) / len(targets))
             part.backward()  # type: ignore[no-untyped-call]
@@ -52,5 +54,10 @@ def fit_blend(network: ScoringNetwork, targets: Prepared, loss: RankingLoss) -> 
         return total
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    factors = torch.where(network.logarithmic, log_factors.detach().exp(), 1.0)
+    factors = torch.where(network.logarithmic, _factors(free.detach()), 1.0)
     return HeadWeights(gains.detach()[None], torch.zeros(1)), network.scales * factors
+
+
+def _factors(free: Tensor) -> Tensor:
+    """(experts,) positive, about e^free near 0 and never beyond reach."""
+    return torch.exp(_REACH * torch.tanh(free / _REACH))
