@@ -1,8 +1,9 @@
 """What is settled before and after Ray does the work."""
 
 from contextlib import nullcontext
+from pathlib import Path
 
-import numpy as np
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -10,11 +11,13 @@ from safetensors.torch import save_file
 from recsys.errors import DataError
 from recsys.experts.body import BodyConfig, SequenceEncoder
 from recsys.training import distributed
+from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.windows import read_shard
 
 BODY = BodyConfig(width=8, heads=1, layers=1, length=4)
-WINDOWS = [np.array([n, n + 1], dtype=np.int64) for n in range(1, 6)]
+ITEMS = [[n, n + 1] for n in range(1, 6)]
+WINDOWS = pl.DataFrame({"items": ITEMS, "times": [[10 * item for item in row] for row in ITEMS]})
 
 
 @pytest.fixture
@@ -24,7 +27,8 @@ def workers(monkeypatch):
 
     def run(settings, workers, folder, on_epoch):
         shards = [read_shard(path, BODY.length) for path in settings["shards"]]
-        asked.append((workers, settings, shards))
+        attributes = distributed._read(Path(settings["attributes"]))
+        asked.append((workers, {**settings, "attributes": attributes}, shards))
         encoder = {f"encoder.{name}": value for name, value in SequenceEncoder(BODY).state_dict().items()}
         save_file({"items": torch.zeros(7, BODY.width), **encoder}, folder / "body.safetensors")
         return (2.5, 1.5)
@@ -34,10 +38,10 @@ def workers(monkeypatch):
     return asked
 
 
-def fit(windows, workers):
+def fit(windows, workers, attributes=None):
     return distributed.fit_body_distributed(
         windows,
-        n_items=6,
+        attributes=attributes or ItemAttributes.none(6),
         body=BODY,
         config=BodyTrainingConfig(epochs=2),
         workers=workers,
@@ -50,10 +54,22 @@ def test_each_worker_gets_a_shard_of_its_own(workers):
     found = fit(WINDOWS, 2)
     [(count, settings, shards)] = workers
     assert count == 2
-    assert settings["total_windows"] == 5
-    assert sorted(row[0] for shard in shards for row in shard.tolist()) == [1, 2, 3, 4, 5]
+    assert settings["total_events"] == 10
+    assert sorted(row[0] for shard in shards for row in shard.items.tolist()) == [1, 2, 3, 4, 5]
+    assert all(torch.equal(shard.times, 10 * shard.items) for shard in shards)
     assert found.losses == (2.5, 1.5)
     assert found.expert.items.shape == (7, BODY.width)
+
+
+@pytest.mark.parametrize("described", [([0, 2], [], [1], [2], [0], [1]), ([],) * 6])
+def test_workers_are_told_what_items_are(workers, make_attributes, described):
+    attributes = make_attributes(*described)
+    fit(WINDOWS, 2, attributes)
+    [(_, settings, _)] = workers
+    read = settings["attributes"]
+    assert read.offsets.tolist() == attributes.offsets.tolist()
+    assert read.values.tolist() == attributes.values.tolist()
+    assert read.names == attributes.names
 
 
 @pytest.mark.parametrize(("windows", "asked_for", "expected"), [(1, 2, 1), (5, 9, 5), (5, 5, 5), (5, 3, 3)])
@@ -66,7 +82,7 @@ def test_no_worker_is_without_a_window(workers, windows, asked_for, expected):
 
 def test_without_a_window_no_worker_is_started(workers):
     with pytest.raises(DataError, match="No user has two events"):
-        fit([], 2)
+        fit(WINDOWS.clear(), 2)
     assert workers == []
 
 

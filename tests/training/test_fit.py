@@ -1,13 +1,19 @@
 """The stages in order, with a body that needs no Ray: who is fitted on whom, and what cannot be fitted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from recsys.errors import ConfigError, DataError
+from recsys.context.sequences import prefix_contexts
+from recsys.errors import ConfigError, DataError, TrainingError
 from recsys.experts.body import BodyExpert, SequenceEncoder
-from recsys.model.personal import build_model
-from recsys.training import fit
+from recsys.model.losses import RankingLoss
+from recsys.model.personal import ModelConfig, build_model
+from recsys.training import fit, held_out, stages
+from recsys.training.attributes import ItemAttributes
+from recsys.training.blend import fit_blend
 from recsys.training.config import TrainConfig, load_config
 from recsys.training.distributed import BodyRun
 from recsys.training.progress import Silent
@@ -20,7 +26,7 @@ SETTINGS = (
     "body.length=6",
     "generator.epochs=2",
     "generator.held_out_users=0.25",
-    "memory.ridges=[5.0, 5.0]",
+    "memories.memory.ridges=[5.0, 5.0]",
 )
 
 
@@ -39,28 +45,32 @@ def fitted_on(monkeypatch):
     """Replaces the body's fit; gives what each expert was fitted on, in order."""
     calls: list[tuple[str, tuple[str, ...]]] = []
 
-    def body(sequences, n_items, settings, progress):
+    def body(sequences, attributes, settings, progress, *, clock):
         calls.append(("body", sequences.user_ids))
         torch.manual_seed(settings.seed)
-        items = torch.randn(n_items + 1, settings.body.width)
+        items = torch.randn(attributes.n_items + 1, settings.body.width)
         items[0] = 0
-        return BodyRun(BodyExpert(SequenceEncoder(settings.body), items), (1.5,))
+        shape = settings.body.model_copy(update={"clock": clock})
+        return BodyRun(BodyExpert(SequenceEncoder(shape), items), (1.5,))
 
-    closed_form = fit.fit_closed_form
+    fits = stages.closed_form_fits
 
-    def closed(sequences, n_items, settings, progress, note):
+    def closed(sequences, attributes, settings, **kinds):
         calls.append(("closed form", sequences.user_ids))
-        return closed_form(sequences, n_items, settings, progress, note)
+        return fits(sequences, attributes, settings, **kinds)
 
-    monkeypatch.setattr(fit, "fit_body_expert", body)
-    monkeypatch.setattr(fit, "fit_closed_form", closed)
+    monkeypatch.setattr(stages, "fit_body_expert", body)
+    monkeypatch.setattr(stages, "closed_form_fits", closed)
     return calls
 
 
-def run(sequences, settings=None, *, n_items=N_ITEMS, clock=True, repeats=False):
+NOTHING = ItemAttributes.none(N_ITEMS)
+
+
+def run(sequences, settings=None, *, attributes=NOTHING, clock=True, repeats=False):
     profile = np.zeros((len(sequences), 0), np.float32)
     return fit.fit_model(
-        sequences, profile, n_items, settings or config(), clock=clock, repeats=repeats, progress=Silent()
+        sequences, profile, attributes, settings or config(), clock=clock, repeats=repeats, progress=Silent()
     )
 
 
@@ -131,9 +141,9 @@ def test_users_with_no_or_one_event_and_those_who_repeat_are_fine(fitted_on, mak
 
 def test_two_items_are_enough_and_one_is_not(fitted_on, make_sequences):
     two = [[1, 2, 1, 2]] * 12
-    assert run(make_sequences(*two), n_items=2, repeats=True).model.network.n_items == 2
+    assert run(make_sequences(*two), attributes=ItemAttributes.none(2), repeats=True).model.network.n_items == 2
     with pytest.raises(DataError, match="Only 1 item has positive events; at least 2"):
-        run(make_sequences(*([[1, 1, 1]] * 12)), n_items=1, repeats=True)
+        run(make_sequences(*([[1, 1, 1]] * 12)), attributes=ItemAttributes.none(1), repeats=True)
 
 
 def test_too_few_users_are_told_how_many_are_needed(fitted_on, make_sequences):
@@ -151,3 +161,129 @@ def test_a_half_life_without_a_clock_is_refused_before_anything_is_fitted(fitted
 def test_most_users_may_be_held_out(fitted_on, make_sequences):
     found = run(make_sequences(*walks(10, 3)), config("generator.held_out_users=0.89"))
     assert found.counts["generator_users"] == 9
+
+
+KINDS_OF_ITEMS = [[n % 3] for n in range(N_ITEMS)]
+LONG = "memories.long={decays = [0.97], windows = [20], ridges = [5.0]}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "expected"),
+    [
+        ([], {}, "memory short long long_term popularity"),
+        ([], {"repeats": True}, "memory short long long_term repeat popularity"),
+        (["trend.half_life_days=3"], {}, "memory short long long_term trend popularity"),
+        (["trend.half_life_days=3"], {"clock": False}, "memory short long long_term popularity"),
+        (["memories.short.max_items=14"], {}, "memory long long_term popularity"),
+    ],
+)
+def test_a_model_has_the_experts_that_are_asked_for_and_that_the_data_can_have(
+    fitted_on, make_sequences, settings, data, expected
+):
+    found = run(make_sequences(*walks()), config(*settings), **data)
+    assert found.model.network.names == ("body", *expected.split())
+    assert [spec.name for spec in found.model.config.experts] == expected.split()
+
+
+@pytest.mark.parametrize("clock", [True, False])
+def test_a_model_of_every_expert_is_rebuilt_from_its_tensors_and_scores_alike(
+    fitted_on, make_sequences, make_attributes, clock
+):
+    sequences = make_sequences(*walks())
+    everything = config("trend.half_life_days=3", LONG)
+    found = run(sequences, everything, attributes=make_attributes(*KINDS_OF_ITEMS), clock=clock, repeats=True)
+    assert {"content", "repeat"} | ({"trend"} if clock else set()) <= set(found.model.network.names)
+    stored = ModelConfig.model_validate_json(found.model.config.model_dump_json())
+    again = build_model(stored, {name: tensor.clone() for name, tensor in found.model.tensors().items()})
+    users = np.arange(10)
+    context = prefix_contexts(sequences, users, users % 9, np.zeros((40, 0), np.float32), history_length=20)
+    assert torch.equal(again.forward(context).scores, found.model.forward(context).scores)
+
+
+def test_experts_are_left_out_of_the_configuration_by_none(fitted_on, make_sequences, make_attributes):
+    bare = config().model_copy(update={"memories": {}, "long_term": None, "content": None})
+    found = run(make_sequences(*walks()), bare, attributes=make_attributes(*KINDS_OF_ITEMS))
+    assert found.model.network.names == ("body", "popularity")
+
+
+def test_the_repeat_expert_counts_age_in_events_where_there_is_no_clock(fitted_on, make_sequences):
+    for clock, age in ((True, "days"), (False, "events")):
+        model = run(make_sequences(*walks()), clock=clock, repeats=True).model
+        assert model.network.others["repeat"].config.age == age
+
+
+def test_heads_are_trained_and_served_at_the_scales_of_the_blend(fitted_on, make_sequences, monkeypatch):
+    chosen, trained = [], []
+
+    def blend(network, targets, loss):
+        shared, scales = fit_blend(network, targets, loss)
+        chosen.append(scales)
+        return shared, scales
+
+    def generator(network, prepared, shared, **given):
+        trained.append((network.scales, prepared.scores.float()))
+        return original(network, prepared, shared, **given)
+
+    original = fit.fit_generator
+    monkeypatch.setattr(held_out, "fit_blend", blend)
+    monkeypatch.setattr(fit, "fit_generator", generator)
+    found = run(make_sequences(*walks()))
+    [scales], [(used, scores)] = chosen, trained
+    assert torch.equal(used, scales)
+    assert torch.equal(found.model.network.scales, scales)
+    assert torch.equal(found.model.tensors()["scales"], scales)
+    assert torch.isfinite(scores).all()
+
+
+def test_blend_and_generator_are_fitted_by_the_loss_that_is_configured(fitted_on, make_sequences, monkeypatch):
+    losses = []
+    monkeypatch.setattr(held_out, "fit_blend", lambda *own: losses.append(own[2]) or fit_blend(*own))
+    original = fit.fit_generator
+    monkeypatch.setattr(
+        fit, "fit_generator", lambda *own, **given: losses.append(given["loss"]) or original(*own, **given)
+    )
+    run(make_sequences(*walks()), config("generator.ndcg_weight=7", "generator.ndcg_sharpness=0.4"))
+    assert losses == [RankingLoss(7.0, 0.4)] * 2
+
+
+def test_the_blend_sees_complete_histories_of_users_that_train_only(fitted_on, make_sequences, monkeypatch):
+    asked = []
+    original = held_out.prepare
+
+    def prepare(network, **given):
+        asked.append(given["targets"])
+        return original(network, **given)
+
+    monkeypatch.setattr(held_out, "prepare", prepare)
+    found = run(make_sequences(*walks()))
+    sample, everything = asked
+    assert sample.complete.all()
+    assert not everything.complete.all()
+    assert len(everything) == found.counts["generator_targets"] + found.counts["selection_targets"]
+    assert len(set(sample.users)) < len(set(everything.users)), "those who choose the epoch are not among them"
+
+
+def test_targets_are_fewer_where_their_scores_would_not_fit(fitted_on, make_sequences):
+    gigabytes = 40 * N_ITEMS * (2 * 6 + 1) / 1e9
+    found = run(make_sequences(*walks()), config(f"generator.target_gigabytes={gigabytes}"))
+    assert found.counts["generator_targets"] + found.counts["selection_targets"] == 40
+
+
+def test_with_baskets_nothing_of_a_targets_basket_is_known(fitted_on, make_sequences):
+    own = make_sequences(*walks())
+    baskets = replace(own, times=own.times // 3, baskets=True)
+    found = run(baskets, repeats=True)
+    assert all(torch.isfinite(tensor).all() for tensor in found.model.tensors().values())
+
+
+def test_a_body_of_what_is_not_a_number_ends_the_run(fitted_on, make_sequences, monkeypatch):
+    whole = stages.fit_body_expert
+
+    def broken(*own, **named):
+        run = whole(*own, **named)
+        run.expert.items[3] = torch.nan
+        return run
+
+    monkeypatch.setattr(stages, "fit_body_expert", broken)
+    with pytest.raises(TrainingError, match="not finite"):
+        run(make_sequences(*walks()))
