@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.units import data, summary
 from benchmarks.units.baselines import BASELINES
 from benchmarks.units.baskets import BASKETS
+from benchmarks.units.heads import HEADS, STAGES
 from benchmarks.units.peers import sasrec_units
 from benchmarks.units.runner import Unit
 from benchmarks.units.unseen import UNSEEN_BASELINES
@@ -16,6 +17,8 @@ UNITS: tuple[Unit, ...] = (
     data.DATA,
     *BASELINES,
     *BASKETS,
+    STAGES,
+    HEADS,
     UNSEEN_BASELINES,
     *sasrec_units(),
     summary.UNIT,

@@ -21,7 +21,7 @@ from recsys.training.progress import Progress
 from recsys.training.targets import Prepared, Targets, held_out_targets, prepare
 
 MINIMUM_USERS = 10
-_BLEND_SAMPLE = 4_000
+_BLEND_SAMPLE = 3_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,117 @@
+"""The fitted experts that all head arms share, kept in the work folder: fitted once a seed, read back by every unit."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from benchmarks.units.bench import Bench
+from benchmarks.units.files import key_of, read_json, write_json
+from recsys.experts.body import BodyExpert
+from recsys.experts.kinds import rebuilt
+from recsys.model.head import HeadWeights
+from recsys.model.scoring import BODY, ScoringNetwork
+from recsys.training.config import TrainConfig
+from recsys.training.held_out import HeldOut
+from recsys.training.progress import Progress
+from recsys.training.stages import Stages, fit_stages
+from recsys.training.targets import Prepared, Targets
+
+_PREPARED = ("scores", "states", "statistics", "items", "masked")
+_TARGETS = ("users", "items", "lengths", "keep")
+
+
+def profiles(bench: Bench) -> np.ndarray:
+    """(users, width) float32 encoded profiles in the order of the sequences."""
+    return np.asarray(bench.dataset.encoded_profiles(bench.dataset.profile_encoding()), dtype=np.float32)
+
+
+def stages(bench: Bench, config: TrainConfig, progress: Progress) -> Stages:
+    """The stages of a configuration (its seed included) on the training events, from disk if they are there."""
+    key = key_of({"data": bench.fingerprint, "config": config.model_dump(mode="json", exclude={"head"})})
+    folder = bench.work / bench.workspace.name / f"stages-{key[:12]}"
+    if (read_json(folder / "done.json") or {}).get("key") != key:
+        started = time.monotonic()
+        schema = bench.dataset.schema
+        found = fit_stages(
+            bench.train,
+            profiles(bench),
+            bench.dataset.attributes,
+            config,
+            clock=schema.clock,
+            repeats=schema.repeats,
+            progress=progress,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        _save(folder, found)
+        seconds = round(time.monotonic() - started, 1)
+        write_json(folder / "done.json", {"key": key, "seconds": seconds, "losses": list(found.body_losses)})
+    return _load(folder)
+
+
+def seconds_of(bench: Bench, config: TrainConfig) -> float:
+    """How long fitting the stages took."""
+    key = key_of({"data": bench.fingerprint, "config": config.model_dump(mode="json", exclude={"head"})})
+    done = read_json(bench.work / bench.workspace.name / f"stages-{key[:12]}" / "done.json") or {}
+    return float(done.get("seconds", float("nan")))
+
+
+def _save(folder: Path, found: Stages) -> None:
+    held = found.held_out
+    _save_network(folder / "held.safetensors", held.network)
+    _save_network(folder / "final.safetensors", found.final)
+    tensors: dict[str, Tensor] = {f"prepared.{name}": getattr(held.prepared, name) for name in _PREPARED}
+    tensors |= {f"targets.{name}": torch.tensor(getattr(held.targets, name)) for name in _TARGETS}
+    tensors |= {"train": held.train, "selection": held.selection, "gains": held.shared.gains}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "targets.safetensors")
+    write_json(folder / "users.json", {"held_out_users": found.held_out_users})
+
+
+def _load(folder: Path) -> Stages:
+    tensors = load_file(folder / "targets.safetensors")
+    held = HeldOut(
+        network=_load_network(folder / "held.safetensors"),
+        targets=Targets(**{name: tensors[f"targets.{name}"].numpy() for name in _TARGETS}),
+        prepared=Prepared(**{name: tensors[f"prepared.{name}"] for name in _PREPARED}),
+        shared=HeadWeights(tensors["gains"], torch.zeros(1)),
+        train=tensors["train"],
+        selection=tensors["selection"],
+    )
+    done: Mapping[str, Any] = read_json(folder / "done.json") or {}
+    users: Mapping[str, Any] = read_json(folder / "users.json") or {}
+    final = _load_network(folder / "final.safetensors")
+    return Stages(held, final, tuple(done.get("losses", ())), int(users.get("held_out_users", 0)))
+
+
+def _save_network(path: Path, network: ScoringNetwork) -> None:
+    experts = {BODY: network.body, **network.others}
+    specs = [[name, expert.kind, dict(expert.settings())] for name, expert in experts.items()]
+    tensors = {f"{name}.{key}": own for name, expert in experts.items() for key, own in expert.tensors().items()}
+    tensors |= {"scales": network.scales, "bases": network.bases}
+    save_file({k: v.detach().contiguous() for k, v in tensors.items()}, path, {"specs": json.dumps(specs)})
+
+
+def _load_network(path: Path) -> ScoringNetwork:
+    with safe_open(path, framework="pt") as stored:
+        specs = json.loads(stored.metadata()["specs"])
+    tensors = load_file(path)
+    experts = {
+        name: rebuilt(
+            kind,
+            settings,
+            {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")},
+        )
+        for name, kind, settings in specs
+    }
+    body = experts.pop(BODY)
+    assert isinstance(body, BodyExpert)
+    return ScoringNetwork(body, experts, tensors["scales"], tensors["bases"])
