@@ -152,7 +152,6 @@ def _register(
     from recsys.registry.tracking import log_run
 
     origin = lineage(dataset)
-    users = getattr(fitted, CALIBRATION_USERS, None)
     model = fitted.model
     with tempfile.TemporaryDirectory(prefix="recsys-snapshot-") as scratch:
         snapshot = write_snapshot(
@@ -168,7 +167,7 @@ def _register(
             calibration=fitted.calibration.to_dict(),
             metrics={name: dict(own) for name, own in metrics.items()},
             card=model_card(dataset, config, fitted.counts, metrics, origin, protocol_of(dataset.schema)),
-            lineage=origin if users is None else origin | {CALIBRATION_USERS: list(users)},
+            lineage=origin | {CALIBRATION_USERS: list(fitted.calibration_users)},
         )
         record = log_run(
             workspace,

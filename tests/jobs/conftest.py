@@ -21,7 +21,7 @@ SETTINGS = (
     "body.length=10",
     "generator.epochs=2",
     "generator.held_out_users=0.3",
-    "memory.ridges=[5.0, 5.0]",
+    "memories.memory.ridges=[5.0, 5.0]",
 )
 
 
@@ -71,29 +71,37 @@ def quick_config():
     return lambda *more: load_config(overrides=[*SETTINGS, *more])
 
 
+@pytest.fixture(scope="session")
+def random_body_fit():
+    """What stands in for the body's fit."""
+    return random_body
+
+
 @pytest.fixture
 def quick_body(monkeypatch):
     """Replaces the body's fit on Ray; gives the sequences that it was handed."""
     handed = []
 
-    def fit(sequences, n_items, config, progress):
+    def fit(sequences, attributes, config, progress, **kinds):
         handed.append(sequences)
-        return _random_body(n_items, config)
+        return random_body(sequences, attributes, config, progress, **kinds)
 
-    monkeypatch.setattr("recsys.training.fit.fit_body_expert", fit)
+    monkeypatch.setattr("recsys.training.stages.fit_body_expert", fit)
     return handed
 
 
-def _random_body(n_items, config):
+def random_body(sequences, attributes, config, progress, *, clock):
+    """In the place of `fit_body_expert`: a body that learned nothing, at once."""
     import torch
 
     from recsys.experts.body import BodyExpert, SequenceEncoder
     from recsys.training.distributed import BodyRun
 
     torch.manual_seed(config.seed)
-    items = torch.randn(n_items + 1, config.body.width)
+    items = torch.randn(attributes.n_items + 1, config.body.width)
     items[0] = 0
-    return BodyRun(BodyExpert(SequenceEncoder(config.body), items), (1.0,))
+    shape = config.body.model_copy(update={"clock": clock, "baskets": sequences.baskets})
+    return BodyRun(BodyExpert(SequenceEncoder(shape), items), (1.0,))
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +114,7 @@ def trained_films(tmp_path_factory, imported_data, quick_config):
     workspace = Workspace("films", tmp_path_factory.mktemp("home"))
     ingest(workspace, imported_data())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recsys.training.fit.fit_body_expert", lambda _, n, config, __: _random_body(n, config))
+        patch.setattr("recsys.training.stages.fit_body_expert", random_body)
         patch.setattr(CODE_HASH, lambda: "this code")
         result = train(workspace, quick_config())
     promote(workspace, by="test")

@@ -51,6 +51,8 @@ def test_a_run_is_registered_with_a_snapshot_that_recommends(trained_films):
     assert versions(workspace) == [1]
     snapshot = load_snapshot(Path(result.snapshot), content_hash=result.content_hash)
     assert snapshot.lineage["log_position"] == EventLog(workspace.event_log).position()
+    assert 0 < len(snapshot.lineage["calibration_users"]) < 40 * 0.3
+    assert "calibration_users" not in snapshot.origin, "people's ids stay in the snapshot"
     assert snapshot.config["training"]["body"]["width"] == 8
     recommender = load_recommender(snapshot, "1")
     [ranking] = recommender.recommend([FeatureRow(user_id=None)], k=5)
@@ -100,8 +102,8 @@ def test_a_second_workspace_leaves_the_first_ones_champion_and_files_alone(
 
 
 def nan_body(fit):
-    def broken(*arguments):
-        run = fit.quick_body(*arguments)
+    def broken(*arguments, **named):
+        run = fit.quick_body(*arguments, **named)
         run.expert.items[3] = torch.nan
         return run
 
@@ -119,10 +121,11 @@ def infinite_memory(fit):
 
 @pytest.mark.parametrize("break_it", [nan_body, infinite_memory])
 def test_a_run_that_comes_to_nan_registers_nothing(monkeypatch, quick_body, quick_config, films, break_it):
-    from recsys.training import fit
+    from recsys.training import fit, stages
 
-    originals = SimpleNamespace(quick_body=fit.fit_body_expert, whole=fit.fit_model)
-    monkeypatch.setattr(fit, *break_it(originals))
+    originals = SimpleNamespace(quick_body=stages.fit_body_expert, whole=fit.fit_model)
+    name, broken = break_it(originals)
+    monkeypatch.setattr(stages if name == "fit_body_expert" else fit, name, broken)
     before = made_by_training(films)
     with pytest.raises(TrainingError, match="not finite"):
         train(films, quick_config())

@@ -51,7 +51,7 @@ def test_parts_that_do_not_fit_together_are_refused(snapshot, changed, told):
 def test_it_says_on_which_data_code_and_features_it_was_trained(trained_films, snapshot):
     workspace, _ = trained_films
     now = lineage(Dataset.load(workspace))
-    assert now.keys() == snapshot.lineage.keys()
+    assert now.keys() == snapshot.origin.keys()
     for name in ("workspace", "data_fingerprint", "log_position", "feature_schema_hash", "feature_service"):
         assert snapshot.lineage[name] == now[name], name
     assert snapshot.lineage["log_position"] == 320
@@ -67,7 +67,7 @@ def test_outside_a_checkout_the_commit_is_unknown(monkeypatch, tmp_path):
 def test_its_card_holds_the_figures_and_the_limits(trained_films, quick_config, snapshot):
     workspace, result = trained_films
     written = (Path(result.snapshot) / "MODEL_CARD.md").read_text()
-    card = model_card(Dataset.load(workspace), quick_config(), result.counts, result.metrics, dict(snapshot.lineage))
+    card = model_card(Dataset.load(workspace), quick_config(), result.counts, result.metrics, snapshot.origin)
     assert sorted(written.splitlines()) == sorted(card.splitlines())
     own = result.metrics["validation"]
     assert f"| validation | {own['ndcg@10']:.4f} | {own['hr@10']:.4f} |" in card
