@@ -18,6 +18,7 @@ from recsys.registry.champion import champion
 from recsys.registry.promotion import promote
 from recsys.registry.snapshot import load_snapshot
 from recsys.registry.versions import version_numbers
+from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.config import load_config
 from recsys.training.distributed import fit_body_distributed
@@ -34,8 +35,8 @@ SETTINGS = (
     "body.length=10",
     "body_training.epochs=12",
     "body_training.learning_rate=1e-2",
-    "body_training.batch_size=8",
-    "memory.ridges=[5.0, 5.0]",
+    "body_training.batch_events=80",
+    "memories.memory.ridges=[5.0, 5.0]",
     "generator.epochs=3",
     "generator.held_out_users=0.2",
 )
@@ -143,8 +144,8 @@ def test_each_epoch_was_told_as_it_ended(runs, told):
 def test_more_workers_than_the_machine_has_room_for_are_refused():
     with pytest.raises(ConfigError, match=r"workers is 500, and this machine has \d+ CPUs"):
         fit_body_distributed(
-            [np.array([1, 2], dtype=np.int64)] * 500,
-            n_items=3,
+            pl.DataFrame({"items": [[1, 2]] * 500, "times": [[0, 1]] * 500}),
+            attributes=ItemAttributes.none(3),
             body=BodyConfig(width=8, heads=1, layers=1, length=4),
             config=BodyTrainingConfig(epochs=1),
             workers=500,
