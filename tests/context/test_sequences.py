@@ -1,6 +1,6 @@
 """Flat sequences: a prefix of one is the context that the fold and the encoder give for that moment."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import polars as pl
@@ -179,3 +179,17 @@ def test_no_interactions_are_no_sequences():
     assert len(own) == 0
     assert own.offsets.tolist() == [0]
     assert len(own.without_last(1)) == 0
+
+
+def test_before_an_event_all_earlier_ones_are_known_or_with_baskets_those_before_its_basket():
+    own = replace(sequences([1, 2, 3, 4], [], [5], [6, 7]), times=np.array([7, 7, 8, 8, 8, 8, 8]))
+    assert own.known_before.tolist() == own.positions.tolist() == [0, 1, 2, 3, 0, 0, 1]
+    baskets = replace(own, baskets=True)
+    assert baskets.known_before.tolist() == [0, 0, 2, 2, 0, 0, 0], "one user's basket ends where the next user begins"
+
+
+def test_what_is_cut_out_of_baskets_is_baskets_still():
+    baskets = replace(sequences([1, 2, 3], [4]), baskets=True)
+    cuts = (baskets.take(np.array([1])), baskets.without_last(1), baskets.keep(np.array([True, False, True, True])))
+    assert all(cut.baskets for cut in cuts)
+    assert not sequences([1]).take(np.array([0])).baskets
