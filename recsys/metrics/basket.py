@@ -48,11 +48,13 @@ def basket_ranks(scores: Tensor, targets: Tensor) -> np.ndarray:
     known = (targets >= 0) & (targets < n_items)
     at = torch.where(known, targets, n_items)
     room = torch.cat([scores, scores.new_full((len(scores), 1), -torch.inf)], 1)
-    own, order = room.gather(1, at).sort(1, descending=True)
-    others = room.scatter(1, at, -torch.inf)[:, :n_items].sort(1).values
-    ahead = n_items - torch.searchsorted(others.contiguous(), own.contiguous())
+    own, order = room.gather(1, at).sort(1)  # the worst target first
+    others = room.scatter(1, at, -torch.inf)[:, :n_items].contiguous()
+    beaten = torch.searchsorted(own, others, right=True)  # how many targets each other item is ahead of
+    counts = beaten.new_zeros(len(scores), own.shape[1] + 1).scatter_add_(1, beaten, torch.ones_like(beaten))
+    ahead = counts.flip(1).cumsum(1)[:, :-1]
     ranks = ahead + torch.arange(targets.shape[1])
-    ranks = torch.where(known.gather(1, order), ranks, n_items)
+    ranks = torch.where(known.gather(1, order.flip(1)), ranks, n_items)
     sizes = (targets != PADDING).sum(1, keepdim=True)
     return torch.where(torch.arange(targets.shape[1]) < sizes, ranks, PADDING).numpy()
 

@@ -63,7 +63,10 @@ def test_metrics_hold_validation_and_what_it_is_compared_with_but_nothing_of_tes
     _, result = trained_films
     assert set(result.metrics) == {
         "validation",
-        *(f"validation_{name}" for name in ("shared_blend", "body", "memory", "long_term", "popularity")),
+        *(
+            f"validation_{name}"
+            for name in ("shared_blend", "body", "memory", "short", "long", "long_term", "popularity")
+        ),
     }
     assert 0 < result.metrics["validation"]["ndcg@10"] <= result.metrics["validation"]["hr@10"] <= 1
     plain = result.as_dict()

@@ -51,6 +51,18 @@ def test_a_single_target_is_ranked_as_in_leave_one_out():
     assert basket_ranks(scores, targets[:, None])[:, 0].tolist() == expected.tolist()
 
 
+def test_ranks_of_many_ties_are_those_of_a_plain_loop():
+    rng = np.random.default_rng(3)
+    scores = rng.integers(0, 6, (60, 25)).astype(np.float32)
+    baskets = [rng.choice(25, size, replace=False).tolist() for size in rng.integers(1, 9, 60)]
+    ranks = ranks_of(scores, *baskets)
+    for own, basket, found in zip(scores, baskets, ranks, strict=True):
+        outside = np.delete(own, basket)
+        best_first = sorted(own[basket], reverse=True)
+        expected = [int((outside >= score).sum()) + place for place, score in enumerate(best_first)]
+        assert found.tolist() == expected + [PADDING] * (ranks.shape[1] - len(basket))
+
+
 def test_a_target_that_the_scorer_does_not_know_is_missed_but_counted():
     ranks = ranks_of([[3.0, 2, 1]], [0, 3])
     assert ranks.tolist() == [[0, 3]]
