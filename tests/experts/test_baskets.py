@@ -40,7 +40,7 @@ def decayed(history: list[int]) -> np.ndarray:
 def explicit(weight_of_1: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """X, Y and weight, one row an event: what precedes its basket, and the item."""
     rows = [
-        (decayed(sum(user[:n], [])), item, weight_of_1 if item == 1 else 1.0)
+        (decayed([item for before in user[:n] for item in before]), item, weight_of_1 if item == 1 else 1.0)
         for user in BASKETS
         for n, basket in enumerate(user)
         for item in basket
