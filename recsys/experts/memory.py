@@ -18,6 +18,7 @@ from torch import Tensor
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
 from recsys.experts.linear import check_rows, cholesky, decayed_prefixes, decayed_sum, next_items, normal_equations
+from recsys.experts.top_weights import TopWeights
 
 Decay = Annotated[float, Field(ge=0, le=1)]
 Window = Annotated[int, Field(ge=1)]
@@ -47,6 +48,8 @@ class MemoryConfig(BaseModel):
 
     max_items: int | None = Field(default=None, gt=0)
     """Catalogues larger than this do without this memory; None: every catalogue has it."""
+    top: int | None = Field(default=None, gt=0)
+    """Keep only so many weights a row, those of largest magnitude; None keeps all. The solve before stays dense."""
 
     @model_validator(mode="after")
     def _one_of_each_for_every_history(self) -> Self:
@@ -65,7 +68,7 @@ class SequenceMemory:
 
     Args:
         weights: (histories, n_items + 1, n_items) float32; row 0 (padding) is zero. What an item's attributes say is
-            added into the item's own row.
+            added into the item's own row. Or the largest of them only.
         decays: one a history.
         windows: one a history.
     """
@@ -73,7 +76,7 @@ class SequenceMemory:
     kind: ClassVar[str] = "memory"
     logarithmic: ClassVar[bool] = True
 
-    def __init__(self, weights: Tensor, decays: Sequence[float], windows: Sequence[int]) -> None:
+    def __init__(self, weights: Tensor | TopWeights, decays: Sequence[float], windows: Sequence[int]) -> None:
         self.weights = weights
         self.decays = tuple(decays)
         self.windows = tuple(windows)
@@ -81,16 +84,20 @@ class SequenceMemory:
     def score(self, context: ContextBatch) -> Tensor:
         """(batch, n_items) float32: an estimate of the probability that each item is the next one, not clipped."""
         total = None
-        for block, decay, window in zip(self.weights, self.decays, self.windows, strict=True):
-            history = context.history[:, -window:]
-            part = decayed_sum(block, history, decay)
+        for which, (decay, window) in enumerate(zip(self.decays, self.windows, strict=True)):
+            part = self._part(which, context.history[:, -window:], decay)
             total = part if total is None else total + part
         assert total is not None
         return total
 
+    def _part(self, which: int, history: Tensor, decay: float) -> Tensor:
+        if isinstance(self.weights, TopWeights):
+            return self.weights.decayed_sum(which, history, decay)
+        return decayed_sum(self.weights[which], history, decay)
+
     def tensors(self) -> Mapping[str, Tensor]:
-        """The item-item weights."""
-        return {"weights": self.weights}
+        """The item-item weights, as one dense tensor or as compressed rows."""
+        return self.weights.tensors() if isinstance(self.weights, TopWeights) else {"weights": self.weights}
 
     def settings(self) -> Mapping[str, object]:
         """Decays and windows."""
@@ -102,6 +109,8 @@ class SequenceMemory:
         decays, windows = settings["decays"], settings["windows"]
         assert isinstance(decays, list)
         assert isinstance(windows, list)
+        if "offsets" in tensors:
+            return cls(TopWeights.rebuild(tensors), decays, windows)
         weights = tensors["weights"]
         return cls(check_rows(weights, weights.shape[-1]), decays, windows)
 
@@ -127,21 +136,48 @@ def fit_sequence_memory(
     Raises:
         TrainingError: the ridges are too small to solve for the weights.
     """
-    histories = config.histories(n_items)
-    blocks = [decayed_prefixes(sequences, n_items, decay, window) for decay, window, _ in histories]
-    ridges = [np.full(n_items, ridge) for *_, ridge in histories]
-    described = attributes if attributes is not None and attributes.nnz and config.attribute_weight else None
+    described = used_attributes(config, attributes)
+    blocks = [decayed_prefixes(sequences, n_items, decay, window) for decay, window, _ in config.histories(n_items)]
     if described is not None:
-        blocks.append((blocks[-1] @ described) * config.attribute_weight)
+        blocks.append(blocks[-1] @ described)
+    gram, cross = normal_equations(sparse.hstack(blocks).tocsr(), next_items(sequences, n_items))
+    return solve_sequence_memory(gram, cross, config, described)
+
+
+def used_attributes(config: MemoryConfig, attributes: sparse.csr_matrix | None) -> sparse.csr_matrix | None:
+    """(n_items, n_attributes) float32 attributes at their weight; None where the memory is fitted without any."""
+    told = attributes is not None and attributes.nnz and config.attribute_weight
+    return (attributes * np.float32(config.attribute_weight)).tocsr() if told else None
+
+
+def solve_sequence_memory(
+    gram: Tensor, cross: Tensor, config: MemoryConfig, described: sparse.csr_matrix | None
+) -> SequenceMemory:
+    """The memory that a system of normal equations gives.
+
+    The solve is dense even if only the top weights are kept after it: what does not fit has to have fewer columns
+    (`max_columns` and `fallback`) or go without (`max_items`).
+
+    Args:
+        gram: (columns, columns) float32 XᵀDX, the histories' blocks first, then the attributes'; overwritten.
+        cross: (columns, n_items) float32 XᵀY.
+        config: the settings.
+        described: what `used_attributes` gave for the last block, None where there is none.
+
+    Raises:
+        TrainingError: the ridges are too small to solve for the weights.
+    """
+    n_items = cross.shape[1]
+    histories = config.histories(n_items)
+    ridges = [np.full(n_items, ridge) for *_, ridge in histories]
+    if described is not None:
         ridges.append(np.full(described.shape[1], config.attribute_ridge))
-    stacked = sparse.hstack(blocks).tocsr()
-    gram, cross = normal_equations(stacked, next_items(sequences, n_items))
     gram.diagonal().add_(torch.from_numpy(np.concatenate(ridges).astype(np.float32)))
     solved = torch.cholesky_solve(cross, cholesky(gram, "memory ridges"))
-    del gram, cross
     own = len(histories) * n_items
     weights = torch.zeros(len(histories), n_items + 1, n_items)
     weights[:, 1:] = solved[:own].view(len(histories), n_items, n_items)
     if described is not None:
-        weights[-1, 1:] += torch.from_numpy((described * config.attribute_weight) @ solved[own:].numpy())
-    return SequenceMemory(weights, [h[0] for h in histories], [h[1] for h in histories])
+        weights[-1, 1:] += torch.from_numpy(described @ solved[own:].numpy())
+    kept = weights if config.top is None else TopWeights.of(weights, config.top)
+    return SequenceMemory(kept, [h[0] for h in histories], [h[1] for h in histories])
