@@ -17,9 +17,9 @@ from recsys.training.generator import fit_generator
 from recsys.training.held_out import HeldOut, ranking_loss
 from recsys.training.progress import Progress
 from recsys.training.stages import fit_stages
-from recsys.training.targets import Prepared
 
 _CALIBRATED_TOP = 10
+_BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def fit_model(
     selected = np.unique(held_out.targets.users[held_out.selection.numpy()])
     return Fitted(
         model=PersonalModel(model_config, stages.final, hypernetwork, held_out.shared),
-        calibration=_calibrate(held_model, held_out.prepared, held_out.selection),
+        calibration=_calibrate(held_model, held_out, sequences),
         calibration_users=tuple(sequences.user_ids[user] for user in selected),
         curves={"body_loss": list(stages.body_losses), **curves},
         counts={
@@ -128,13 +128,22 @@ def fit_heads(
 
 
 @torch.no_grad()
-def _calibrate(model: PersonalModel, prepared: Prepared, rows: torch.Tensor) -> Calibration:
+def _calibrate(model: PersonalModel, held_out: HeldOut, sequences: Sequences) -> Calibration:
+    """One context of the selection users counts once, whatever number of items follow it."""
+    targets, prepared = held_out.targets, held_out.prepared
+    rows = held_out.selection.numpy()
+    contexts = np.stack([targets.users[rows], targets.lengths[rows], targets.keep[rows]])
+    rows = rows[np.sort(np.unique(contexts, axis=1, return_index=True)[1])]
     softmax, hits = [], []
-    for batch in torch.split(rows, 256):
+    for part in np.split(rows, range(_BLOCK, len(rows), _BLOCK)):
+        batch = torch.from_numpy(part)
         outputs = prepared.outputs(batch)
         head = model.hypernetwork(model.hypernetwork.inputs(prepared.statistics[batch], outputs.states))
         scores = model.network.score(outputs, head).masked_fill(prepared.masked[batch], -torch.inf)
         top = torch.softmax(scores, dim=1).topk(min(_CALIBRATED_TOP, scores.shape[1]), dim=1)
+        following = torch.zeros_like(scores, dtype=torch.bool)
+        row, item = targets.take(part).what_follows(sequences)
+        following[torch.from_numpy(row), torch.from_numpy(item - 1)] = True
         softmax.append(top.values.flatten().numpy())
-        hits.append((top.indices == prepared.items[batch][:, None]).flatten().numpy())
+        hits.append(following.gather(1, top.indices).flatten().numpy())
     return fit_calibration(np.concatenate(softmax), np.concatenate(hits).astype(np.float64))

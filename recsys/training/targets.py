@@ -40,6 +40,24 @@ class Targets:
         """(targets,) bool: those that show all events."""
         return self.keep >= self.lengths
 
+    def what_follows(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        """Everything that follows each target's context at once: the target, or with baskets its whole basket.
+
+        Args:
+            sequences: those that the targets were drawn from.
+
+        Returns:
+            (total,) int64 row of the target and (total,) int64 item index.
+        """
+        first = sequences.offsets[self.users] + self.lengths
+        sizes = np.ones(len(self), np.int64)
+        if sequences.baskets:
+            _, start, counts = np.unique(
+                (sequences.positions == sequences.known_before).cumsum(), return_index=True, return_counts=True
+            )
+            sizes = counts[np.searchsorted(start, first)]
+        return np.repeat(np.arange(len(self)), sizes), sequences.items[ragged_ranges(first, sizes)]
+
     def take(self, rows: np.ndarray) -> Targets:
         """A selection of the targets."""
         return Targets(self.users[rows], self.items[rows], self.lengths[rows], self.keep[rows])
