@@ -93,7 +93,8 @@ def steps_of_an_epoch(lengths: Tensor, events: int, steps: int, generator: torch
         generator: source of randomness.
 
     Returns:
-        `steps` tensors of row numbers, in random order; a worker with less to do repeats itself.
+        `steps` tensors of row numbers, in random order; a worker with less to do repeats itself, one with more leaves
+        the steps over for another epoch.
     """
     shuffled = torch.randperm(len(lengths), generator=generator)
     noise = torch.rand(len(lengths), generator=generator) * _LENGTH_NOISE

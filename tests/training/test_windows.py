@@ -131,6 +131,16 @@ def test_a_worker_with_less_to_do_makes_as_many_steps_and_repeats_itself_evenly(
     assert set(counts) == {2, 3}
 
 
+def test_a_worker_with_more_to_do_leaves_steps_over_and_no_window_is_always_left():
+    generator, seen = torch.Generator().manual_seed(0), set()
+    for _ in range(20):
+        found = steps_of_an_epoch(torch.full((8,), 10), 20, 3, generator)
+        rows = torch.cat(found).tolist()
+        assert len(set(rows)) == len(rows) == 6
+        seen.update(rows)
+    assert seen == set(range(8))
+
+
 def test_the_order_is_another_in_every_epoch_and_the_same_for_one_seed():
     lengths = list(range(2, 60))
     assert steps_of(lengths, 100, 18, seed=1) == steps_of(lengths, 100, 18, seed=1)
