@@ -11,17 +11,18 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from recsys import __version__
-from recsys.cli import batch, data, doctor, evaluate, events, explain, features, promote, serve, train
+from recsys.cli import batch, data, doctor, evaluate, events, experts, explain, features, promote, serve, train
 from recsys.cli._run import machine_error
 from recsys.cli.environment import calm_libraries
 
-COMMAND_MODULES = (data, events, features, train, evaluate, promote, batch, serve, explain, doctor)
+COMMAND_MODULES = (data, events, features, experts, train, evaluate, promote, batch, serve, explain, doctor)
 
 # The path of the data, then what looks at it.
 COMMANDS = (
     "data",
     "events",
     "features",
+    "experts",
     "train",
     "evaluate",
     "promote",

@@ -29,6 +29,8 @@ class LongTermConfig(BaseModel):
     """Penalty on the item-item weights."""
     decay: float = Field(default=1.0, gt=0, le=1)
     """Weight of an event relative to the one after it, when scoring; 1 weighs the complete history equally."""
+    max_items: int | None = Field(default=None, gt=0)
+    """Catalogues larger than this do without this memory; None: every catalogue has it."""
 
 
 class LongTermMemory:

@@ -146,8 +146,9 @@ def fit_sequence_memory(
 
 def used_attributes(config: MemoryConfig, attributes: sparse.csr_matrix | None) -> sparse.csr_matrix | None:
     """(n_items, n_attributes) float32 attributes at their weight; None where the memory is fitted without any."""
-    told = attributes is not None and attributes.nnz and config.attribute_weight
-    return (attributes * np.float32(config.attribute_weight)).tocsr() if told else None
+    if attributes is None or not attributes.nnz or not config.attribute_weight:
+        return None
+    return (attributes * np.float32(config.attribute_weight)).tocsr()
 
 
 def solve_sequence_memory(

@@ -34,7 +34,7 @@ def closed_form_fits(
         for name, memory in config.memories.items()
         if memory.max_items is None or n_items <= memory.max_items
     }
-    if config.long_term is not None:
+    if config.long_term is not None and (config.long_term.max_items is None or n_items <= config.long_term.max_items):
         fits[LONG_TERM] = partial(fit_long_term_memory, sequences, n_items, config.long_term)
     if config.content is not None and attributes.n_attributes:
         fits[CONTENT] = partial(fit_content, sequences, n_items, described, config.content)
