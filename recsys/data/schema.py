@@ -85,7 +85,8 @@ class WorkspaceSchema:
         name: the workspace's name.
         clock: whether events carry real times; False when there is only an order.
         repeats: whether a user comes back to the same item (groceries do, films do not).
-        baskets: whether events of one user with the same time are one basket. It shapes evaluation, not feature rows.
+        baskets: whether events of one user with the same time are one basket; needs clock and repeats. It shapes
+            evaluation, not feature rows.
         events: what an event means.
         user_columns: profile columns and their types, in order.
         item_columns: item columns and their types, in order.
@@ -105,6 +106,11 @@ class WorkspaceSchema:
         if self.title is not None and self.title not in self.item_columns:
             known = ", ".join(self.item_columns) or "none"
             raise ConfigError(f"The title column '{self.title}' is not among the item columns ({known}).")
+        if self.baskets and not (self.clock and self.repeats):
+            raise ConfigError(
+                f"The schema of '{self.name}' says baskets, and not {'repeats' if self.clock else 'clock'}: baskets "
+                "are events of equal real times, of items that users come back to. Set both, or baskets = false."
+            )
 
     def users_frame_schema(self) -> pl.Schema:
         """Columns and types of the catalogue's users frame."""

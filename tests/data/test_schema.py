@@ -33,12 +33,11 @@ meanings = st.builds(
     weights=st.dictionaries(names, numbers, max_size=3),
     min_value=st.none() | numbers,
 )
+sorts = st.tuples(st.booleans(), st.booleans(), st.booleans()).filter(lambda sort: not sort[2] or (sort[0] and sort[1]))
 schemas = st.builds(
-    WorkspaceSchema,
+    lambda sort, **rest: WorkspaceSchema(clock=sort[0], repeats=sort[1], baskets=sort[2], **rest),
+    sort=sorts,
     name=names,
-    clock=st.booleans(),
-    repeats=st.booleans(),
-    baskets=st.booleans(),
     events=meanings,
     user_columns=types,
     item_columns=types,
@@ -136,3 +135,9 @@ def test_weight_is_value_times_the_kinds_weight():
     weights = EVENTS.select(EventMeaning(weights={"buy": 3.0, "view": 0.5}).weight()).to_series()
     assert weights.dtype == pl.Float32
     assert weights.to_list() == pytest.approx([3.0, 0.5, 1.0, 1.0, 0.6, 3.0])
+
+
+@pytest.mark.parametrize("sort", [{"clock": False, "repeats": True}, {"clock": True, "repeats": False}])
+def test_baskets_need_real_times_and_items_that_come_back(sort):
+    with pytest.raises(ConfigError, match="says baskets, and not"):
+        WorkspaceSchema(name="shop", baskets=True, **sort)
