@@ -72,7 +72,8 @@ def hold_out(
     train, selection = _split(targets, config, rng)
     stage = progress.stage("shared blend and the experts' say of its targets", 2)
     complete = train[torch.from_numpy(targets.complete)[train]].numpy()
-    sample = targets.take(np.sort(rng.permutation(complete)[:_BLEND_SAMPLE]))
+    shown = complete if len(complete) else train.numpy()
+    sample = targets.take(np.sort(rng.permutation(shown)[:_BLEND_SAMPLE]))
     loss = ranking_loss(config)
     first = say(network, targets=sample)
     shared, scales = fit_blend(network, first, loss)
@@ -88,17 +89,19 @@ def ranking_loss(config: TrainConfig) -> RankingLoss:
     return RankingLoss(config.generator.ndcg_weight, config.generator.ndcg_sharpness)
 
 
-def _room(config: TrainConfig, n_experts: int, n_items: int) -> int:
+def target_room(config: TrainConfig, n_experts: int, n_items: int) -> int:
     """How many targets' scores (float16) and masks (one byte) fit."""
     return int(config.generator.target_gigabytes * 1e9 / (n_items * (2 * n_experts + 1)))
 
 
 def held_out_users(sequences: Sequences, share: float, rng: np.random.Generator) -> np.ndarray:
     """(users,) bool: whose events no expert is fitted on while the generator is trained."""
-    usable = np.flatnonzero(sequences.lengths >= 2)
+    what = "baskets" if sequences.baskets else "events"
+    users = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    usable = np.unique(users[sequences.known_before > 0])
     if len(usable) < MINIMUM_USERS:
         raise DataError(
-            f"Only {len(usable)} users have two or more training events (each user's last two are kept for validation "
+            f"Only {len(usable)} users have two or more training {what} (each user's last two are kept for validation "
             f"and test); at least {MINIMUM_USERS} are needed to train."
         )
     held = np.zeros(len(sequences), dtype=bool)
@@ -120,7 +123,7 @@ def draw_targets(
     return held_out_targets(
         sequences,
         np.maximum(per_user, 0),
-        min(config.generator.max_targets, max(_room(config, n_experts, n_items), 1)),
+        min(config.generator.max_targets, max(target_room(config, n_experts, n_items), 1)),
         rng,
         config.generator.keeps,
         config.generator.dropped_share,
