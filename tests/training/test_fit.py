@@ -287,3 +287,23 @@ def test_a_body_of_what_is_not_a_number_ends_the_run(fitted_on, make_sequences, 
     monkeypatch.setattr(stages, "fit_body_expert", broken)
     with pytest.raises(TrainingError, match="not finite"):
         run(make_sequences(*walks()))
+
+
+def test_users_of_one_basket_each_teach_heads_nothing_and_are_not_held_out(fitted_on, make_sequences):
+    """Of forty users ten came back; three of these are held out, and everybody else is fitted on."""
+    own = make_sequences(*walks(40, 4))
+    once = np.repeat(np.arange(40) < 30, 4)
+    days = np.where(once, 5, np.tile([5, 5, 5, 6], 40))
+    found = run(replace(own, times=days, baskets=True), repeats=True)
+    assert found.counts["generator_users"] == 3
+    assert found.counts["generator_targets"] + found.counts["selection_targets"] == 3
+    with pytest.raises(DataError, match="Only 0 users"):
+        run(replace(own, times=np.full(160, 5), baskets=True), repeats=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_dropout_leaves_no_complete_history_the_blend_takes_the_others(fitted_on, make_sequences, seed):
+    own = make_sequences(*walks(12, 4))
+    baskets = replace(own, times=np.tile([5, 5, 5, 6], 12), baskets=True)
+    found = run(baskets, config(f"seed={seed}", "generator.dropped_share=0.99", "generator.keeps=[1]"), repeats=True)
+    assert torch.isfinite(found.model.shared.gains).all()
