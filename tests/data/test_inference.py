@@ -141,7 +141,7 @@ def test_the_existing_workspace_decides_types(folder):
 def test_baskets_are_said_and_kept_and_never_inferred(folder, tmp_path):
     assert read_folder(folder()).schema.baskets is False
     said = tmp_path / "said.toml"
-    said.write_text("baskets = true\n")
+    said.write_text("baskets = true\nrepeats = true\nclock = true\n")
     schema = read_folder(folder(), said).schema
     assert schema.baskets is True
     assert read_folder(folder(), existing=schema).schema.baskets is True
