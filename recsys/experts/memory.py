@@ -109,10 +109,12 @@ class SequenceMemory:
         decays, windows = settings["decays"], settings["windows"]
         assert isinstance(decays, list)
         assert isinstance(windows, list)
-        if "offsets" in tensors:
-            return cls(TopWeights.rebuild(tensors), decays, windows)
-        weights = tensors["weights"]
-        return cls(check_rows(weights, weights.shape[-1]), decays, windows)
+        sparse_rows = "offsets" in tensors
+        blocks = tensors["offsets" if sparse_rows else "weights"]
+        if len(blocks) != len(decays):
+            raise ValueError(f"{len(blocks)} blocks of weights for {len(decays)} histories")
+        weights = TopWeights.rebuild(tensors) if sparse_rows else check_rows(blocks, blocks.shape[-1])
+        return cls(weights, decays, windows)
 
 
 def fit_sequence_memory(
