@@ -16,6 +16,7 @@ from recsys.model.scoring import BODY
 from recsys.training.config import TrainConfig
 from recsys.training.dataset import Dataset
 from recsys.training.experts import closed_form_fits, fit_body_expert
+from recsys.training.memory_estimate import refuse_expert_that_does_not_fit
 from recsys.training.progress import Progress, Silent
 from recsys.training.roster import RosterEntry, roster
 from recsys.workspace import Workspace
@@ -85,7 +86,7 @@ def evaluate_expert(
         progress: told how far the body is.
 
     Raises:
-        ConfigError: the workspace's data have no such expert; the message says which they have.
+        ConfigError: the workspace's data have no such expert, or it does not fit into memory.
         DataError: too few events.
         TrainingError: a score is not finite, a ridge is too small, or a worker failed.
     """
@@ -93,6 +94,7 @@ def evaluate_expert(
     dataset = Dataset.load(workspace)
     entry = _entry(workspace, name, _roster(dataset, config))
     targets = array_targets(dataset)
+    refuse_expert_that_does_not_fit(config, name, **dataset.sizes)
     loaded = time.monotonic()
     expert = _fitted(dataset, name, config, progress or Silent())
     fitted = time.monotonic()

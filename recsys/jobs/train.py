@@ -26,10 +26,13 @@ from recsys.registry.lineage import lineage
 from recsys.registry.loading import MODEL_SECTION, TRAINING_SECTION
 from recsys.training.config import TrainConfig
 from recsys.training.dataset import Dataset
+from recsys.training.memory_estimate import refuse_what_does_not_fit
 from recsys.training.progress import Progress, Silent
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from recsys.training.fit import Fitted
 
 UNREGISTERED = "unregistered"
@@ -85,6 +88,7 @@ def train(
             than this share since, that run's version is returned instead; None always trains.
 
     Raises:
+        ConfigError: the configuration cannot fit into this machine's memory.
         DataError: too few events.
         TrainingError: a loss or score is not finite, or a worker failed; nothing was registered.
         RegistryError: MLflow refused; nothing was registered.
@@ -99,6 +103,7 @@ def train(
             return TrainResult(**{**previous.result, **again, "seconds": round(time.monotonic() - started, 2)})
 
     split = targets_of(dataset, "validation")
+    refuse_what_does_not_fit(config, **dataset.sizes)
     materialise(workspace)
     encoding = dataset.profile_encoding()
     fitted = _fit(dataset, dataset.encoded_profiles(encoding), config, progress or Silent())
@@ -110,14 +115,12 @@ def train(
     return result
 
 
-def _fit(dataset: Dataset, profile: object, config: TrainConfig, progress: Progress) -> Fitted:
-    import numpy as np
-
+def _fit(dataset: Dataset, profile: np.ndarray, config: TrainConfig, progress: Progress) -> Fitted:
     from recsys.training.fit import fit_model
 
     return fit_model(
         training_sequences_of(dataset),
-        np.asarray(profile),
+        profile,
         dataset.attributes,
         config,
         clock=dataset.schema.clock,

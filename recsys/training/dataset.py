@@ -76,6 +76,15 @@ class Dataset:
             log_position=position,
         )
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What memory goes by: `n_items`, `n_attributes` and `n_events`."""
+        return {
+            "n_items": len(self.vocabulary),
+            "n_attributes": self.attributes.n_attributes,
+            "n_events": len(self.sequences.items),
+        }
+
     def profile_encoding(self) -> ProfileEncoding:
         """Categories and scales of the users with events."""
         return ProfileEncoding.fit(self._profiles(), self.schema.user_columns)

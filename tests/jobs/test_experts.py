@@ -103,6 +103,13 @@ def test_a_workspace_without_anybody_to_judge_by_is_refused(tmp_path, imported_d
         evaluate_expert(workspace, "popularity", load_config())
 
 
+def test_an_expert_that_does_not_fit_into_memory_is_refused(films, monkeypatch):
+    monkeypatch.setattr("recsys.training.memory_estimate.available_memory", lambda: 500_000_000)
+    with pytest.raises(ConfigError, match="does not fit into memory: fitting memory takes"):
+        evaluate_expert(films, "memory", load_config())
+    assert evaluate_expert(films, "popularity", load_config()).users == 40
+
+
 @pytest.mark.slow
 def test_every_expert_alone_has_the_figures_that_training_reports_of_it(trained_films, quick_config):
     workspace, result = trained_films
