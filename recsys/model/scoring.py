@@ -80,17 +80,28 @@ class ScoringNetwork:
 
     def score(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, n_items) logits: the gained experts, summed, over the temperature."""
-        return self.shares(outputs, head).sum(1)
+        strength = self._strength(head).expand(len(outputs.scores), -1)
+        bent = self._bend(outputs.states, head)
+        if bent is None:
+            return torch.bmm(strength[:, None, :], outputs.scores)[:, 0]
+        others = torch.bmm(strength[:, None, 1:], outputs.scores[:, 1:])[:, 0]
+        return others + strength[:, :1] * self._body_scores(bent)
 
     def shares(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, experts, n_items): each expert's part of the logits; they sum to `score`."""
         scores = outputs.scores
         bent = self._bend(outputs.states, head)
         if bent is not None:
-            body = (bent @ self.body.items[1:].T) / self.scales[0]
-            scores = torch.cat([body[:, None], scores[:, 1:]], dim=1)
-        strength = head.gains * torch.exp(-head.log_temperature)[:, None]
-        return scores * strength[:, :, None]
+            scores = torch.cat([self._body_scores(bent)[:, None], scores[:, 1:]], dim=1)
+        return scores * self._strength(head)[:, :, None]
+
+    def _body_scores(self, states: Tensor) -> Tensor:
+        scores: Tensor = (states @ self.body.items[1:].T) / self.scales[0]
+        return scores
+
+    @staticmethod
+    def _strength(head: HeadWeights) -> Tensor:
+        return head.gains * torch.exp(-head.log_temperature)[:, None]
 
     def _bend(self, states: Tensor, head: HeadWeights) -> Tensor | None:
         if head.film is None:

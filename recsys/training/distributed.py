@@ -16,6 +16,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from recsys.allocator import keep_large_blocks
 from recsys.cluster import ADDRESS_VARIABLE, ray_cluster
 from recsys.errors import ConfigError, DataError, TrainingError
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
@@ -132,6 +133,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     from ray import train
 
     torch.set_num_threads(1)
+    keep_large_blocks()
     context = train.get_context()
     body = BodyConfig(**settings["body"])
     world = World(context.get_world_rank(), context.get_world_size(), train.torch.get_device())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from recsys.allocator import keep_large_blocks
 from recsys.context.sequences import Sequences, prefix_contexts
 from recsys.errors import ConfigError, DataError
 from recsys.model.scoring import ScoringNetwork, expert_scales
@@ -56,6 +57,7 @@ def fit_stages(
     items are the targets of the shared blend and of the generator. The closed-form experts are then fitted again on
     everyone; the body, whose basis the generator is bound to, is not. Arguments and errors are those of `fit_model`.
     """
+    keep_large_blocks()
     n_items = attributes.n_items
     if n_items < MINIMUM_ITEMS:
         raise DataError(f"Only {n_items} item has positive events; at least {MINIMUM_ITEMS} are needed to rank.")
