@@ -27,7 +27,7 @@
 import os
 import re
 import warnings
-from itertools import zip_longest
+from itertools import cycle, zip_longest
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -66,7 +66,7 @@ Markdown(
 
 # %%
 COLOURS = dict(
-    zip(EXPERTS, ["#3567A8", "#E08A1E", "#2E9077", "#A8478F", "#7A6A53", "#5B5EA6", "#C0504D"], strict=False)
+    zip(EXPERTS, cycle(["#3567A8", "#E08A1E", "#2E9077", "#A8478F", "#7A6A53", "#5B5EA6", "#C0504D"]), strict=False)
 )
 QUIET, INK = "#C9CED6", "#22262E"
 plt.rcParams.update(
@@ -111,11 +111,14 @@ SAYS = {
     "body": "what a neural network that reads the history in order expects next",
     "memory": "what has followed the latest few items in other users' histories",
     "long_term": "what goes with the whole history, its order hardly mattering",
+    "content": "what has followed items of the same kind",
+    "repeat": "what this user has come back to",
+    "trend": "what everybody likes lately",
     "popularity": "what everybody likes",
 }
-table(
-    {"expert": EXPERTS, "how it scores an item": [SAYS.get(name, f"see recsys/experts/{name}.py") for name in EXPERTS]}
-)
+KINDS = {spec.name: spec.kind for spec in recommender.model.config.experts}
+told = [SAYS.get(name) or SAYS[KINDS[name]] for name in EXPERTS]
+table({"expert": EXPERTS, "how it scores an item": told})
 
 # %% [markdown]
 # ## Three users, and what they get
