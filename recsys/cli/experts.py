@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from recsys.jobs.experts import ExpertEvaluation
+    from recsys.jobs.memory_search import MemoryChoice
     from recsys.training.roster import RosterEntry
 
 ConfigOption = Annotated[
@@ -32,6 +34,7 @@ def register(app: typer.Typer) -> None:
     experts = typer.Typer(no_args_is_help=True, help="Look at the experts and try each of them alone.")
     experts.command("list")(list_experts)
     experts.command("evaluate")(evaluate)
+    experts.command("search")(search)
     app.add_typer(experts, name="experts")
 
 
@@ -84,6 +87,59 @@ def evaluate(
             found = evaluate_expert(target, name, settings, progress=progress)
         report.show(_in_words(found))
         report.result(found.as_dict())
+
+
+def search(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which of the configuration's sequence memories.")],
+    workspace: WorkspaceOption,
+    budget: Annotated[float, typer.Option("--budget", metavar="SECONDS", min=0, help="How long all may take.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", dir_okay=False, help="Write the best setting as TOML.")
+    ] = None,
+    config: ConfigOption = "default",
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for a better setting of a sequence memory: decays, windows, ridges, judged on validation.
+
+    The configured setting comes first, then its neighbours. Put the section that is printed into a configuration file
+    of yours.
+
+    Example: recsys experts search memory --workspace movielens-100k --budget 60
+    """
+    with reported(as_json) as report:
+        from recsys.cli.bars import Bars
+        from recsys.training.config import load_config
+
+        target = Workspace.existing(workspace)
+        settings = load_config(config, overrides or [])
+
+        from recsys.jobs.memory_search import search_memory_setting
+
+        with Bars() as progress:
+            found = search_memory_setting(target, name, settings, budget, progress=progress)
+        report.show(trials_table(found))
+        report.show(f"{'No neighbour is better' if found.finished else 'The time is over'}; {found.seconds:.1f} s.")
+        report.show(found.toml)
+        if out is not None:
+            out.write_text(found.toml, encoding="utf-8")
+            report.show(f"Written to {out}")
+        report.result(found.as_dict())
+
+
+def trials_table(found: MemoryChoice) -> Table:
+    """One trial a row, in order."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"{found.name} on {found.users:,} validation users of {found.workspace}", title_justify="left")
+    for column in ("trial", "NDCG@10", "seconds"):
+        table.add_column(column, justify="left" if column == "trial" else "right")
+    for trial in found.trials:
+        value = f"{trial.value:.4f}" if trial.solved else "not solved"
+        table.add_row(Text(trial.changed), Text(value, "bold" if trial.better else ""), f"{trial.seconds:.2f}")
+    return table
 
 
 def experts_table(workspace: str, entries: Sequence[RosterEntry]) -> Table:

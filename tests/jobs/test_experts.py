@@ -125,3 +125,36 @@ def test_the_body_is_fitted_by_its_own_trainer(films, monkeypatch, random_body_f
     found = evaluate_expert(films, "body", quick_config())
     assert found.kind == "body"
     assert found.metrics["hr@50"] == 1.0, "there are 25 items"
+
+
+def test_a_search_prints_trials_and_a_section_that_training_takes(films, tmp_path):
+    out = tmp_path / "memory.toml"
+    result = run("search", "memory", "--budget", "3", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    assert "as it was" in result.output
+    chosen = load_config(str(out)).memories["memory"]
+    found = last_line(run("search", "memory", "--budget", "3", "--json"))
+    assert found["trials"][0]["setting"]["windows"] == [3, 8]
+    assert found["users"] == 40
+    assert found["toml"].startswith("[memories.memory]")
+    assert len(chosen.decays) == 2
+    values = [trial["ndcg@10"] for trial in found["trials"]]
+    assert found["metrics"]["ndcg@10"] == pytest.approx(max(values))
+    assert values[0] == pytest.approx(last_line(run("evaluate", "memory", "--json"))["metrics"]["ndcg@10"])
+
+
+def test_a_search_without_time_judges_the_configured_setting_alone(films):
+    found = last_line(run("search", "memory", "--budget", "0", "--json"))
+    assert len(found["trials"]) == 1
+    assert not found["finished"]
+
+
+def test_only_memories_are_searched_for(films):
+    result = run("search", "body", "--budget", "1")
+    assert result.exit_code == 2
+    assert "memory, short, long, not 'body'" in " ".join(result.output.split())
+
+
+def test_at_most_two_thousand_users_judge_a_search(films, monkeypatch):
+    monkeypatch.setattr("recsys.jobs.memory_search.JUDGED_USERS", 7)
+    assert last_line(run("search", "memory", "--budget", "0", "--json"))["users"] == 7
