@@ -66,6 +66,7 @@ def quality(
     from benchmarks.units.bench import Bench, require_ledger
     from benchmarks.units.registry import UNITS, selected
     from benchmarks.units.runner import run_units
+    from recsys.allocator import keep_large_blocks
     from recsys.cli.bars import Bars
     from recsys.errors import ConfigError, RecsysError
     from recsys.evaluation.ledger import LEDGER_VARIABLE
@@ -77,6 +78,7 @@ def quality(
             seeded = f" (seeds {','.join(map(str, unit.seeds))})" if unit.seeds else ""
             typer.echo(f"{unit.name:<20} {unit.about}{seeded}")
         return
+    keep_large_blocks()
     try:
         if workspace is None:
             raise ConfigError("Which data set? Say --workspace, for example --workspace ml-1m.")

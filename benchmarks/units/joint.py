@@ -29,10 +29,12 @@ class Say:
     Attributes:
         outputs: the experts' say.
         statistics: (batch, n_statistics) what generators read beside the state.
+        users: (batch,) int64 position of each context's user.
     """
 
     outputs: ExpertOutputs
     statistics: Tensor
+    users: np.ndarray
 
 
 Steer = Callable[[Say], Tensor]
@@ -41,6 +43,7 @@ Steer = Callable[[Say], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class _Block:
+    users: np.ndarray
     context: ContextBatch
     targets: Tensor  # (batch, most targets) columns, padded with PADDING
     masked: Tensor | None  # None: nothing is
@@ -79,7 +82,7 @@ def judged_together(
     with torch.no_grad():
         for block in blocks:
             outputs = network.outputs(block.context)
-            say = Say(outputs, context_statistics(block.context, outputs, log_popularity, clock))
+            say = Say(outputs, context_statistics(block.context, outputs, log_popularity, clock), block.users)
             for key, steer in arms.items():
                 scores = steer(say)
                 ranks[key].append(_ranks(scores, block, bench.catalogue.n_items, basket=basket))
@@ -98,7 +101,7 @@ def judged_together(
 def _single(bench: Bench, cases: Cases, profile: np.ndarray) -> Iterator[_Block]:
     for block in case_blocks(bench.whole, cases, bench.catalogue, profile):
         masked = None if bench.catalogue.repeats else block.masked
-        yield _Block(block.context, block.targets[:, None], masked, block.possible.numpy())
+        yield _Block(cases.users[block.rows], block.context, block.targets[:, None], masked, block.possible.numpy())
 
 
 def _baskets(bench: Bench, profile: np.ndarray) -> Iterator[_Block]:
@@ -109,7 +112,7 @@ def _baskets(bench: Bench, profile: np.ndarray) -> Iterator[_Block]:
         distinct = np.unique(np.stack([np.repeat(np.arange(len(rows)), sizes), items]), axis=1)
         targets = padded_targets(distinct[1] - 1, np.bincount(distinct[0], minlength=len(rows)))
         context = prefix_contexts(whole, users, known, profile, history_length=HISTORY_LENGTH)
-        yield _Block(context, targets, None, np.ones(len(rows), bool))
+        yield _Block(users, context, targets, None, np.ones(len(rows), bool))
 
 
 def _ranks(scores: Tensor, block: _Block, n_items: int, *, basket: bool) -> np.ndarray:

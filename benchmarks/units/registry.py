@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.units import data, summary
 from benchmarks.units.baselines import BASELINES
 from benchmarks.units.baskets import BASKETS
+from benchmarks.units.fine_tuned import FINE_TUNED_HEADS
 from benchmarks.units.heads import HEADS, STAGES
 from benchmarks.units.peers import sasrec_units
 from benchmarks.units.runner import Unit
@@ -19,6 +20,7 @@ UNITS: tuple[Unit, ...] = (
     *BASKETS,
     STAGES,
     HEADS,
+    FINE_TUNED_HEADS,
     UNSEEN_BASELINES,
     *sasrec_units(),
     summary.UNIT,

@@ -1,0 +1,148 @@
+"""The rival that stores a head a user: gains fine-tuned from the shared blend on each user's own newest events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.units.baselines import chosen
+from benchmarks.units.claims import FINE_TUNED
+from benchmarks.units.heads import configuration
+from benchmarks.units.joint import Say, Steer, judged_together
+from benchmarks.units.runner import Unit, UnitRun
+from benchmarks.units.stages import profiles, stages
+from recsys.model.head import HeadWeights
+from recsys.model.losses import RankingLoss
+from recsys.model.personal import POPULARITY
+from recsys.model.scoring import ScoringNetwork
+from recsys.training.held_out import ranking_loss
+from recsys.training.targets import Targets, prepare
+
+EVENTS = 20
+STEPS = 30
+STEP_SIZE = 0.03
+PENALTIES = (0.3, 3.0, 30.0, 300.0)
+_USERS = 48
+
+
+def run_fine_tuned(run: UnitRun) -> dict[str, object]:
+    """Tunes the penalty on validation; on other splits takes what validation chose.
+
+    The experts have seen these users' events: that is how a stored head is made in practice, nothing else is known of a
+    user. The penalty is what keeps it from believing them too much.
+    """
+    bench = run.bench
+    config = configuration(bench)
+    found = stages(bench, config, run.progress)
+    network, shared = found.final, found.held_out.shared
+    profile = profiles(bench)
+    popularity = network.others[POPULARITY].tensors()["log_counts"]
+
+    def tuned(penalties: tuple[float, ...]) -> list[Tensor]:
+        bar = run.progress.stage("fine-tuned heads", -(-len(bench.train) // _USERS))
+        parts = []
+        for first in range(0, len(bench.train), _USERS):
+            users = np.arange(first, min(first + _USERS, len(bench.train)))
+            parts.append(_tuned(run, network, shared, profile, popularity, users, penalties, ranking_loss(config)))
+            bar.advance()
+        return [torch.cat(own) for own in zip(*parts, strict=True)]
+
+    def judged(penalties: tuple[float, ...], name: Callable[[float], str]) -> None:
+        started = time.monotonic()
+        heads = tuned(penalties)
+        seconds = round((time.monotonic() - started) / len(penalties), 1)
+        arms: dict[tuple[str, int], Steer] = {
+            (name(p), 0): partial(_own, network, gains) for p, gains in zip(penalties, heads, strict=True)
+        }
+        notes = {
+            (name(p), 0): {"penalty": p, "fit_seconds": seconds, "stored_numbers_a_user": len(network.names)}
+            for p in penalties
+        }
+        for arm in judged_together(bench, network, arms, profile, notes, log_popularity=popularity):
+            run.save(arm)
+
+    def search() -> dict[str, Any]:
+        judged(PENALTIES, lambda p: f"{FINE_TUNED}, penalty {p:g}")
+        trials = {str(entry["notes"]["penalty"]): entry["metrics"] for entry in run.arms if "penalty" in entry["notes"]}
+        best = max(PENALTIES, key=lambda p: trials[str(p)]["ndcg@10"])
+        return {"chosen": {"penalty": best}, "trials": trials}
+
+    figures = chosen(run, search)
+    judged((float(figures["chosen"]["penalty"]),), lambda _: FINE_TUNED)
+    return figures
+
+
+def _tuned(
+    run: UnitRun,
+    network: ScoringNetwork,
+    shared: HeadWeights,
+    profile: np.ndarray,
+    popularity: Tensor,
+    users: np.ndarray,
+    penalties: tuple[float, ...],
+    loss: RankingLoss,
+) -> list[Tensor]:
+    """(users, experts) gains for each penalty."""
+    train, schema = run.bench.train, run.bench.dataset.schema
+    targets, owner = _newest(run, users)
+    found = [shared.gains.expand(len(users), -1).clone() for _ in penalties]
+    if not len(targets):
+        return found
+    prepared = prepare(
+        network,
+        train,
+        targets,
+        profile,
+        popularity,
+        history_length=200,
+        clock=schema.clock,
+        repeats=schema.repeats,
+    )
+    scores, whose = prepared.scores.float(), torch.from_numpy(owner)
+    for place, penalty in enumerate(penalties):
+        gains = found[place].clone().requires_grad_(True)
+        optimizer = torch.optim.Adam([gains], lr=STEP_SIZE)
+        for _ in range(STEPS):
+            blended = torch.bmm(gains[whose][:, None], scores)[:, 0]
+            # Summed over targets, so that a user's own number of events weighs against the penalty.
+            own = loss(blended, prepared.items, prepared.masked) * len(targets)
+            optimizer.zero_grad()
+            (own + penalty * (gains - shared.gains).pow(2).sum()).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        found[place] = gains.detach()
+    return found
+
+
+def _newest(run: UnitRun, users: np.ndarray) -> tuple[Targets, np.ndarray]:
+    """Each user's newest training events as targets, and whose each is, as a position in `users`."""
+    train = run.bench.train
+    known = train.known_before
+    spans = [
+        np.arange(max(train.offsets[u + 1] - EVENTS, train.offsets[u]), train.offsets[u + 1]) for u in users.tolist()
+    ]
+    events = np.concatenate(spans)
+    owner = np.repeat(np.arange(len(users)), [len(span) for span in spans])
+    kept = known[events] > 0
+    events, owner = events[kept], owner[kept]
+    lengths = known[events]
+    return Targets(users[owner], train.items[events], lengths, lengths.copy()), owner
+
+
+def _own(network: ScoringNetwork, gains: Tensor, say: Say) -> Tensor:
+    return network.score(say.outputs, HeadWeights(gains[torch.from_numpy(say.users)], torch.zeros(len(say.users))))
+
+
+FINE_TUNED_HEADS = Unit(
+    "fine-tuned",
+    run_fine_tuned,
+    "a stored head a user, fine-tuned from the shared blend; its penalty tuned on validation",
+    settings={"events": EVENTS, "steps": STEPS, "step_size": STEP_SIZE, "penalties": list(PENALTIES)},
+    needs=("experts",),
+    also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},
+)
