@@ -11,6 +11,7 @@ from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
     from recsys.jobs.train import TrainResult
+    from recsys.training.time_plan import TimePlan
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +28,9 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, e.g. body.width=128.")
     ] = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", metavar="SECONDS", min=0, help="Train the body for as long as fits in.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train the experts and the generator, and register the result as a new version.
@@ -34,6 +38,9 @@ def train(
     Each user's last two events are kept for validation and test; in a workspace with baskets the last month, and the
     last basket before it. What is reported is validation; test figures come
     from `recsys evaluate --split test`. Nothing is promoted: see `recsys promote`.
+
+    With a budget, what an epoch takes is measured first; the body gets the epochs that fit in, at least one and at most
+    those configured, and the rest of the line a quarter of the time.
 
     Example: recsys train --workspace movielens-100k --set body_training.epochs=10
     """
@@ -46,10 +53,24 @@ def train(
 
         from recsys.jobs.train import train as job
 
+        plan = None
         with Bars() as progress:
+            if budget is not None:
+                from recsys.jobs.time_plan import plan_training
+
+                plan = plan_training(target, settings, budget, progress=progress)
+                report.show(_planned(plan))
+                settings = plan.applied(settings)
             result = job(target, settings, progress=progress)
         report.show(_summary(result))
-        report.result(result.as_dict())
+        report.result(result.as_dict() | ({"plan": plan.as_dict()} if plan else {}))
+
+
+def _planned(plan: TimePlan) -> str:
+    return (
+        f"{plan.epochs} of {plan.configured_epochs} epochs of the body: one takes about {plan.epoch_seconds:.1f} s, "
+        f"the closed-form experts {plan.closed_form_seconds:.1f} s twice; measuring took {plan.spent_seconds:.1f} s."
+    )
 
 
 def _summary(result: TrainResult) -> str:
