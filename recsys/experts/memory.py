@@ -142,7 +142,10 @@ def fit_sequence_memory(
     blocks = [decayed_prefixes(sequences, n_items, decay, window) for decay, window, _ in config.histories(n_items)]
     if described is not None:
         blocks.append(blocks[-1] @ described)
-    gram, cross = normal_equations(sparse.hstack(blocks).tocsr(), next_items(sequences, n_items))
+    stacked = sparse.hstack(blocks, format="csr")
+    del blocks
+    gram, cross = normal_equations(stacked, next_items(sequences, n_items))
+    del stacked
     return solve_sequence_memory(gram, cross, config, described)
 
 

@@ -17,6 +17,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
 from recsys.events.ordering import interactions
+from recsys.experts.linear import prefix_of_events
 from recsys.training.attributes import ItemAttributes, item_attributes
 from recsys.workspace import Workspace
 
@@ -78,11 +79,12 @@ class Dataset:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What memory goes by: `n_items`, `n_attributes` and `n_events`."""
+        """What memory goes by: `n_items`, `n_attributes`, `n_events` and `n_prefixes`, one an event or a basket."""
         return {
             "n_items": len(self.vocabulary),
             "n_attributes": self.attributes.n_attributes,
             "n_events": len(self.sequences.items),
+            "n_prefixes": int(prefix_of_events(self.sequences).max(initial=-1)) + 1,
         }
 
     def profile_encoding(self) -> ProfileEncoding:

@@ -7,8 +7,9 @@ configuration and the catalogue. n items, a attributes, c stacked columns (histo
 - The targets of the heads: their expert scores (two bytes a score) and masks, twice while the blocks are joined, beside
   the experts fitted without the held-out users.
 - Each closed-form solve, on everyone: the experts of both fits, the targets, and the system. A sequence memory's is
-  4c² bytes twice (XᵀDX and its factor) and 4cn twice (XᵀY and the solution); or 4c² and the sparse product that it is
-  made from, eight bytes an entry, where that is more. EASE's is 4n² four times.
+  4c² bytes twice (XᵀDX and its factor) and 4cn twice (XᵀY and the solution); or, where that is more, 4c² and what it
+  is counted from: the sparse product and, four times, the decayed histories (prefixes x windows), eight bytes an
+  entry. EASE's is 4n² four times.
 - The snapshot: the experts, and their tensors twice while they are written.
 
 To each comes what the driver's libraries and the events take. It is an upper bound of the arrays, not of the
@@ -61,7 +62,9 @@ class Moment:
         return max((part for part in self.parts if part.lower), key=lambda part: part.size)
 
 
-def largest_moment(config: TrainConfig, *, n_items: int, n_attributes: int, n_events: int) -> Moment:
+def largest_moment(
+    config: TrainConfig, *, n_items: int, n_attributes: int, n_events: int, n_prefixes: int | None = None
+) -> Moment:
     """The moment of a training run that takes the most memory; see the module for how it is reckoned.
 
     Args:
@@ -69,13 +72,19 @@ def largest_moment(config: TrainConfig, *, n_items: int, n_attributes: int, n_ev
         n_items: size of the vocabulary.
         n_attributes: distinct item attributes.
         n_events: events to train on.
+        n_prefixes: histories that something follows; None: one an event.
     """
-    return max(moments(config, n_items=n_items, n_attributes=n_attributes, n_events=n_events), key=lambda m: m.total)
+    return max(
+        moments(config, n_items=n_items, n_attributes=n_attributes, n_events=n_events, n_prefixes=n_prefixes),
+        key=lambda m: m.total,
+    )
 
 
-def moments(config: TrainConfig, *, n_items: int, n_attributes: int, n_events: int) -> list[Moment]:
+def moments(
+    config: TrainConfig, *, n_items: int, n_attributes: int, n_events: int, n_prefixes: int | None = None
+) -> list[Moment]:
     """Every moment that is reckoned; arguments as for `largest_moment`."""
-    experts = expert_sizes(config, n_items, n_attributes, n_events)
+    experts = expert_sizes(config, n_items, n_attributes, n_prefixes or n_events)
     n_experts = 2 + len(experts) + (config.repeat is not None) + (config.trend is not None)
     prepared = _prepared(config, n_experts, n_items, n_events)
     weights = tuple(expert.weights for expert in experts)
@@ -102,17 +111,22 @@ def moments(config: TrainConfig, *, n_items: int, n_attributes: int, n_events: i
     ]
 
 
-def refuse_what_does_not_fit(config: TrainConfig, *, n_items: int, n_attributes: int, n_events: int) -> None:
+def refuse_what_does_not_fit(
+    config: TrainConfig, *, n_items: int, n_attributes: int, n_events: int, n_prefixes: int | None = None
+) -> None:
     """Stops before anything is fitted; arguments as for `largest_moment`.
 
     Raises:
         ConfigError: the largest moment takes more memory than there is; the message says which setting to lower.
     """
-    _refuse(largest_moment(config, n_items=n_items, n_attributes=n_attributes, n_events=n_events), n_items)
+    _refuse(
+        largest_moment(config, n_items=n_items, n_attributes=n_attributes, n_events=n_events, n_prefixes=n_prefixes),
+        n_items,
+    )
 
 
 def refuse_expert_that_does_not_fit(
-    config: TrainConfig, name: str, *, n_items: int, n_attributes: int, n_events: int
+    config: TrainConfig, name: str, *, n_items: int, n_attributes: int, n_events: int, n_prefixes: int | None = None
 ) -> None:
     """The same for one expert fitted alone; those without item-item weights always fit.
 
@@ -122,7 +136,7 @@ def refuse_expert_that_does_not_fit(
     driver = _driver(n_events)
     if name == BODY:
         _refuse(Moment("training the body", (driver, *_workers(config, n_items, n_attributes))), n_items)
-    for expert in expert_sizes(config, n_items, n_attributes, n_events):
+    for expert in expert_sizes(config, n_items, n_attributes, n_prefixes or n_events):
         if expert.name == name:
             _refuse(Moment(f"fitting {name}", (driver, expert.weights, *expert.system)), n_items)
 

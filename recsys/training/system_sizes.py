@@ -11,6 +11,8 @@ from recsys.training.experts import CONTENT, LONG_TERM
 _NUMBER = 4
 _SPARSE_ENTRY = 8
 """A float32 and an int32 index."""
+_HISTORY_COPIES = 4
+"""Of the decayed histories while they are multiplied: themselves, weighed, and both in the order the product wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,17 @@ class ExpertSize:
     system: tuple[Part, ...]
 
 
-def expert_sizes(config: TrainConfig, n_items: int, n_attributes: int, n_events: int) -> list[ExpertSize]:
+def expert_sizes(config: TrainConfig, n_items: int, n_attributes: int, n_prefixes: int) -> list[ExpertSize]:
     """Of every closed-form expert with item-item or attribute-item weights.
 
     Args:
         config: everything that decides.
         n_items: size of the vocabulary.
         n_attributes: distinct item attributes.
-        n_events: events to train on.
+        n_prefixes: histories that something follows: one an event, or one a basket.
     """
     found = [
-        _memory(name, own, n_items, n_attributes, n_events)
+        _memory(name, own, n_items, n_attributes, n_prefixes)
         for name, own in config.memories.items()
         if own.max_items is None or n_items <= own.max_items
     ]
@@ -72,7 +74,7 @@ def expert_sizes(config: TrainConfig, n_items: int, n_attributes: int, n_events:
     return found
 
 
-def _memory(name: str, config: MemoryConfig, n_items: int, n_attributes: int, n_events: int) -> ExpertSize:
+def _memory(name: str, config: MemoryConfig, n_items: int, n_attributes: int, n_prefixes: int) -> ExpertSize:
     section, histories = f"memories.{name}", config.histories(n_items)
     attributes = n_attributes if config.attribute_weight else 0
     columns = len(histories) * n_items + attributes
@@ -80,17 +82,18 @@ def _memory(name: str, config: MemoryConfig, n_items: int, n_attributes: int, n_
     whole = _NUMBER * rows * n_items
     kept = whole if config.top is None else (2 * _NUMBER * min(config.top, n_items) + 8) * rows
     weights = Part(f"{name}'s item-item weights", kept, _smaller_weights(section, config, n_items))
-    touched = n_events * sum(window for _, window, _ in histories) ** 2
-    product = _SPARSE_ENTRY * min(columns**2, touched)
+    reach = sum(window for _, window, _ in histories)
+    product = _SPARSE_ENTRY * min(columns**2, n_prefixes * reach**2)
+    counted = _HISTORY_COPIES * _SPARSE_ENTRY * n_prefixes * reach
     gram = _NUMBER * columns**2
     sides = _NUMBER * columns * n_items
-    system = (
-        Part(
-            f"{name}'s dense system of {columns:,} columns",
-            gram + max(gram + 2 * sides, product),
-            _smaller_system(section, config, n_items, len(histories)),
-        ),
+    lower = _smaller_system(section, config, n_items, len(histories))
+    solving = (Part(f"{name}'s dense system of {columns:,} columns", 2 * gram + 2 * sides, lower),)
+    counting = (
+        Part(f"{name}'s counts of {columns:,} columns", gram + product, lower),
+        Part(f"{name}'s decayed histories", counted, f"lower {section}.windows"),
     )
+    system = max(solving, counting, key=lambda parts: sum(part.size for part in parts))
     return ExpertSize(name, weights, system)
 
 

@@ -13,6 +13,7 @@ from scipy import sparse
 from recsys.context.sequences import Sequences, prefix_contexts
 from recsys.errors import TrainingError
 from recsys.experts.kinds import rebuilt
+from recsys.experts.linear import decayed_prefixes
 from recsys.experts.memory import MemoryConfig, SequenceMemory, fit_sequence_memory
 
 N_ITEMS = 6
@@ -170,3 +171,10 @@ def test_a_ridge_too_small_to_solve_with_is_named(sequences):
 def test_settings_that_cannot_work_are_refused_at_once(wrong, told):
     with pytest.raises(ValidationError, match=told):
         MemoryConfig(**wrong)
+
+
+@pytest.mark.parametrize("entries", [1, 3, 7])
+def test_histories_made_in_parts_are_the_same(sequences, monkeypatch, entries):
+    whole = decayed_prefixes(sequences(*USERS), N_ITEMS, 0.9, 5)
+    monkeypatch.setattr("recsys.experts.linear._ENTRIES", entries)
+    assert (decayed_prefixes(sequences(*USERS), N_ITEMS, 0.9, 5) != whole).nnz == 0

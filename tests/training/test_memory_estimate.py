@@ -67,10 +67,20 @@ def test_following_the_advice_helps(monkeypatch):
 
 def test_the_solve_is_reckoned_from_its_arrays():
     config = load_config(overrides=["memories.memory.attribute_weight=0", "long_term.max_items=1"])
-    [moment] = [own for own in moments(config, **ML_1M) if own.when == "fitting memory on everyone"]
+    few = ML_1M | {"n_events": 1_000}
+    [moment] = [own for own in moments(config, **few) if own.when == "fitting memory on everyone"]
     [system] = [part for part in moment.parts if "system" in part.what]
     columns = 2 * 3_416
     assert system.size == 2 * 4 * columns**2 + 2 * 4 * columns * 3_416
+
+
+def test_long_windows_over_many_events_are_reckoned_and_baskets_have_fewer(monkeypatch):
+    config = load_config(overrides=["memories.memory.windows=[200, 200]", "memories.memory.max_columns=40000"])
+    at_most(monkeypatch, 20)
+    many = ML_1M | {"n_events": 5_000_000}
+    with pytest.raises(ConfigError, match=r"decayed histories .*: lower memories\.memory\.windows"):
+        refuse_what_does_not_fit(config, **many)
+    refuse_what_does_not_fit(config, **many, n_prefixes=500_000)
 
 
 def test_only_top_weights_make_the_snapshot_smaller_and_not_the_solve():
