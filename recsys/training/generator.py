@@ -31,7 +31,7 @@ class GeneratorConfig(BaseModel):
     """At most so many targets, drawn at random; fewer where their scores would not fit `target_gigabytes`."""
     target_gigabytes: float = Field(default=2.0, gt=0)
     """Room for the targets' expert scores."""
-    ndcg_weight: float = Field(default=30.0, ge=0)
+    ndcg_weight: float = Field(default=10.0, ge=0)
     """Weight of the soft NDCG beside the log-loss, for the shared blend and the heads alike."""
     ndcg_sharpness: float = Field(default=0.1, gt=0)
     """Logits apart at which two items count as ordered."""
@@ -39,13 +39,13 @@ class GeneratorConfig(BaseModel):
     """History dropout: this share of the targets shows only a few newest events."""
     keeps: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(1, 3, 5, 10), min_length=1)
     """How many newest events those targets show, one of these drawn for each, so that heads work for new users."""
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=40, ge=1)
     """Most passes; training stops early when the held-out users' loss no longer falls."""
     patience: int = Field(default=5, ge=1)
     """Epochs without a better loss before it stops."""
     batch_size: int = Field(default=128, ge=1)
     """Targets a step."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
     """Step of AdamW."""
     delta_penalty: float = Field(default=0.01, ge=0)
     """Weight of the mean squared distance from the shared head."""
