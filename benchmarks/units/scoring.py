@@ -67,15 +67,17 @@ def scored_arm(
         return Arm(name, seed, found.ranks, found.log_loss, bench.cases.users, notes=notes or {})
     cases = bench.basket_cases
     ranks = rank_baskets(scorer, bench.whole, cases, **window)
-    items = score_cases(scorer, bench.whole, each_item(bench, cases), bench.catalogue, scale=scale, **window).log_loss
-    starts = np.concatenate([[0], np.cumsum(cases.sizes)])[:-1]
-    losses = np.add.reduceat(items.astype(np.float64), starts) / cases.sizes
+    items = each_item(bench, cases)
+    each = score_cases(scorer, bench.whole, items, bench.catalogue, scale=scale, **window).log_loss
+    _, starts, sizes = np.unique(items.users, return_index=True, return_counts=True)
+    losses = np.add.reduceat(each.astype(np.float64), starts) / sizes
     values = {"ndcg@10": basket_ndcg(ranks, 10), "recall@10": basket_recall(ranks, 10)}
     return Arm(name, seed, ranks[:, 0], losses.astype(np.float32), cases.users, notes=notes or {}, values=values)
 
 
 def each_item(bench: Bench, cases: BasketCases) -> Cases:
-    """Every event of every target basket as a case of its own, all from what was known before the basket."""
+    """Every distinct item of every target basket as a case of its own, all from what was known before the basket."""
     first = bench.whole.offsets[:-1][cases.users] + cases.known
-    targets = bench.whole.items[ragged_ranges(first, cases.sizes)]
-    return Cases(np.repeat(cases.users, cases.sizes), np.repeat(cases.known, cases.sizes), targets)
+    items = bench.whole.items[ragged_ranges(first, cases.sizes)]
+    rows, targets = np.unique(np.stack([np.repeat(np.arange(len(cases)), cases.sizes), items]), axis=1)
+    return Cases(cases.users[rows], cases.known[rows], targets)

@@ -37,8 +37,7 @@ def profiles(bench: Bench) -> np.ndarray:
 
 def stages(bench: Bench, config: TrainConfig, progress: Progress) -> Stages:
     """The stages of a configuration (its seed included) on the training events, from disk if they are there."""
-    key = key_of({"data": bench.fingerprint, "config": config.model_dump(mode="json", exclude={"head"})})
-    folder = bench.work / bench.workspace.name / f"stages-{key[:12]}"
+    folder, key = _place(bench, config)
     if (read_json(folder / "done.json") or {}).get("key") != key:
         started = time.monotonic()
         schema = bench.dataset.schema
@@ -60,9 +59,15 @@ def stages(bench: Bench, config: TrainConfig, progress: Progress) -> Stages:
 
 def seconds_of(bench: Bench, config: TrainConfig) -> float:
     """How long fitting the stages took."""
-    key = key_of({"data": bench.fingerprint, "config": config.model_dump(mode="json", exclude={"head"})})
-    done = read_json(bench.work / bench.workspace.name / f"stages-{key[:12]}" / "done.json") or {}
+    done = read_json(_place(bench, config)[0] / "done.json") or {}
     return float(done.get("seconds", float("nan")))
+
+
+def _place(bench: Bench, config: TrainConfig) -> tuple[Path, str]:
+    """Where stages lie and the key of what they were made from: of the head only the rank of the shared bases."""
+    made_from = config.model_dump(mode="json", exclude={"head": {"kind", "hidden"}})
+    key = key_of({"data": bench.fingerprint, "config": made_from})
+    return bench.work / bench.workspace.name / f"stages-{key[:12]}", key
 
 
 def _save(folder: Path, found: Stages) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.units.bench import Bench
 from recsys.context.sequences import Sequences
+from recsys.experts.body import BodyExpert, SequenceEncoder
+from recsys.training.attributes import ItemAttributes
+from recsys.training.config import TrainConfig, load_config
+from recsys.training.distributed import BodyRun
 from recsys.workspace import Workspace
 
 N_ITEMS = 30
@@ -62,3 +68,66 @@ def make_bench(tmp_path):
         return bench
 
     return make
+
+
+def with_what_models_need(dataset: SimpleNamespace) -> SimpleNamespace:
+    """The same data set with what training asks beside events: no profiles, no attributes, times where baskets are."""
+    n_items, baskets = len(dataset.vocabulary), dataset.schema.baskets
+    return SimpleNamespace(
+        sequences=replace(dataset.sequences, baskets=baskets),
+        vocabulary=dataset.vocabulary,
+        schema=SimpleNamespace(repeats=dataset.schema.repeats, baskets=baskets, clock=baskets),
+        attributes=ItemAttributes.none(n_items),
+        profile_encoding=lambda: None,
+        encoded_profiles=lambda _: np.zeros((len(dataset.sequences), 0), np.float32),
+    )
+
+
+@pytest.fixture
+def make_model_bench(make_bench):
+    """Makes a benchmark that models can be fitted on; single targets unless a data set is given."""
+
+    def make(split="validation", dataset=None) -> Bench:
+        return make_bench(split, with_what_models_need(dataset or tiny_dataset()))
+
+    return make
+
+
+TINY = (
+    "body.width=8",
+    "body.heads=1",
+    "body.layers=1",
+    "body.length=6",
+    "head.hidden=8",
+    "head.rank=2",
+    "generator.epochs=2",
+    "generator.held_out_users=0.25",
+    "generator.targets_per_user=5",
+    "memories.memory.ridges=[5.0, 5.0]",
+)
+
+
+def tiny_config(*more: str) -> TrainConfig:
+    """A configuration that is fitted in a moment."""
+    return load_config(overrides=[*TINY, *more])
+
+
+@pytest.fixture
+def body_fits(monkeypatch):
+    """Puts a body of random items in the place of the one that needs Ray, and the tiny configuration in the units.
+
+    Gives the seeds that a body was fitted with, in order.
+    """
+    fits: list[int] = []
+
+    def body(sequences, attributes, settings, progress, *, clock):
+        fits.append(settings.seed)
+        torch.manual_seed(settings.seed)
+        items = torch.randn(attributes.n_items + 1, settings.body.width)
+        items[0] = 0
+        return BodyRun(BodyExpert(SequenceEncoder(settings.body.model_copy(update={"clock": clock})), items), (1.5,))
+
+    monkeypatch.setattr("recsys.training.stages.fit_body_expert", body)
+    monkeypatch.setattr("benchmarks.units.heads.configuration", lambda _: tiny_config())
+    monkeypatch.setattr("benchmarks.units.fine_tuned.configuration", lambda _: tiny_config())
+    return fits
