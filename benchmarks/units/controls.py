@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.units.joint import Say, Steer
 from recsys.model.head import HeadWeights
+from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.config import TrainConfig
 from recsys.training.held_out import HeldOut, ranking_loss
@@ -20,13 +21,14 @@ Bend = Callable[[Tensor, Tensor], Tensor]
 
 
 class _SharedMatrix(nn.Module):
-    """One matrix on the state, the same for everybody."""
+    """One matrix on the state, the same for everybody; as a product, so that it can have any number of parameters."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.matrix = nn.Linear(width, width)
-        nn.init.zeros_(self.matrix.weight)
-        nn.init.zeros_(self.matrix.bias)
+        last = nn.Linear(inner, width)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.matrix = nn.Sequential(nn.Linear(width, inner, bias=False), last)
 
     def forward(self, states: Tensor, statistics: Tensor) -> Tensor:
         bent: Tensor = states + self.matrix(states)
@@ -61,7 +63,9 @@ def shared_matrix(
 ) -> tuple[Steer, dict[str, object]]:
     """As many parameters as a generator has, in one matrix for everybody, with the gains trained along."""
     torch.manual_seed(seed)
-    return _fitted(_SharedMatrix(final.width), held, final, config, seed)
+    generator = Hypernetwork(config.head, held.prepared.statistics.shape[1], len(final.names), final.width)
+    inner = max(round(sum(own.numel() for own in generator.parameters()) / (2 * final.width)), 1)
+    return _fitted(_SharedMatrix(final.width, inner), held, final, config, seed)
 
 
 def concatenated(

@@ -91,6 +91,7 @@ def _add_head(
         "fit_seconds": round(time.monotonic() - started, 1),
         "epochs": len(selections) - 1,
         "selection_loss": {"blend": selections[0], "best": min(selections)},
+        "parameters": sum(own.numel() for own in generator.parameters()),
     }
 
 
