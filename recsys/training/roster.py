@@ -19,6 +19,8 @@ from recsys.training.config import TrainConfig
 from recsys.training.experts import CONTENT, LONG_TERM, REPEAT, TREND
 
 _UNSET = "the configuration has none"
+_SET_BY_TRAINING = {"clock", "baskets", "age"}
+"""What the data decide and no configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def roster(config: TrainConfig, *, n_items: int, n_attributes: int, clock: bool,
 def _entry(name: str, kind: str, settings: BaseModel | None, missing: str | None) -> RosterEntry:
     if settings is None:
         return RosterEntry(name, kind, {}, _UNSET)
-    return RosterEntry(name, kind, settings.model_dump(mode="json"), missing)
+    return RosterEntry(name, kind, settings.model_dump(mode="json", exclude=_SET_BY_TRAINING), missing)
 
 
 def _too_many(n_items: int, most: int | None) -> str | None:

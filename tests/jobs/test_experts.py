@@ -50,6 +50,7 @@ def test_the_list_says_what_there_is_and_why_the_rest_is_missing(films):
     assert "repeat" in entries["repeat"].missing
     assert entries["trend"].missing == "the configuration has none"
     assert entries["memory"].settings["windows"] == [8, 40]
+    assert "clock" not in entries["body"].settings, "the data decide it"
 
 
 def test_it_lists_exactly_what_training_fits(films):
