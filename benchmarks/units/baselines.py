@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.units.runner import Unit, UnitRun, finished
 from benchmarks.units.scoring import judged
+from benchmarks.units.unit import Unit, UnitRun, finished
 from recsys.evaluation.baselines import (
     EASE_RIDGES,
     LARGE_CATALOGUE_RIDGES,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.units.baselines import chosen
-from benchmarks.units.runner import Unit, UnitRun
 from benchmarks.units.scoring import judged
+from benchmarks.units.unit import Unit, UnitRun
 from recsys.evaluation.cases import Scorer
 from recsys.evaluation.repeat_baselines import (
     HALF_LIVES_DAYS,

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.units.bench import DATA_VARIABLE, LOADED, Bench
-from benchmarks.units.runner import Unit, UnitRun
+from benchmarks.units.unit import Unit, UnitRun
 from recsys.errors import ConfigError, DataError
 
 

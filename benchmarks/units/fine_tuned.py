@@ -15,8 +15,8 @@ from benchmarks.units.baselines import chosen
 from benchmarks.units.claims import FINE_TUNED
 from benchmarks.units.heads import configuration
 from benchmarks.units.joint import Say, Steer, judged_together
-from benchmarks.units.runner import Unit, UnitRun
 from benchmarks.units.stages import profiles, stages
+from benchmarks.units.unit import Unit, UnitRun
 from recsys.model.head import HeadWeights
 from recsys.model.losses import RankingLoss
 from recsys.model.personal import POPULARITY

@@ -12,8 +12,8 @@ from benchmarks.units.bench import Bench
 from benchmarks.units.claims import HEAD_KINDS, SHARED, fed_others, head
 from benchmarks.units.controls import concatenated, shared_matrix
 from benchmarks.units.joint import Say, Steer, judged_together
-from benchmarks.units.runner import Unit, UnitRun
 from benchmarks.units.stages import profiles, seconds_of, stages
+from benchmarks.units.unit import Unit, UnitRun
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.personal import POPULARITY

@@ -17,7 +17,7 @@ import torch
 from benchmarks.units.arms import WARM, Arm
 from benchmarks.units.bench import Bench
 from benchmarks.units.files import write_json
-from benchmarks.units.runner import Unit, UnitRun
+from benchmarks.units.unit import Unit, UnitRun
 from benchmarks.units.unseen import protocol_name
 from recsys.context.sequences import Sequences, ragged_ranges
 from recsys.errors import ConfigError, TrainingError

@@ -10,7 +10,7 @@ from benchmarks.units.baskets import BASKETS
 from benchmarks.units.fine_tuned import FINE_TUNED_HEADS
 from benchmarks.units.heads import HEADS, STAGES
 from benchmarks.units.peers import sasrec_units
-from benchmarks.units.runner import Unit
+from benchmarks.units.unit import Unit
 from benchmarks.units.unseen import UNSEEN_BASELINES
 from recsys.errors import ConfigError
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.units.arms import Arm
 from benchmarks.units.bench import Bench
-from benchmarks.units.runner import UnitRun
+from benchmarks.units.unit import UnitRun
 from recsys.context.sequences import ragged_ranges
 from recsys.evaluation.cases import HISTORY_LENGTH, Cases, Scorer, fit_scale, score_cases
 from recsys.evaluation.next_basket import BasketCases, basket_cases, rank_baskets

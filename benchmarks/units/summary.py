@@ -11,8 +11,8 @@ from benchmarks.units.arms import WARM, Arm, load_arm
 from benchmarks.units.bench import Bench
 from benchmarks.units.claims import by_scorer, default_claims, judge_claims
 from benchmarks.units.files import read_json, write_text
-from benchmarks.units.runner import Unit, UnitRun
 from benchmarks.units.table import markdown
+from benchmarks.units.unit import Unit, UnitRun
 from benchmarks.units.unseen import protocol_name
 from recsys.errors import ConfigError
 from recsys.evaluation.unseen import CONTEXT_LENGTHS, context_name, relative_loss

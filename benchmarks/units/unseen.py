@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.units.arms import Arm
 from benchmarks.units.baselines import EASE, IALS, POPULARITY
 from benchmarks.units.bench import Bench
-from benchmarks.units.runner import Unit, UnitRun
+from benchmarks.units.unit import Unit, UnitRun
 from recsys.context.sequences import Sequences
 from recsys.evaluation.baselines import IalsConfig, fit_ials, popularity_scorer, with_fallback
 from recsys.evaluation.cases import Scorer, fit_scale, score_cases

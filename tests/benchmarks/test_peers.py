@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.units import peers
 from benchmarks.units.peers import VENV, run_sasrec, sasrec_units
-from benchmarks.units.runner import Unit, run_units
+from benchmarks.units.runner import run_units
+from benchmarks.units.unit import Unit
 from recsys.errors import ConfigError, TrainingError
 from recsys.evaluation.cases import leave_one_out_cases, score_cases
 from recsys.evaluation.unseen import held_out_users

@@ -12,7 +12,9 @@ import pytest
 from benchmarks.units.arms import Arm, arm_file, load_arm, save_arm
 from benchmarks.units.bench import require_ledger
 from benchmarks.units.files import write_json, write_whole
-from benchmarks.units.runner import Unit, UnitTimeoutError, finished, run_units
+from benchmarks.units.runner import run_units
+from benchmarks.units.time_limit import UnitTimeoutError
+from benchmarks.units.unit import Unit, finished
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation.ledger import LEDGER_VARIABLE
 from recsys.training.progress import Silent
