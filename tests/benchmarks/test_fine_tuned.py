@@ -92,6 +92,7 @@ def test_heads_learn_from_the_newest_training_events(make_model_bench, body_fits
 def test_the_penalty_is_chosen_on_validation_and_read_from_there(make_model_bench, body_fits, tmp_path, monkeypatch):
     ledger = tmp_path / "ledger.jsonl"
     monkeypatch.setenv(LEDGER_VARIABLE, str(ledger))
+    monkeypatch.setattr(fine_tuned, "STEPS", 6)
     units = (STAGES, FINE_TUNED_HEADS)
     with pytest.raises(ConfigError, match="'fine-tuned' has no result on the validation split"):
         run(make_model_bench("test"), *units)
@@ -116,6 +117,7 @@ def test_the_penalty_is_chosen_on_validation_and_read_from_there(make_model_benc
 
 def test_under_a_huge_penalty_the_arm_is_the_blend(make_model_bench, body_fits, monkeypatch):
     monkeypatch.setattr(fine_tuned, "PENALTIES", (HUGE,))
+    monkeypatch.setattr("benchmarks.units.heads.HEAD_KINDS", ())
     bench = make_model_bench()
     _, heads, stored = run(bench, STAGES, HEADS, FINE_TUNED_HEADS, seeds=(0,))
     blend = next(load_arm(bench.arms_folder, entry) for entry in heads["arms"] if entry["name"] == SHARED)
