@@ -9,13 +9,13 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.units.arms import Arm, arm_file, load_arm, save_arm
+from benchmarks.units.arms import Arm
 from benchmarks.units.bench import require_ledger
 from benchmarks.units.files import write_json, write_whole
 from benchmarks.units.runner import run_units
 from benchmarks.units.time_limit import UnitTimeoutError
 from benchmarks.units.unit import Unit, finished
-from recsys.errors import ConfigError, DataError
+from recsys.errors import ConfigError
 from recsys.evaluation.ledger import LEDGER_VARIABLE
 from recsys.training.progress import Silent
 from tests.benchmarks.conftest import tiny_dataset
@@ -175,23 +175,6 @@ def test_a_missing_workspace_is_told_with_what_to_do(make_bench):
     del bench.__dict__["dataset"]
     with pytest.raises(ConfigError, match=r"no workspace 'tiny'.*tiny/events\.parquet.*recsys data import"):
         run(bench, unit(Counting()))
-
-
-def test_an_arm_survives_the_disk_and_a_changed_file_is_refused(tmp_path):
-    entry = save_arm(tmp_path, arm(), "key")
-    loaded = load_arm(tmp_path, entry)
-    assert loaded.ranks.tolist() == [0, 1, 2, 3, 4]
-    assert (loaded.ranks.dtype, loaded.log_loss.dtype) == (np.int64, np.float32)
-    arm_file(tmp_path, "ours", 0, "warm").write_bytes(b"other")
-    with pytest.raises(DataError, match="gone or not those"):
-        load_arm(tmp_path, entry)
-
-
-def test_an_arm_without_a_finite_loss_for_each_user_is_refused():
-    with pytest.raises(ValueError, match="one rank and one log-loss"):
-        Arm("ours", 0, np.zeros(3, np.int64), np.zeros(2, np.float32), np.arange(3))
-    with pytest.raises(ValueError, match="not finite"):
-        Arm("ours", 0, np.zeros(2, np.int64), np.array([1, np.inf], np.float32), np.arange(2))
 
 
 def test_a_test_look_needs_a_ledger_and_is_written_into_it(make_bench, tmp_path, monkeypatch):
