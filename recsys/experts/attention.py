@@ -1,6 +1,7 @@
-"""The building blocks of the body: gated pointwise attention with relative position and time, and locked dropout.
+"""The building blocks of the body: gated or softmax attention with relative position and time, and locked dropout.
 
-Sources: HSTU (Zhai et al., ICML 2024) for gated pointwise attention and the relative biases; locked dropout after Gal
+Sources: HSTU (Zhai et al., ICML 2024) for gated pointwise attention and the relative biases; SASRec (Kang & McAuley,
+ICDM 2018), rotary positions (Su et al., 2021) and gated MLP (Shazeer, 2020); locked dropout after Gal
 & Ghahramani (NeurIPS 2016): one mask along a sequence costs next to no random numbers, which dominate small models
 on a CPU.
 """
@@ -101,3 +102,55 @@ class GatedBlock(nn.Module):
         length = states.shape[1]
         causal: Tensor = torch.ones(length, length, device=states.device).tril() / self.length**0.5
         return causal
+
+
+class SoftmaxBlock(nn.Module):
+    """Causal softmax attention over rotated positions, then a gated MLP.
+
+    Args:
+        width: size of states.
+        heads: attention heads, of an even size each.
+        length: longest sequence.
+        dropout: share of dimensions dropped from both parts' output.
+        clock: whether gaps in time have a bias.
+    """
+
+    def __init__(self, width: int, heads: int, length: int, dropout: float, *, clock: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.gate = nn.Linear(width, 4 * width)
+        self.mlp_out = nn.Linear(2 * width, width)
+        self.dropout = LockedDropout(dropout)
+        self.gap_bias = nn.Parameter(torch.zeros(heads, GAP_BUCKETS)) if clock else None
+
+    def forward(self, states: Tensor, gaps: Tensor | None) -> Tensor:
+        """(batch, length, width) → the same; `gaps` as `TimeInputs.gaps` returns them."""
+        batch, length, width = states.shape
+        size = width // self.heads
+        mixed = self.project(self.attention_norm(states)).view(batch, length, 3, self.heads, size)
+        query, key, value = (part.transpose(1, 2) for part in mixed.unbind(2))
+        query, key = _rotated(query), _rotated(key)
+        logits = (query @ key.transpose(-1, -2)).float() / size**0.5
+        if self.gap_bias is not None and gaps is not None:
+            logits = logits + self.gap_bias[:, gaps].transpose(0, 1)
+        future = torch.ones(length, length, dtype=torch.bool, device=states.device).triu(1)
+        weights = torch.softmax(logits.masked_fill(future, -torch.inf), dim=-1)
+        attended = (weights.to(value.dtype) @ value).transpose(1, 2).reshape(batch, length, width)
+        states = states + self.dropout(self.attention_out(attended))
+        gate, content = self.gate(self.mlp_norm(states)).chunk(2, dim=-1)
+        added: Tensor = self.dropout(self.mlp_out(functional.silu(gate) * content))
+        return states + added
+
+
+def _rotated(vectors: Tensor) -> Tensor:
+    """(batch, heads, length, size) with each pair of dimensions turned by its position times its rate."""
+    length, size = vectors.shape[-2:]
+    rate = 1.0 / (10_000 ** (torch.arange(0, size, 2, device=vectors.device) / size))
+    angle = torch.arange(length, device=vectors.device)[:, None] * rate[None, :]
+    cosine, sine = angle.cos().to(vectors.dtype), angle.sin().to(vectors.dtype)
+    first, second = vectors.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)

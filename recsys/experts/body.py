@@ -6,14 +6,14 @@ Plain torch only: training wraps it with sharded torchrec tables from outside, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from recsys.context.batch import ContextBatch
-from recsys.experts.attention import GatedBlock, LockedDropout, TimeInputs
+from recsys.experts.attention import GatedBlock, LockedDropout, SoftmaxBlock, TimeInputs
 
 
 class BodyConfig(BaseModel):
@@ -27,6 +27,8 @@ class BodyConfig(BaseModel):
     """Attention blocks."""
     heads: int = Field(default=4, ge=1)
     """Attention heads a block."""
+    attention: Literal["gated", "softmax"] = "gated"
+    """gated: pointwise, better where there are many steps to learn in; softmax: better on small data."""
     length: int = Field(default=200, ge=2)
     """How many of the newest events the body looks at."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
@@ -38,20 +40,21 @@ class BodyConfig(BaseModel):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} does not split into {self.heads} heads")
+        if self.width % (2 * self.heads if self.attention == "softmax" else self.heads):
+            raise ValueError(f"width {self.width} does not split into {self.heads} heads of {self.attention} attention")
         return self
 
 
 class SequenceEncoder(nn.Module):
-    """Causal gated attention over item vectors."""
+    """Causal attention over item vectors."""
 
     def __init__(self, config: BodyConfig) -> None:
         super().__init__()
         self.config = config
         self.times = TimeInputs(config.width) if config.clock else None
+        block = GatedBlock if config.attention == "gated" else SoftmaxBlock
         self.blocks = nn.ModuleList(
-            GatedBlock(config.width, config.heads, config.length, config.dropout, clock=config.clock)
+            block(config.width, config.heads, config.length, config.dropout, clock=config.clock)
             for _ in range(config.layers)
         )
         self.dropout = LockedDropout(config.dropout)

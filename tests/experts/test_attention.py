@@ -3,19 +3,20 @@
 import pytest
 import torch
 
-from recsys.experts.attention import GAP_BUCKETS, GatedBlock, LockedDropout, TimeInputs
+from recsys.experts.attention import GAP_BUCKETS, GatedBlock, LockedDropout, SoftmaxBlock, TimeInputs
 
 WIDTH, LENGTH = 8, 6
 SECOND, HOUR = 1_000_000, 3_600_000_000
 
 
-@pytest.fixture
-def block() -> GatedBlock:
-    """A block whose biases matter, as they do once trained."""
+@pytest.fixture(params=[GatedBlock, SoftmaxBlock])
+def block(request) -> GatedBlock | SoftmaxBlock:
+    """A block of each kind whose biases matter, as they do once trained."""
     torch.manual_seed(0)
-    made = GatedBlock(WIDTH, 2, LENGTH, 0.0, clock=True).eval()
-    torch.nn.init.normal_(made.position_bias)
-    torch.nn.init.normal_(made.gap_bias)
+    made = request.param(WIDTH, 2, LENGTH, 0.0, clock=True).eval()
+    for name, bias in made.named_parameters():
+        if name in ("position_bias", "gap_bias"):
+            torch.nn.init.normal_(bias)
     return made
 
 

@@ -16,12 +16,12 @@ CONFIG = BodyConfig(width=8, layers=2, heads=2, length=6, dropout=0.5)
 N_ITEMS = 9
 
 
-@pytest.fixture(scope="module")
-def body() -> BodyExpert:
+@pytest.fixture(scope="module", params=["gated", "softmax"])
+def body(request) -> BodyExpert:
     torch.manual_seed(0)
     items = torch.randn(N_ITEMS + 1, CONFIG.width)
     items[0] = 0
-    return BodyExpert(SequenceEncoder(CONFIG), items)
+    return BodyExpert(SequenceEncoder(CONFIG.model_copy(update={"attention": request.param})), items)
 
 
 def test_a_users_state_is_the_same_alone_and_beside_longer_histories(body, contexts):
@@ -143,6 +143,7 @@ def test_it_is_rebuilt_from_its_settings_and_tensors(kind, request, contexts):
     [
         ({"width": 10, "heads": 1}, "multiple of 4"),
         ({"width": 12, "heads": 5}, "does not split into 5 heads"),
+        ({"width": 12, "heads": 4, "attention": "softmax"}, "does not split into 4 heads of softmax"),
         ({"width": 4}, "greater than or equal to 8"),
         ({"dropout": 1.0}, "less than 1"),
     ],
