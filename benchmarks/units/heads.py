@@ -26,6 +26,12 @@ SEEDS = (0, 1, 2, 3, 4)
 MEAN_CONTEXT = "{}, mean context"
 SHARED_MATRIX = "control: shared matrix"
 CONCATENATED = "control: context concatenated into the body"
+Notes = dict[tuple[str, int], Mapping[str, object]]
+_SEEDED = (
+    *(name for kind in HEAD_KINDS for name in (head(kind), fed_others(head(kind)), MEAN_CONTEXT.format(head(kind)))),
+    SHARED_MATRIX,
+    CONCATENATED,
+)
 _CONFIGURATIONS = {"beauty": "sparse", "toys": "sparse", "movielens-100k": "quickstart", "complete-journey": "baskets"}
 
 
@@ -49,28 +55,42 @@ def run_stages(run: UnitRun) -> dict[str, object]:
 
 
 def run_heads(run: UnitRun) -> dict[str, object]:
-    """Experts, blend, heads and controls in one pass over the split."""
+    """Experts and blend in one pass over the split, then heads and controls, a pass a seed; finished ones are kept."""
     bench = run.bench
     config = configuration(bench)
     found = stages(bench, config, run.progress)
-    network, held = found.final, found.held_out
-    arms: dict[tuple[str, int], Steer] = {
+    network = found.final
+    alone: dict[tuple[str, int], Steer] = {
         (f"expert: {name}", 0): partial(_alone, place) for place, name in enumerate(network.names)
     }
-    arms[SHARED, 0] = partial(_steered, network, held.shared)
-    notes: dict[tuple[str, int], Mapping[str, object]] = {}
+    alone[SHARED, 0] = partial(_steered, network, found.held_out.shared)
+    if not all([run.has(*key) for key in alone]):
+        _judge(run, network, alone, {})
     for seed in run.seeds:
-        for kind in HEAD_KINDS:
-            notes[head(kind), seed] = _add_head(arms, found, config, kind, seed, run)
-        for name, control in ((SHARED_MATRIX, shared_matrix), (CONCATENATED, concatenated)):
-            started = time.monotonic()
-            arms[name, seed], said = control(held, network, config, seed)
-            notes[name, seed] = {**said, "fit_seconds": round(time.monotonic() - started, 1)}
-    popularity = network.others[POPULARITY].tensors()["log_counts"]
-    judged = judged_together(bench, network, arms, profiles(bench), notes, log_popularity=popularity)
-    for arm in judged:
-        run.save(arm)
+        if not all([run.has(name, seed) for name in _SEEDED]):
+            arms, notes = _of_seed(found, config, seed, run)
+            _judge(run, network, arms, notes)
     return {"config": config.model_dump(mode="json"), "stage_seconds": seconds_of(bench, config)}
+
+
+def _judge(run: UnitRun, network: ScoringNetwork, arms: dict[tuple[str, int], Steer], notes: Notes) -> None:
+    popularity = network.others[POPULARITY].tensors()["log_counts"]
+    profile = profiles(run.bench)
+    for arm in judged_together(run.bench, network, arms, profile, notes, log_popularity=popularity):
+        if not run.has(arm.name, arm.seed):
+            run.save(arm)
+
+
+def _of_seed(found: Stages, config: TrainConfig, seed: int, run: UnitRun) -> tuple[dict[tuple[str, int], Steer], Notes]:
+    arms: dict[tuple[str, int], Steer] = {}
+    notes: Notes = {}
+    for kind in HEAD_KINDS:
+        notes[head(kind), seed] = _add_head(arms, found, config, kind, seed, run)
+    for name, control in ((SHARED_MATRIX, shared_matrix), (CONCATENATED, concatenated)):
+        started = time.monotonic()
+        arms[name, seed], said = control(found.held_out, found.final, config, seed)
+        notes[name, seed] = {**said, "fit_seconds": round(time.monotonic() - started, 1)}
+    return arms, notes
 
 
 def _add_head(

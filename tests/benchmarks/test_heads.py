@@ -122,6 +122,23 @@ def test_a_finished_unit_is_not_fitted_again(make_model_bench, body_fits, monkey
     assert "inputs changed" in said[0]
 
 
+def test_a_unit_that_was_cut_short_goes_on_with_the_seeds_that_lack(make_model_bench, body_fits, monkeypatch):
+    fits = []
+
+    def failing_once(held, config, progress):
+        fits.append(config.seed)
+        if config.seed == 1 and fits.count(1) == 1:
+            raise KeyboardInterrupt
+        return fit_heads(held, config, progress)
+
+    monkeypatch.setattr(heads, "fit_heads", failing_once)
+    with pytest.raises(KeyboardInterrupt):
+        run(make_model_bench(), STAGES, HEADS, seeds=(0, 1))
+    (result,), _ = run(make_model_bench(), HEADS, seeds=(0, 1))
+    assert fits == [0] * len(HEAD_KINDS) + [1] + [1] * len(HEAD_KINDS)
+    assert {entry["seed"] for entry in result["arms"]} == {0, 1}
+
+
 @pytest.mark.parametrize("control", [shared_matrix, concatenated])
 def test_controls_start_at_the_blend_and_say_how_large_they_are(make_model_bench, body_fits, control):
     config = tiny_config("generator.learning_rate=0.01")
