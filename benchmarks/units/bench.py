@@ -17,7 +17,8 @@ from recsys.evaluation import next_basket
 from recsys.evaluation.cases import Cases, Catalogue, leave_one_out_cases
 from recsys.evaluation.ledger import LEDGER_VARIABLE
 from recsys.evaluation.next_basket import BasketCases
-from recsys.evaluation.protocol import SplitName, training_sequences
+from recsys.evaluation.protocol import SplitName
+from recsys.evaluation.workspace_protocol import training_sequences_of
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Bench:
     @cached_property
     def train(self) -> Sequences:
         """What may train, for both splits: nothing from an evaluated user's validation target on."""
-        return next_basket.training_sequences(self.whole) if self.baskets else training_sequences(self.whole)
+        return training_sequences_of(self.dataset)
 
     @property
     def catalogue(self) -> Catalogue:

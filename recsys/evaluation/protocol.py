@@ -37,6 +37,16 @@ class Split:
     target_items: tuple[str, ...]
     moments: tuple[int, ...]
 
+    @classmethod
+    def of(cls, name: SplitName, targets: pl.DataFrame) -> Split:
+        """The split of a frame with user_id, item_id and effective_at, one row a user."""
+        return cls(
+            name=name,
+            user_ids=tuple(targets[columns.USER_ID].to_list()),
+            target_items=tuple(targets[columns.ITEM_ID].to_list()),
+            moments=tuple(targets[columns.EFFECTIVE_AT].to_list()),
+        )
+
     def __len__(self) -> int:
         return len(self.user_ids)
 
@@ -70,12 +80,7 @@ def leave_one_out(interactions: pl.DataFrame, name: SplitName) -> Split:
             f"No user has {MINIMUM_EVENTS} positive events, the fewest that leave one to train on beside the "
             "validation and the test target. Import more events."
         )
-    return Split(
-        name=name,
-        user_ids=tuple(targets[columns.USER_ID].to_list()),
-        target_items=tuple(targets[columns.ITEM_ID].to_list()),
-        moments=tuple(targets[columns.EFFECTIVE_AT].to_list()),
-    )
+    return Split.of(name, targets)
 
 
 def training_sequences(sequences: Sequences) -> Sequences:

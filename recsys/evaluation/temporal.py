@@ -95,12 +95,7 @@ def temporal(interactions: pl.DataFrame, name: SplitName, moments: TemporalMomen
             f"No user with events before the validation comes back in the {name} part. Choose earlier moments, or "
             "import a longer stretch of time."
         )
-    return Split(
-        name=name,
-        user_ids=tuple(targets[columns.USER_ID].to_list()),
-        target_items=tuple(targets[columns.ITEM_ID].to_list()),
-        moments=tuple(targets[columns.EFFECTIVE_AT].to_list()),
-    )
+    return Split.of(name, targets)
 
 
 def training_sequences(sequences: Sequences, moments: TemporalMoments) -> Sequences:
