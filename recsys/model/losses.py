@@ -43,8 +43,3 @@ class RankingLoss:
         own = allowed.gather(1, items[:, None])
         rank = torch.sigmoid((allowed - own) / self.sharpness).sum(1) - 0.5
         return log_loss - self.ndcg_weight * (1 / torch.log2(rank + 2)).mean()
-
-
-def log_loss(scores: Tensor, items: Tensor, masked: Tensor) -> Tensor:
-    """(batch,) negative log-probability of each target among the unmasked items, nats."""
-    return functional.cross_entropy(scores.masked_fill(masked, -torch.inf), items, reduction="none")
