@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.units.joint import Say, Steer
+from benchmarks.units.kept import HEAD_REVISION, kept
 from recsys.model.head import HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.config import TrainConfig
 from recsys.training.held_out import HeldOut, ranking_loss
+from recsys.training.selected_fit import fit_selected
 
 Bend = Callable[[Tensor, Tensor], Tensor]
 """States (batch, width) and statistics (batch, n) to states."""
@@ -59,71 +61,68 @@ class _Concatenated(nn.Module):
 
 
 def shared_matrix(
-    held: HeldOut, final: ScoringNetwork, config: TrainConfig, seed: int
-) -> tuple[Steer, dict[str, object]]:
+    held: HeldOut, final: ScoringNetwork, config: TrainConfig, seed: int, folder: Path
+) -> tuple[Steer, Mapping[str, object]]:
     """As many parameters as a generator has, in one matrix for everybody, with the gains trained along."""
     torch.manual_seed(seed)
     generator = Hypernetwork(config.head, held.prepared.statistics.shape[1], len(final.names), final.width)
     inner = max(round(sum(own.numel() for own in generator.parameters()) / (2 * final.width)), 1)
-    return _fitted(_SharedMatrix(final.width, inner), held, final, config, seed)
+    path = folder / f"shared-matrix-s{seed}-r{HEAD_REVISION}.safetensors"
+    return _fitted(_SharedMatrix(final.width, inner), held, final, config, seed, path)
 
 
 def concatenated(
-    held: HeldOut, final: ScoringNetwork, config: TrainConfig, seed: int
-) -> tuple[Steer, dict[str, object]]:
+    held: HeldOut, final: ScoringNetwork, config: TrainConfig, seed: int, folder: Path
+) -> tuple[Steer, Mapping[str, object]]:
     """The generator's inputs as inputs of the body's last layer instead; gains are shared and trained along."""
     torch.manual_seed(seed)
     sample = torch.cat([held.prepared.statistics, held.prepared.states], 1)[held.train]
-    return _fitted(_Concatenated(final.width, sample, config.head.hidden), held, final, config, seed)
+    path = folder / f"concatenated-s{seed}-r{HEAD_REVISION}.safetensors"
+    return _fitted(_Concatenated(final.width, sample, config.head.hidden), held, final, config, seed, path)
+
+
+class _Steer(nn.Module):
+    """Shared gains and what bends the state, fitted together."""
+
+    def __init__(self, bend: nn.Module, gains: Tensor) -> None:
+        super().__init__()
+        self.bend = bend
+        self.gains = nn.Parameter(gains.clone())
 
 
 def _fitted(
-    bend: nn.Module, held: HeldOut, final: ScoringNetwork, config: TrainConfig, seed: int
-) -> tuple[Steer, dict[str, object]]:
-    """Trains as `fit_generator` does: same step, batches, penalty, patience and selection."""
-    settings, loss = config.generator, ranking_loss(config)
-    gains = nn.Parameter(held.shared.gains.clone())
-    parameters = [gains, *bend.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
-    order = torch.Generator().manual_seed(seed)
+    bend: nn.Module, held: HeldOut, final: ScoringNetwork, config: TrainConfig, seed: int, path: Path
+) -> tuple[Steer, Mapping[str, object]]:
+    """Fitted by the loop, schedule and loss of the generator."""
+    steer, loss, prepared = _Steer(bend, held.shared.gains), ranking_loss(config), held.prepared
 
     def losses(rows: Tensor) -> tuple[Tensor, Tensor]:
-        prepared = held.prepared
         states = prepared.states[rows]
-        bent = bend(states, prepared.statistics[rows])
-        scores = _scores(held.network, bent, prepared.scores[rows].float(), gains)
-        penalty = (bent - states).pow(2).mean() + (gains - held.shared.gains).pow(2).mean()
+        bent = steer.bend(states, prepared.statistics[rows])
+        scores = _scores(held.network, bent, prepared.scores[rows].float(), steer.gains)
+        penalty = (bent - states).pow(2).mean() + (steer.gains - held.shared.gains).pow(2).mean()
         return loss(scores, prepared.items[rows], prepared.masked[rows]), penalty
 
-    @torch.no_grad()
-    def selection() -> float:
-        parts = torch.split(held.selection, settings.batch_size)
-        return sum(losses(rows)[0].item() * len(rows) for rows in parts) / max(len(held.selection), 1)
+    def fit() -> tuple[Mapping[str, Tensor], Mapping[str, object]]:
+        selections: list[float] = []
+        fit_selected(
+            steer,
+            losses,
+            config.generator.schedule(),
+            train_rows=held.train,
+            selection_rows=held.selection,
+            seed=seed,
+            on_epoch=lambda *said: selections.append(said[2]),
+        )
+        return steer.state_dict(), {
+            "epochs": len(selections) - 1,
+            "selection_loss": {"blend": selections[0], "best": min(selections)},
+            "parameters": sum(own.numel() for own in steer.parameters()),
+        }
 
-    def state() -> tuple[dict[str, Tensor], Tensor]:
-        return copy.deepcopy(bend.state_dict()), gains.detach().clone()
-
-    first = best = selection()
-    kept, waited, epochs = state(), 0, 0
-    for _ in range(settings.epochs):
-        shuffled = held.train[torch.randperm(len(held.train), generator=order)]
-        for rows in torch.split(shuffled, settings.batch_size):
-            own, penalty = losses(rows)
-            optimizer.zero_grad()
-            (own + settings.delta_penalty * penalty).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        epochs, waited, now = epochs + 1, waited + 1, selection()
-        if now < best:
-            best, kept, waited = now, state(), 0
-        if waited >= settings.patience:
-            break
-    bend.load_state_dict(kept[0])
-    steer = partial(_bent, final, bend.eval(), HeadWeights(kept[1], torch.zeros(1)))
-    return steer, {
-        "epochs": epochs,
-        "selection_loss": {"blend": first, "best": best},
-        "parameters": sum(own.numel() for own in parameters),
-    }
+    tensors, notes = kept(path, fit)
+    steer.load_state_dict(tensors)
+    return partial(_bent, final, steer.bend.eval(), HeadWeights(steer.gains.detach(), torch.zeros(1))), notes
 
 
 def _bent(network: ScoringNetwork, bend: nn.Module, weights: HeadWeights, say: Say) -> Tensor:

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.units.baselines import chosen
+from benchmarks.units.bench import Bench
 from benchmarks.units.claims import FINE_TUNED
 from benchmarks.units.heads import configuration
 from benchmarks.units.joint import Say, Steer, judged_together
 from benchmarks.units.stages import profiles, stages
 from benchmarks.units.unit import Unit, UnitRun
+from recsys.context.sequences import Sequences
 from recsys.model.head import HeadWeights
 from recsys.model.losses import RankingLoss
 from recsys.model.personal import POPULARITY
@@ -49,7 +51,7 @@ def run_fine_tuned(run: UnitRun) -> dict[str, object]:
         parts = []
         for first in range(0, len(bench.train), _USERS):
             users = np.arange(first, min(first + _USERS, len(bench.train)))
-            parts.append(_tuned(run, network, shared, profile, popularity, users, penalties, ranking_loss(config)))
+            parts.append(tuned_gains(bench, bench.train, network, shared, users, penalties, ranking_loss(config)))
             bar.advance()
         return [torch.cat(own) for own in zip(*parts, strict=True)]
 
@@ -58,7 +60,7 @@ def run_fine_tuned(run: UnitRun) -> dict[str, object]:
         heads = tuned(penalties)
         seconds = round((time.monotonic() - started) / len(penalties), 1)
         arms: dict[tuple[str, int], Steer] = {
-            (name(p), 0): partial(_own, network, gains) for p, gains in zip(penalties, heads, strict=True)
+            (name(p), 0): partial(own_gains, network, gains) for p, gains in zip(penalties, heads, strict=True)
         }
         notes = {
             (name(p), 0): {"penalty": p, "fit_seconds": seconds, "stored_numbers_a_user": len(network.names)}
@@ -78,28 +80,40 @@ def run_fine_tuned(run: UnitRun) -> dict[str, object]:
     return figures
 
 
-def _tuned(
-    run: UnitRun,
+def tuned_gains(
+    bench: Bench,
+    sequences: Sequences,
     network: ScoringNetwork,
     shared: HeadWeights,
-    profile: np.ndarray,
-    popularity: Tensor,
     users: np.ndarray,
     penalties: tuple[float, ...],
     loss: RankingLoss,
 ) -> list[Tensor]:
-    """(users, experts) gains for each penalty."""
-    train, schema = run.bench.train, run.bench.dataset.schema
-    targets, owner = _newest(run, users)
+    """Gains fine-tuned on each user's newest events.
+
+    Args:
+        bench: profiles and what kind of data it is.
+        sequences: the events that are known.
+        network: the experts.
+        shared: where everybody starts.
+        users: (users,) int64 positions.
+        penalties: on the squared distance from `shared`.
+        loss: what is minimised.
+
+    Returns:
+        (users, experts) for each penalty.
+    """
+    schema = bench.dataset.schema
+    targets, owner = _newest(sequences, users)
     found = [shared.gains.expand(len(users), -1).clone() for _ in penalties]
     if not len(targets):
         return found
     prepared = prepare(
         network,
-        train,
+        sequences,
         targets,
-        profile,
-        popularity,
+        profiles(bench),
+        network.others[POPULARITY].tensors()["log_counts"],
         history_length=200,
         clock=schema.clock,
         repeats=schema.repeats,
@@ -119,9 +133,8 @@ def _tuned(
     return found
 
 
-def _newest(run: UnitRun, users: np.ndarray) -> tuple[Targets, np.ndarray]:
-    """Each user's newest training events as targets, and whose each is, as a position in `users`."""
-    train = run.bench.train
+def _newest(train: Sequences, users: np.ndarray) -> tuple[Targets, np.ndarray]:
+    """Each user's newest events as targets, and whose each is, as a position in `users`."""
     known = train.known_before
     spans = [
         np.arange(max(train.offsets[u + 1] - EVENTS, train.offsets[u]), train.offsets[u + 1]) for u in users.tolist()
@@ -134,7 +147,8 @@ def _newest(run: UnitRun, users: np.ndarray) -> tuple[Targets, np.ndarray]:
     return Targets(users[owner], train.items[events], lengths, lengths.copy()), owner
 
 
-def _own(network: ScoringNetwork, gains: Tensor, say: Say) -> Tensor:
+def own_gains(network: ScoringNetwork, gains: Tensor, say: Say) -> Tensor:
+    """(batch, n_items) logits of each user's stored gains (users, experts)."""
     return network.score(say.outputs, HeadWeights(gains[torch.from_numpy(say.users)], torch.zeros(len(say.users))))
 
 

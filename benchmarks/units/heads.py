@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -12,7 +11,8 @@ from benchmarks.units.bench import Bench
 from benchmarks.units.claims import HEAD_KINDS, SHARED, fed_others, head
 from benchmarks.units.controls import concatenated, shared_matrix
 from benchmarks.units.joint import Say, Steer, judged_together
-from benchmarks.units.stages import profiles, seconds_of, stages
+from benchmarks.units.kept import HEAD_REVISION, kept
+from benchmarks.units.stages import heads_folder, profiles, seconds_of, stages
 from benchmarks.units.unit import Unit, UnitRun
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
@@ -20,6 +20,7 @@ from recsys.model.personal import POPULARITY
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.config import TrainConfig, load_config
 from recsys.training.fit import fit_heads
+from recsys.training.progress import Progress
 from recsys.training.stages import Stages
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -63,7 +64,7 @@ def run_heads(run: UnitRun) -> dict[str, object]:
     alone: dict[tuple[str, int], Steer] = {
         (f"expert: {name}", 0): partial(_alone, place) for place, name in enumerate(network.names)
     }
-    alone[SHARED, 0] = partial(_steered, network, found.held_out.shared)
+    alone[SHARED, 0] = partial(steered, network, found.held_out.shared)
     if not all([run.has(*key) for key in alone]):
         _judge(run, network, alone, {})
     for seed in run.seeds:
@@ -85,53 +86,72 @@ def _of_seed(found: Stages, config: TrainConfig, seed: int, run: UnitRun) -> tup
     arms: dict[tuple[str, int], Steer] = {}
     notes: Notes = {}
     for kind in HEAD_KINDS:
-        notes[head(kind), seed] = _add_head(arms, found, config, kind, seed, run)
+        name, network = head(kind), found.final
+        generator, notes[name, seed] = kept_head(run.bench, config, kind, seed, run.progress)
+        mean = generator.mean[None]
+        arms[name, seed] = partial(generated, network, generator)
+        arms[fed_others(name), seed] = partial(generated, network, generator, change=_rolled)
+        arms[MEAN_CONTEXT.format(name), seed] = partial(
+            generated, network, generator, change=lambda x, mean=mean: mean.expand(len(x), -1)
+        )
+    folder = heads_folder(run.bench, config)
     for name, control in ((SHARED_MATRIX, shared_matrix), (CONCATENATED, concatenated)):
-        started = time.monotonic()
-        arms[name, seed], said = control(found.held_out, found.final, config, seed)
-        notes[name, seed] = {**said, "fit_seconds": round(time.monotonic() - started, 1)}
+        arms[name, seed], notes[name, seed] = control(found.held_out, found.final, config, seed, folder)
     return arms, notes
 
 
-def _add_head(
-    arms: dict[tuple[str, int], Steer], found: Stages, config: TrainConfig, kind: str, seed: int, run: UnitRun
-) -> dict[str, object]:
+def kept_head(
+    bench: Bench, config: TrainConfig, kind: str, seed: int, progress: Progress, unseen: int | None = None
+) -> tuple[Hypernetwork, Mapping[str, object]]:
+    """A generator on the stages of a configuration, from disk if it is there.
+
+    Args:
+        bench: data and folders.
+        config: everything that decides but the kind of head and the generator's seed.
+        kind: of the head.
+        seed: of the generator.
+        progress: bars.
+        unseen: whose stages, as for `stages`.
+
+    Returns:
+        The generator, and epochs, losses, parameters and seconds of its fit.
+    """
     own = config.model_copy(
         update={"seed": seed, "head": HeadConfig.model_validate({**config.head.model_dump(), "kind": kind})}
     )
-    started = time.monotonic()
-    generator, curves = fit_heads(found.held_out, own, run.progress)
-    name, network = head(kind), found.final
-    arms[name, seed] = partial(_generated, network, generator, _as_they_are)
-    arms[fed_others(name), seed] = partial(_generated, network, generator, _rolled)
-    mean = generator.mean[None]
-    arms[MEAN_CONTEXT.format(name), seed] = partial(_generated, network, generator, lambda x: mean.expand(len(x), -1))
-    selections = curves["generator_selection_loss"]
-    return {
-        "fit_seconds": round(time.monotonic() - started, 1),
-        "epochs": len(selections) - 1,
-        "selection_loss": {"blend": selections[0], "best": min(selections)},
-        "parameters": sum(own.numel() for own in generator.parameters()),
-    }
+    held = stages(bench, config, progress, unseen).held_out
+
+    def fit() -> tuple[Mapping[str, Tensor], Mapping[str, object]]:
+        generator, curves = fit_heads(held, own, progress)
+        selections = curves["generator_selection_loss"]
+        return generator.state_dict(), {
+            "epochs": len(selections) - 1,
+            "selection_loss": {"blend": selections[0], "best": min(selections)},
+            "parameters": sum(own.numel() for own in generator.parameters()),
+        }
+
+    name = f"{kind}-{own.head.hidden}-s{seed}-r{HEAD_REVISION}.safetensors"
+    tensors, notes = kept(heads_folder(bench, config, unseen) / name, fit)
+    made = Hypernetwork(own.head, held.prepared.statistics.shape[1], len(held.network.names), held.network.width)
+    made.load_state_dict(tensors)
+    return made.eval(), notes
 
 
 def _alone(place: int, say: Say) -> Tensor:
     return say.outputs.scores[:, place]
 
 
-def _steered(network: ScoringNetwork, weights: HeadWeights, say: Say) -> Tensor:
+def steered(network: ScoringNetwork, weights: HeadWeights, say: Say) -> Tensor:
+    """(batch, n_items) logits under one head for everybody."""
     return network.score(say.outputs, weights)
 
 
-def _generated(
-    network: ScoringNetwork, generator: Hypernetwork, change: Callable[[Tensor], Tensor], say: Say
+def generated(
+    network: ScoringNetwork, generator: Hypernetwork, say: Say, *, change: Callable[[Tensor], Tensor] = lambda x: x
 ) -> Tensor:
+    """(batch, n_items) logits under generated heads, whose inputs `change` may replace."""
     inputs = generator.inputs(say.statistics, say.outputs.states)
     return network.score(say.outputs, generator(change(inputs)))
-
-
-def _as_they_are(inputs: Tensor) -> Tensor:
-    return inputs
 
 
 def _rolled(inputs: Tensor) -> Tensor:
@@ -150,6 +170,7 @@ HEADS = Unit(
     "heads",
     run_heads,
     "experts alone, shared blend, generated heads of every kind and their controls",
+    settings={"head_revision": HEAD_REVISION},
     seeds=SEEDS,
     also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},
 )

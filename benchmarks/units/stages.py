@@ -15,15 +15,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.units.bench import Bench
-from benchmarks.units.files import key_of, read_json, write_json
+from benchmarks.units.files import key_of, read_json, write_json, write_whole
+from recsys.evaluation.unseen import held_out_users, without_users
 from recsys.experts.body import BodyExpert
 from recsys.experts.kinds import rebuilt
 from recsys.model.head import HeadWeights
 from recsys.model.scoring import BODY, ScoringNetwork
 from recsys.training.config import TrainConfig
+from recsys.training.distributed import BodyRun
+from recsys.training.experts import fit_body_expert
 from recsys.training.held_out import HeldOut
 from recsys.training.progress import Progress
-from recsys.training.stages import Stages, fit_stages
+from recsys.training.stages import Stages, Start, begin, stages_on
 from recsys.training.targets import Prepared, Targets
 
 _PREPARED = ("scores", "states", "statistics", "items", "masked")
@@ -35,39 +38,70 @@ def profiles(bench: Bench) -> np.ndarray:
     return np.asarray(bench.dataset.encoded_profiles(bench.dataset.profile_encoding()), dtype=np.float32)
 
 
-def stages(bench: Bench, config: TrainConfig, progress: Progress) -> Stages:
-    """The stages of a configuration (its seed included) on the training events, from disk if they are there."""
-    folder, key = _place(bench, config)
+def stages(bench: Bench, config: TrainConfig, progress: Progress, unseen: int | None = None) -> Stages:
+    """The stages of a configuration (its seed included) on the training events, from disk if they are there.
+
+    Args:
+        bench: data and folders.
+        config: everything that decides.
+        progress: bars.
+        unseen: the seed whose share of the users is left out of every fit; None leaves nobody out.
+    """
+    folder, key = _place(bench, config, unseen)
     if (read_json(folder / "done.json") or {}).get("key") != key:
+        schema, attributes, profile = bench.dataset.schema, bench.dataset.attributes, profiles(bench)
+        train = bench.train if unseen is None else without_users(bench.train, held_out_users(len(bench.whole), unseen))
+        kinds = {"clock": schema.clock, "repeats": schema.repeats}
+        start = begin(train, attributes, config, clock=schema.clock)
+        body, fitted_in = _body(bench, start, config, progress, unseen)
         started = time.monotonic()
-        schema = bench.dataset.schema
-        found = fit_stages(
-            bench.train,
-            profiles(bench),
-            bench.dataset.attributes,
-            config,
-            clock=schema.clock,
-            repeats=schema.repeats,
-            progress=progress,
-        )
+        found = stages_on(body, start, train, profile, attributes, config, **kinds, progress=progress)
         folder.mkdir(parents=True, exist_ok=True)
         _save(folder, found)
-        seconds = round(time.monotonic() - started, 1)
+        seconds = round(fitted_in + time.monotonic() - started, 1)
         write_json(folder / "done.json", {"key": key, "seconds": seconds, "losses": list(found.body_losses)})
     return _load(folder)
 
 
-def seconds_of(bench: Bench, config: TrainConfig) -> float:
+def seconds_of(bench: Bench, config: TrainConfig, unseen: int | None = None) -> float:
     """How long fitting the stages took."""
-    done = read_json(_place(bench, config)[0] / "done.json") or {}
+    done = read_json(_place(bench, config, unseen)[0] / "done.json") or {}
     return float(done.get("seconds", float("nan")))
 
 
-def _place(bench: Bench, config: TrainConfig) -> tuple[Path, str]:
+def heads_folder(bench: Bench, config: TrainConfig, unseen: int | None = None) -> Path:
+    """Where heads fitted on these stages are kept."""
+    return _place(bench, config, unseen)[0] / "heads"
+
+
+def _place(bench: Bench, config: TrainConfig, unseen: int | None) -> tuple[Path, str]:
     """Where stages lie and the key of what they were made from: of the head only the rank of the shared bases."""
     made_from = config.model_dump(mode="json", exclude={"head": {"kind", "hidden"}})
-    key = key_of({"data": bench.fingerprint, "config": made_from})
+    key = key_of({"data": bench.fingerprint, "config": made_from, "unseen": unseen})
     return bench.work / bench.workspace.name / f"stages-{key[:12]}", key
+
+
+def _body(
+    bench: Bench, start: Start, config: TrainConfig, progress: Progress, unseen: int | None
+) -> tuple[BodyRun, float]:
+    """The body of a configuration and how long it took, by itself on disk: it costs most and depends on least."""
+    parts = {"seed", "workers", "body", "body_training"}
+    made_from = {"data": bench.fingerprint, "config": config.model_dump(mode="json", include=parts), "unseen": unseen}
+    key = key_of({**made_from, "held": config.generator.held_out_users})
+    path = bench.work / bench.workspace.name / f"body-{key[:12]}.safetensors"
+    if not path.is_file():
+        schema = bench.dataset.schema
+        started = time.monotonic()
+        run = fit_body_expert(start.fit_on, bench.dataset.attributes, config, progress, clock=schema.clock)
+        said = {"settings": dict(run.expert.settings()), "losses": list(run.losses)}
+        said["seconds"] = round(time.monotonic() - started, 1)
+        tensors = {name: own.detach().contiguous() for name, own in run.expert.tensors().items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, lambda file: save_file(tensors, file, {"said": json.dumps(said)}))
+    with safe_open(path, framework="pt") as stored:
+        said = json.loads(stored.metadata()["said"])
+    run = BodyRun(BodyExpert.rebuild(said["settings"], load_file(path)), tuple(said["losses"]))
+    return run, float(said["seconds"])
 
 
 def _save(folder: Path, found: Stages) -> None:

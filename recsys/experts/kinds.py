@@ -9,6 +9,7 @@ from torch import Tensor
 from recsys.errors import SnapshotError
 from recsys.experts.body import BodyExpert
 from recsys.experts.content import ContentExpert
+from recsys.experts.habit import HabitExpert
 from recsys.experts.long_term import LongTermMemory
 from recsys.experts.memory import SequenceMemory
 from recsys.experts.popularity import PopularityExpert
@@ -17,7 +18,7 @@ from recsys.experts.repeat import RepeatExpert
 
 KINDS: Mapping[str, type[Expert]] = {
     kind.kind: kind
-    for kind in (BodyExpert, SequenceMemory, LongTermMemory, ContentExpert, RepeatExpert, PopularityExpert)
+    for kind in (BodyExpert, SequenceMemory, LongTermMemory, ContentExpert, RepeatExpert, HabitExpert, PopularityExpert)
 }
 
 

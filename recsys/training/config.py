@@ -14,6 +14,7 @@ from recsys.context.encoder import HISTORY_LENGTH
 from recsys.errors import ConfigError
 from recsys.experts.body import BodyConfig
 from recsys.experts.content import ContentConfig
+from recsys.experts.habit import HabitConfig
 from recsys.experts.long_term import LongTermConfig
 from recsys.experts.memory import MemoryConfig
 from recsys.experts.popularity import PopularityConfig
@@ -23,7 +24,9 @@ from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.generator import GeneratorConfig
 
 DEFAULT_NAME = "default"
-RESERVED = frozenset({"body", "long_term", "content", "repeat", "trend", "popularity", "hypernetwork", "shared"})
+RESERVED = frozenset(
+    {"body", "long_term", "content", "repeat", "habit", "trend", "popularity", "hypernetwork", "shared"}
+)
 """Names that the other experts and a snapshot's tensors have."""
 
 
@@ -47,6 +50,8 @@ class TrainConfig(BaseModel):
     content: ContentConfig | None = ContentConfig()
     """Of item attributes, where the catalogue has some."""
     repeat: RepeatConfig | None = RepeatConfig()
+    """Where items repeat."""
+    habit: HabitConfig | None = HabitConfig()
     """Where items repeat."""
     trend: PopularityConfig | None = None
     """A second popularity with a half-life, where events have real times."""

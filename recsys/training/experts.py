@@ -7,6 +7,7 @@ from functools import partial
 
 from recsys.context.sequences import Sequences
 from recsys.experts.content import fit_content
+from recsys.experts.habit_fit import fit_habit
 from recsys.experts.long_term import fit_long_term_memory
 from recsys.experts.memory import fit_sequence_memory
 from recsys.experts.popularity import fit_popularity
@@ -20,7 +21,7 @@ from recsys.training.progress import Progress
 from recsys.training.windows import body_windows
 
 Fit = Callable[[], Expert]
-CONTENT, LONG_TERM, REPEAT, TREND = "content", "long_term", "repeat", "trend"
+CONTENT, LONG_TERM, REPEAT, HABIT, TREND = "content", "long_term", "repeat", "habit", "trend"
 
 
 def closed_form_fits(
@@ -41,6 +42,9 @@ def closed_form_fits(
     if config.repeat is not None and repeats:
         aged = config.repeat.model_copy(update={"age": "days" if clock else "events"})
         fits[REPEAT] = partial(RepeatExpert, n_items, aged)
+    if config.habit is not None and repeats:
+        own = config.habit.model_copy(update={"age": "days" if clock else "events"})
+        fits[HABIT] = partial(fit_habit, sequences, n_items, own, history_length=config.history_length)
     if config.trend is not None and clock:
         fits[TREND] = partial(fit_popularity, sequences, n_items, config.trend)
     fits[POPULARITY] = partial(fit_popularity, sequences, n_items, config.popularity)

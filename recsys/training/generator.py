@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Annotated
 
@@ -10,11 +9,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from recsys.errors import TrainingError
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.losses import RankingLoss
 from recsys.model.scoring import ScoringNetwork
+from recsys.training.selected_fit import Schedule, fit_selected
 from recsys.training.targets import Prepared
 
 
@@ -52,6 +51,10 @@ class GeneratorConfig(BaseModel):
     selection_share: float = Field(default=0.15, gt=0, lt=0.5)
     """Share of users whose targets choose the epoch and fit the calibration, and train nothing."""
 
+    def schedule(self) -> Schedule:
+        """What the fit of every head, and of every control of heads, goes by."""
+        return Schedule(self.epochs, self.patience, self.batch_size, self.learning_rate, self.delta_penalty)
+
 
 def fit_generator(
     network: ScoringNetwork,
@@ -83,62 +86,24 @@ def fit_generator(
     Raises:
         TrainingError: the loss is not finite.
     """
-    generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     hypernetwork = Hypernetwork(head, targets.statistics.shape[1], len(network.names), network.width)
     inputs = hypernetwork.inputs(targets.statistics, targets.states)
     hypernetwork.start_from(inputs[train_rows], shared)
-    optimizer = torch.optim.AdamW(hypernetwork.parameters(), lr=config.learning_rate, weight_decay=0.01)
-    best_loss, waited = _loss_of(network, hypernetwork, targets, inputs, selection_rows, loss, config), 0
-    best = copy.deepcopy(hypernetwork.state_dict())
-    on_epoch(0, float("nan"), best_loss)
-    for epoch in range(1, config.epochs + 1):
-        total = 0.0
-        order = train_rows[torch.randperm(len(train_rows), generator=generator)]
-        for batch in torch.split(order, config.batch_size):
-            own, penalty = _losses(network, hypernetwork, targets, inputs, batch, loss)
-            optimizer.zero_grad()
-            (own + config.delta_penalty * penalty).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += own.item() * len(batch)
-        selection = _loss_of(network, hypernetwork, targets, inputs, selection_rows, loss, config)
-        if not torch.isfinite(torch.tensor([total, selection])).all():
-            raise TrainingError(f"The generator's loss is not finite in epoch {epoch}; nothing was registered.")
-        on_epoch(epoch, total / len(train_rows), selection)
-        waited += 1
-        if selection < best_loss:
-            best_loss, waited, best = selection, 0, copy.deepcopy(hypernetwork.state_dict())
-        if waited >= config.patience:
-            break
-    hypernetwork.load_state_dict(best)
-    return hypernetwork.eval()
 
+    def losses(rows: Tensor) -> tuple[Tensor, Tensor]:
+        own = hypernetwork(inputs[rows])
+        scores = network.score(targets.outputs(rows), own)
+        penalty = (own.flat() - hypernetwork.shared).pow(2).sum(1).mean()
+        return loss(scores, targets.items[rows], targets.masked[rows]), penalty
 
-def _losses(
-    network: ScoringNetwork,
-    hypernetwork: Hypernetwork,
-    targets: Prepared,
-    inputs: Tensor,
-    rows: Tensor,
-    loss: RankingLoss,
-) -> tuple[Tensor, Tensor]:
-    head = hypernetwork(inputs[rows])
-    scores = network.score(targets.outputs(rows), head)
-    penalty = (head.flat() - hypernetwork.shared).pow(2).sum(1).mean()
-    return loss(scores, targets.items[rows], targets.masked[rows]), penalty
-
-
-@torch.no_grad()
-def _loss_of(
-    network: ScoringNetwork,
-    hypernetwork: Hypernetwork,
-    targets: Prepared,
-    inputs: Tensor,
-    rows: Tensor,
-    loss: RankingLoss,
-    config: GeneratorConfig,
-) -> float:
-    total = 0.0
-    for batch in torch.split(rows, config.batch_size):
-        total += _losses(network, hypernetwork, targets, inputs, batch, loss)[0].item() * len(batch)
-    return total / max(len(rows), 1)
+    fit_selected(
+        hypernetwork,
+        losses,
+        config.schedule(),
+        train_rows=train_rows,
+        selection_rows=selection_rows,
+        seed=seed,
+        on_epoch=on_epoch,
+    )
+    return hypernetwork

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from recsys.experts.body import BodyExpert
 from recsys.experts.content import ContentExpert
+from recsys.experts.habit import HabitExpert
 from recsys.experts.long_term import LongTermMemory
 from recsys.experts.memory import SequenceMemory
 from recsys.experts.popularity import PopularityExpert
@@ -16,7 +17,7 @@ from recsys.experts.repeat import RepeatExpert
 from recsys.model.personal import POPULARITY
 from recsys.model.scoring import BODY
 from recsys.training.config import TrainConfig
-from recsys.training.experts import CONTENT, LONG_TERM, REPEAT, TREND
+from recsys.training.experts import CONTENT, HABIT, LONG_TERM, REPEAT, TREND
 
 _UNSET = "the configuration has none"
 _SET_BY_TRAINING = {"clock", "baskets", "age"}
@@ -67,6 +68,7 @@ def roster(config: TrainConfig, *, n_items: int, n_attributes: int, clock: bool,
         _entry(LONG_TERM, LongTermMemory.kind, config.long_term, _too_many(n_items, most)),
         _entry(CONTENT, ContentExpert.kind, config.content, lacks_attributes),
         _entry(REPEAT, RepeatExpert.kind, config.repeat, lacks_repeats),
+        _entry(HABIT, HabitExpert.kind, config.habit, lacks_repeats),
         _entry(TREND, PopularityExpert.kind, config.trend, lacks_clock),
         _entry(POPULARITY, PopularityExpert.kind, config.popularity, None),
     ]

@@ -16,6 +16,7 @@ from recsys.errors import ConfigError, DataError
 from recsys.model.scoring import ScoringNetwork, expert_scales
 from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig
+from recsys.training.distributed import BodyRun
 from recsys.training.experts import closed_form_fits, fit_body_expert, fit_closed_form
 from recsys.training.held_out import HeldOut, draw_targets, held_out_users, hold_out
 from recsys.training.progress import Progress
@@ -58,15 +59,55 @@ def fit_stages(
     everyone; the body, whose basis the generator is bound to, is not. Arguments and errors are those of `fit_model`.
     """
     keep_large_blocks()
-    n_items = attributes.n_items
-    if n_items < MINIMUM_ITEMS:
-        raise DataError(f"Only {n_items} item has positive events; at least {MINIMUM_ITEMS} are needed to rank.")
+    start = begin(sequences, attributes, config, clock=clock)
+    body = fit_body_expert(start.fit_on, attributes, config, progress, clock=clock)
+    return stages_on(
+        body, start, sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Who is kept back, and the source of all later random choices.
+
+    Attributes:
+        held: (users,) bool, whose events no expert is fitted on while the generator is trained.
+        fit_on: the sequences of the others.
+        rng: in the state after that draw.
+    """
+
+    held: np.ndarray
+    fit_on: Sequences
+    rng: np.random.Generator
+
+
+def begin(sequences: Sequences, attributes: ItemAttributes, config: TrainConfig, *, clock: bool) -> Start:
+    """Refuses what cannot be trained on and draws the generator's users. Errors are those of `fit_model`."""
+    if attributes.n_items < MINIMUM_ITEMS:
+        raise DataError(
+            f"Only {attributes.n_items} item has positive events; at least {MINIMUM_ITEMS} are needed to rank."
+        )
     if config.popularity.half_life_days is not None and not clock:
         raise ConfigError("popularity.half_life_days needs real times, and these events have only an order. Unset it.")
     rng = np.random.default_rng(config.seed)
     held = held_out_users(sequences, config.generator.held_out_users, rng)
-    fit_on = sequences.take(np.flatnonzero(~held))
-    body = fit_body_expert(fit_on, attributes, config, progress, clock=clock)
+    return Start(held, sequences.take(np.flatnonzero(~held)), rng)
+
+
+def stages_on(
+    body: BodyRun,
+    start: Start,
+    sequences: Sequences,
+    profile: np.ndarray,
+    attributes: ItemAttributes,
+    config: TrainConfig,
+    *,
+    clock: bool,
+    repeats: bool,
+    progress: Progress,
+) -> Stages:
+    """The stages after the body, which must have been fitted on `start.fit_on`. Arguments are those of `fit_stages`."""
+    n_items, rng, fit_on, held = attributes.n_items, start.rng, start.fit_on, start.held
     kinds = {"clock": clock, "repeats": repeats}
     experts = fit_closed_form(
         closed_form_fits(fit_on, attributes, config, **kinds), progress, "without the generator's users"

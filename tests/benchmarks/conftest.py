@@ -127,7 +127,7 @@ def body_fits(monkeypatch):
         items[0] = 0
         return BodyRun(BodyExpert(SequenceEncoder(settings.body.model_copy(update={"clock": clock})), items), (1.5,))
 
-    monkeypatch.setattr("recsys.training.stages.fit_body_expert", body)
+    monkeypatch.setattr("benchmarks.units.stages.fit_body_expert", body)
     monkeypatch.setattr("benchmarks.units.heads.configuration", lambda _: tiny_config())
     monkeypatch.setattr("benchmarks.units.fine_tuned.configuration", lambda _: tiny_config())
     return fits

@@ -1,7 +1,6 @@
 """Stored heads: how far the penalty lets them go, who has none, and where the penalty is chosen."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from benchmarks.units.claims import FINE_TUNED, SHARED
 from benchmarks.units.fine_tuned import FINE_TUNED_HEADS, PENALTIES
 from benchmarks.units.heads import HEADS, STAGES
 from benchmarks.units.runner import run_units
-from benchmarks.units.stages import profiles, stages
+from benchmarks.units.stages import stages
 from recsys.errors import ConfigError
 from recsys.evaluation.ledger import LEDGER_VARIABLE
 from recsys.training.held_out import ranking_loss
@@ -39,10 +38,8 @@ def tuned(bench, users, *penalties):
     """(penalties, users, experts) gains less those of the blend."""
     found = stages(bench, tiny_config(), Silent())
     network, shared = found.final, found.held_out.shared
-    popularity = network.others["popularity"].tensors()["log_counts"]
     loss = ranking_loss(tiny_config())
-    run = SimpleNamespace(bench=bench)
-    gains = fine_tuned._tuned(run, network, shared, profiles(bench), popularity, users, penalties, loss)
+    gains = fine_tuned.tuned_gains(bench, bench.train, network, shared, users, penalties, loss)
     return torch.stack(gains) - shared.gains
 
 
@@ -78,7 +75,7 @@ def test_heads_learn_from_the_newest_training_events(make_model_bench, body_fits
     monkeypatch.setattr(fine_tuned, "EVENTS", 3)
     bench = make_model_bench(dataset=with_newcomers(tiny_dataset(), 1))
     train = bench.train
-    targets, owner = fine_tuned._newest(SimpleNamespace(bench=bench), np.array([0, 2, 7]))
+    targets, owner = fine_tuned._newest(train, np.array([0, 2, 7]))
     assert owner.tolist() == [1, 1, 1, 2, 2, 2]
     assert targets.users.tolist() == [2, 2, 2, 7, 7, 7]
     for user in (2, 7):

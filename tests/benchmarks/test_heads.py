@@ -84,8 +84,8 @@ def test_rolled_inputs_are_another_users(make_model_bench, body_fits):
     told = torch.arange(users * len(network.names), dtype=torch.float32).reshape(users, -1)
     outputs = made_up_outputs(network, users)
     say = Say(outputs, told, np.arange(users))
-    own = heads._generated(network, Recording(), heads._as_they_are, say)
-    others = heads._generated(network, Recording(), heads._rolled, say)
+    own = heads.generated(network, Recording(), say)
+    others = heads.generated(network, Recording(), say, change=heads._rolled)
     before = [(user - 1) % users for user in range(users)]
     assert all(user != other for user, other in enumerate(before))
     torch.testing.assert_close(own, torch.einsum("ben,be->bn", outputs.scores, told))
@@ -140,12 +140,12 @@ def test_a_unit_that_was_cut_short_goes_on_with_the_seeds_that_lack(make_model_b
 
 
 @pytest.mark.parametrize("control", [shared_matrix, concatenated])
-def test_controls_start_at_the_blend_and_say_how_large_they_are(make_model_bench, body_fits, control):
+def test_controls_start_at_the_blend_and_say_how_large_they_are(make_model_bench, body_fits, control, tmp_path):
     config = tiny_config("generator.learning_rate=0.01")
     found = stages(make_model_bench(), config, Silent())
     held = found.held_out
     generator, curves = fit_heads(held, config, Silent())
-    steer, said = control(held, found.final, config, 0)
+    steer, said = control(held, found.final, config, 0, tmp_path)
     losses = said["selection_loss"]
     assert losses["blend"] == pytest.approx(curves["generator_selection_loss"][0], abs=2e-3)
     assert losses["best"] <= losses["blend"]
@@ -156,10 +156,10 @@ def test_controls_start_at_the_blend_and_say_how_large_they_are(make_model_bench
 
 
 @pytest.mark.parametrize("control", [shared_matrix, concatenated])
-def test_controls_that_learn_nothing_are_the_blend(make_model_bench, body_fits, control):
+def test_controls_that_learn_nothing_are_the_blend(make_model_bench, body_fits, control, tmp_path):
     config = tiny_config("generator.learning_rate=1e-30")
     found = stages(make_model_bench(), config, Silent())
-    steer, _ = control(found.held_out, found.final, config, 0)
+    steer, _ = control(found.held_out, found.final, config, 0, tmp_path)
     users = 6
     outputs = made_up_outputs(found.final, users)
     outputs.scores[:, 0] = outputs.states @ found.final.body.items[1:].T / found.final.scales[0]
@@ -168,10 +168,13 @@ def test_controls_that_learn_nothing_are_the_blend(make_model_bench, body_fits, 
     torch.testing.assert_close(steer(Say(outputs, statistics, np.arange(users))), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_controls_of_another_seed_are_others(make_model_bench, body_fits):
+def test_controls_of_another_seed_are_others(make_model_bench, body_fits, tmp_path):
     config = tiny_config("generator.learning_rate=0.05")
     found = stages(make_model_bench(), config, Silent())
-    losses = [concatenated(found.held_out, found.final, config, seed)[1]["selection_loss"] for seed in (0, 0, 1)]
+    losses = [
+        concatenated(found.held_out, found.final, config, seed, tmp_path / str(run))[1]["selection_loss"]
+        for run, seed in enumerate((0, 0, 1))
+    ]
     assert losses[0] == losses[1]
     assert losses[0]["blend"] == losses[2]["blend"]
     assert losses[0] != losses[2]

@@ -7,9 +7,10 @@ import torch
 from benchmarks.units import stages as module
 from benchmarks.units.stages import profiles, seconds_of, stages
 from recsys.context.sequences import prefix_contexts
+from recsys.evaluation.unseen import held_out_users
 from recsys.training.progress import Silent
-from recsys.training.stages import fit_stages
-from tests.benchmarks.conftest import basket_dataset, tiny_config, tiny_dataset
+from recsys.training.stages import stages_on
+from tests.benchmarks.conftest import N_ITEMS, basket_dataset, tiny_config, tiny_dataset
 
 
 @pytest.fixture
@@ -18,10 +19,10 @@ def fitted(monkeypatch):
     found = []
 
     def fit(*own, **named):
-        found.append(fit_stages(*own, **named))
+        found.append(stages_on(*own, **named))
         return found[-1]
 
-    monkeypatch.setattr(module, "fit_stages", fit)
+    monkeypatch.setattr(module, "stages_on", fit)
     return found
 
 
@@ -72,12 +73,13 @@ def test_other_configurations_and_data_have_stages_of_their_own(make_model_bench
     stages(make_model_bench(), tiny_config("seed=18"), Silent())
     wider = stages(make_model_bench(), tiny_config("head.rank=3"), Silent())
     stages(make_model_bench(dataset=tiny_dataset(seed=1)), tiny_config(), Silent())
-    assert body_fits == [17, 18, 17, 17]
+    assert body_fits == [17, 18, 17]  # the rank of the heads is nothing to the body
     assert len(list((tmp_path / "work" / "tiny").glob("stages-*"))) == 4
+    assert torch.equal(wider.final.body.items, first.final.body.items)
     assert (first.final.bases.shape[-1], wider.final.bases.shape[-1]) == (2, 3)
 
 
-def test_stages_that_were_cut_short_are_fitted_again(make_model_bench, body_fits, monkeypatch):
+def test_stages_that_were_cut_short_go_on_with_the_body_that_was_done(make_model_bench, body_fits, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
@@ -85,5 +87,19 @@ def test_stages_that_were_cut_short_are_fitted_again(make_model_bench, body_fits
         patched.setattr(module, "_save_network", killed)
         with pytest.raises(KeyboardInterrupt):
             stages(make_model_bench(), tiny_config(), Silent())
-    stages(make_model_bench(), tiny_config(), Silent())
+    assert len(stages(make_model_bench(), tiny_config(), Silent()).held_out.train)
+    assert len(body_fits) == 1
+
+
+def test_stages_without_the_users_of_a_seed_are_others(make_model_bench, body_fits):
+    bench = make_model_bench()
+    found = stages(bench, tiny_config(), Silent(), unseen=1)
+    held = held_out_users(len(bench.whole), 1)
+    assert not np.isin(found.held_out.targets.users, held).any()
+    known = bench.train.lengths.copy()
+    known[held] = 0
+    items = np.repeat(known > 0, bench.train.lengths)
+    counts = np.bincount(bench.train.items[items] - 1, minlength=N_ITEMS)
+    torch.testing.assert_close(found.final.others["popularity"].log_counts, torch.from_numpy(np.log1p(counts)).float())
+    stages(bench, tiny_config(), Silent())
     assert len(body_fits) == 2
