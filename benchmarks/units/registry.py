@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from benchmarks.units import data, summary
 from benchmarks.units.baselines import BASELINES
 from benchmarks.units.baskets import BASKETS
+from benchmarks.units.budget import BUDGET
 from benchmarks.units.fine_tuned import FINE_TUNED_HEADS
 from benchmarks.units.heads import HEADS, STAGES
 from benchmarks.units.peers import sasrec_units
 from benchmarks.units.unit import Unit
 from benchmarks.units.unseen import UNSEEN_BASELINES
+from benchmarks.units.unseen_model import UNSEEN_MODEL
 from recsys.errors import ConfigError
 
 UNITS: tuple[Unit, ...] = (
@@ -22,7 +24,9 @@ UNITS: tuple[Unit, ...] = (
     HEADS,
     FINE_TUNED_HEADS,
     UNSEEN_BASELINES,
+    *UNSEEN_MODEL,
     *sasrec_units(),
+    BUDGET,
     summary.UNIT,
 )
 

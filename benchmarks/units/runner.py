@@ -54,6 +54,9 @@ def run_units(
         if unit.targets != "any" and (unit.targets == "baskets") != bench.baskets:
             say(f"{title}: not meant for '{bench.workspace.name}', whose targets are {_targets(bench)}; left out.")
             continue
+        if unit.validation_only and bench.split != "validation":
+            say(f"{title}: measured on validation only; left out.")
+            continue
         wanted = unit.seeds if seeds is None or not unit.seeds else seeds
         inputs = _inputs(bench, unit)
         key = key_of({**inputs, "seeds": list(wanted)})

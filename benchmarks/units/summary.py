@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.units.arms import WARM, Arm, load_arm
 from benchmarks.units.bench import Bench
+from benchmarks.units.budget import BUDGET
 from benchmarks.units.claims import by_scorer, default_claims, judge_claims
 from benchmarks.units.files import read_json, write_text
 from benchmarks.units.table import markdown
@@ -33,7 +34,11 @@ def run_summary(run: UnitRun) -> Mapping[str, object]:
     unseen = unseen_rows(groups)
     claims = [one.as_dict() for one in judge_claims(default_claims(), arms)]
     title = f"{run.bench.workspace.name}: {run.bench.split} split"
-    page = markdown(title, warm, unseen, claims, _notes(run.bench, results))
+    timed: Mapping[str, Any] = next((result["figures"] for result in results if result["unit"] == BUDGET.name), {})
+    picture = timed.get("picture")
+    shown = picture if picture and (run.bench.results_folder / picture).is_file() else None
+    notes = _notes(run.bench, results)
+    page = markdown(title, warm, unseen, claims, notes, timed=timed.get("points", ()), picture=shown)
     write_text(run.bench.results_folder / f"{SUMMARY}.md", page)
     return {
         "scorers": warm,

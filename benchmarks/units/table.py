@@ -16,6 +16,8 @@ def markdown(
     unseen: Sequence[Mapping[str, Any]],
     claims: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
+    timed: Sequence[Mapping[str, Any]] = (),
+    picture: str | None = None,
 ) -> str:
     """The page.
 
@@ -25,6 +27,8 @@ def markdown(
         unseen: one a scorer and context length: name, context, users, ndcg@10, ndcg@10 of the warm fit, relative loss.
         claims: what `Tested.as_dict` gives.
         notes: lines below the title.
+        timed: what `budget.points_of` gives.
+        picture: file beside the page that shows them; None where there is none.
     """
     lines = [f"# {title}", "", *notes, ""]
     shown = [*SHOWN[:2], *OF_BASKETS, *SHOWN[2:]] if any(OF_BASKETS[0] in row["metrics"] for row in rows) else SHOWN
@@ -35,6 +39,8 @@ def markdown(
     ]
     if unseen:
         lines += ["", "## Unseen users", "", *_unseen(unseen)]
+    if timed:
+        lines += ["", "## Quality by training time", "", *_timed(timed, picture)]
     if claims:
         lines += ["", "## Claims", "", *_claims(claims)]
     return "\n".join(lines) + "\n"
@@ -53,6 +59,28 @@ def _unseen(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{_or_dash(row['warm'], '.4f')} | {_or_dash(row['relative_loss'], '.1%')} |"
         for row in rows
     ]
+
+
+def _timed(points: Sequence[Mapping[str, Any]], picture: str | None) -> list[str]:
+    title = "NDCG@10 by seconds of training"
+    head = [
+        *([f"![{title}]({picture})", ""] if picture else []),
+        "One fit a budget, as `recsys train --budget` plans it, from data in memory to a fitted model. The seconds of "
+        "a model and its shared blend are of the whole run, planning included; a body's and the memory's are their "
+        "own.",
+        "",
+        "| scorer | budget, s | epochs | seconds | ndcg@10 | hr@10 |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    return head + [
+        f"| {point['scorer']} | {_or_dash(point['budget'], 'g')} | {_epochs(point)} | {point['seconds']:.1f} | "
+        f"{point['ndcg@10']:.4f} | {point['hr@10']:.4f} |"
+        for point in points
+    ]
+
+
+def _epochs(point: Mapping[str, Any]) -> str:
+    return "–" if point["epochs"] is None else f"{point['epochs']} of {point['configured_epochs']}"
 
 
 def _claims(claims: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -28,6 +28,7 @@ class Unit:
         revision: raised by hand when the unit's own code changes what it would find.
         has_data: False for the unit that makes the workspace.
         looks: False for a unit that only reads what other units found; it is no look at a test split.
+        validation_only: True for a unit that is left out on any other split.
         targets: "single" or "baskets" where only such a workspace is meant; "any" otherwise.
         also: more of what its result depends on, found when it runs; plain values.
     """
@@ -41,6 +42,7 @@ class Unit:
     revision: int = 1
     has_data: bool = True
     looks: bool = True
+    validation_only: bool = False
     targets: Literal["single", "baskets", "any"] = "any"
     also: Callable[[Bench], Mapping[str, object]] = lambda _: {}
 

@@ -32,6 +32,8 @@ _STYLE: Mapping[Any, Any] = {
     "axes.edgecolor": _LINE,
     "axes.labelcolor": _INK,
     "axes.axisbelow": True,
+    "grid.color": _QUIET,
+    "grid.linewidth": 0.6,
     "text.color": _INK,
     "xtick.color": _SOFT,
     "ytick.color": _SOFT,
@@ -56,21 +58,26 @@ def draw_plots(report: EvaluationReport, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for stem, draw in (("scorers", _scorers), ("history", _history), ("reliability", _reliability)):
-        with _saved(folder / f"{stem}.png") as figure:
+        with saved_figure(folder / f"{stem}.png") as figure:
             draw(figure, report)
         files.append(folder / f"{stem}.png")
     return files
 
 
 @contextmanager
-def _saved(path: Path) -> Iterator[Figure]:
+def saved_figure(path: Path) -> Iterator[Figure]:
+    """A figure in the pictures' style to draw on, then written as PNG.
+
+    Args:
+        path: of the file, in a folder that is there.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context(dict(_STYLE)):
         figure = Figure()
         yield figure
-        figure.savefig(path, dpi=_DPI, bbox_inches="tight", pad_inches=0.15)
+        figure.savefig(path, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.15)
 
 
 def _scorers(figure: Figure, report: EvaluationReport) -> None:
@@ -107,13 +114,13 @@ def _history(figure: Figure, report: EvaluationReport) -> None:
             markersize=6,
             capsize=3,
             elinewidth=1.2,
-            color=_shade(name),
+            color=scorer_colour(name),
             label=_told(name),
         )
     axes.set_xticks(places, [f"{group['group']}\n{group['users']:,} users" for group in groups])
     axes.set(xlim=(-0.6, len(groups) - 0.4), xlabel=HISTORY, ylabel="NDCG@10 (95 % interval)")
     axes.set_ylim(bottom=0)
-    axes.grid(axis="y", color=_QUIET, linewidth=0.6)
+    axes.grid(axis="y")
     axes.set_title(f"Ranking quality by length of history ({report.split})", pad=26)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=len(scorers), borderaxespad=0.2, handletextpad=0.3)
 
@@ -160,7 +167,8 @@ def _colour(name: str) -> str:
     return {MODEL: _MODEL, SHARED_BLEND: _BLEND}.get(name, _QUIET)
 
 
-def _shade(name: str) -> str:
+def scorer_colour(name: str) -> str:
+    """What a scorer is drawn in where each has a mark of its own: `MODEL`, `SHARED_BLEND` or any other."""
     return {MODEL: _MODEL, SHARED_BLEND: _BLEND}.get(name, _OTHER)
 
 
