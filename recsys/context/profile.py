@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from recsys.context.profile_values import ProfileValue, typed_profile
+from recsys.context.profile_values import ProfileValue, is_no_number, typed_profile
 from recsys.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 EncodedType = Literal["categorical", "numeric", "list"]
 MAX_DEVIATIONS = 8.0
 """Standardised numbers are clipped here, so that one absurd value cannot drown the rest of the vector."""
+_LARGEST = 1e150
+"""Numbers beyond this are fitted as this: their squares would be infinite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,11 @@ class ProfileEncoding:
             start += column.width
         return encoded
 
+    def not_finite(self, profiles: Sequence[Mapping[str, object]]) -> int:
+        """How many values of these columns are NaN or infinite: to `encode` they are missing."""
+        names = [column.name for column in self.columns]
+        return sum(is_no_number(profile.get(name)) for profile in profiles for name in names)
+
     def to_dict(self) -> dict[str, object]:
         """What the snapshot keeps; plain JSON types."""
         return {"columns": [asdict(column) | {"categories": list(column.categories)} for column in self.columns]}
@@ -143,8 +150,9 @@ def _fit_column(
         numbers = np.array([value for value in values if value is not None], dtype=np.float64)
         if numbers.size == 0:
             return ColumnEncoding(name=name, kind="numeric")
-        scale = float(numbers.std()) if numbers.min() < numbers.max() else 1.0
-        return ColumnEncoding(name=name, kind="numeric", mean=float(numbers.mean()), scale=scale)
+        numbers = numbers.clip(-_LARGEST, _LARGEST)
+        spread = float(numbers.std()) if numbers.min() < numbers.max() else 0.0
+        return ColumnEncoding(name=name, kind="numeric", mean=float(numbers.mean()), scale=spread or 1.0)
     counts = Counter(chain.from_iterable(set(_members(value)) for value in values))
     frequent = sorted((-count, member) for member, count in counts.items() if count >= min_count)
     categories = tuple(member for _, member in frequent[:max_categories])
@@ -155,7 +163,8 @@ def _encode_column(column: ColumnEncoding, values: list[ProfileValue], out: npt.
     if column.kind == "numeric":
         numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
         missing = np.isnan(numbers)
-        deviations = np.clip((numbers - column.mean) / column.scale, -MAX_DEVIATIONS, MAX_DEVIATIONS)
+        with np.errstate(over="ignore"):
+            deviations = np.clip((numbers - column.mean) / column.scale, -MAX_DEVIATIONS, MAX_DEVIATIONS)
         out[:, 0] = np.where(missing, 0.0, deviations)
         out[:, 1] = missing
         return

@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from recsys.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ def typed_profile(values: Mapping[str, object], columns: Mapping[str, ColumnType
 
     Returns:
         Every column of `columns`, in that order: categorical and text as str, numeric as float, list as a tuple of
-        str. An empty string, an empty list, NaN and infinity all say "not known" and become None.
+        str. An empty string, an empty list, NaN, infinity and an int too large for a float all say "not known" and
+        become None.
 
     Raises:
         DataError: a numeric column holds something that is not a number.
@@ -34,8 +37,16 @@ def typed_profile(values: Mapping[str, object], columns: Mapping[str, ColumnType
     return {name: _typed(name, values.get(name), kind) for name, kind in columns.items()}
 
 
+def is_no_number(value: object) -> bool:
+    """Whether a value is a number that says nothing: NaN, infinite, or too large for a float."""
+    try:
+        return isinstance(value, int | float | np.floating) and not math.isfinite(value)
+    except OverflowError:
+        return True
+
+
 def _typed(name: str, value: object, kind: ColumnType) -> ProfileValue:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or is_no_number(value):
         return None
     if kind == "numeric":
         return _number(name, value)

@@ -142,6 +142,10 @@ class Recommender:
             "items": len(self.vocabulary),
         }
 
+    def context_faults(self) -> Mapping[str, int]:
+        """How often each fault of a context was met and treated so far, see `ContextFaults`."""
+        return self.encoder.faults.as_dict()
+
     def _best(self, scores: Tensor, k: int) -> list[Ranking]:
         values, columns = top_k(scores, min(k, scores.shape[1]))
         allowed = torch.isfinite(values).sum(1).tolist()

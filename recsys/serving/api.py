@@ -134,6 +134,7 @@ def _add_model(app: FastAPI, models: ModelSource, schema: WorkspaceSchema, featu
                 items_repeat=schema.repeats,
                 metrics=dict(served.metrics),
                 lineage=dict(served.lineage),
+                context_faults=dict(served.context_faults()),
             )
         )
 

@@ -83,6 +83,7 @@ def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
         metrics=snapshot.metrics,
         lineage=snapshot.origin,
         degraded=None if found.degraded is None else "registry_unreachable",
+        context_faults=recommender.context_faults,
     )
 
 

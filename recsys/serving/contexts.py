@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recsys.context.batch import FeatureRow
-from recsys.context.profile_values import typed_profile
+from recsys.context.profile_values import is_no_number, typed_profile
 from recsys.data.schema import ColumnType, WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.fold import HISTORY_LENGTH
@@ -176,7 +176,7 @@ def _complaint(value: ProfileValue, kind: ColumnType | None, schema: WorkspaceSc
     if kind is None:
         known = ", ".join(schema.user_columns) or "none"
         return f"There is no such user column; this workspace has: {known}."
-    if kind == "numeric" and value is not None and (isinstance(value, (bool, str, list))):
+    if kind == "numeric" and value is not None and (isinstance(value, (bool, str, list)) or is_no_number(value)):
         return "This column is numeric: send a number, or leave it out."
     if kind != "list" and isinstance(value, list):
         return f"This column is {kind}: send one value, not a list."

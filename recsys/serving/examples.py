@@ -72,6 +72,7 @@ MODEL_REPLY: dict[str, Any] = {
     "items_repeat": False,
     "metrics": {"validation": {"ndcg@10": 0.1, "hr@10": 0.2}},
     "lineage": {"log_position": 100000},
+    "context_faults": {"unknown_items": 3, "values": 0, "times": 1, "order": 0},
 }
 
 HEALTH: dict[str, Any] = {"status": "alive", "request_id": _ENVELOPE["request_id"]}

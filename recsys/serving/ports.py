@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -87,6 +87,7 @@ class ServedModel:
         metrics: what its training run measured.
         lineage: where it came from.
         degraded: a short reason when this is not certainly the registry's champion, None when it is.
+        context_faults: what contexts held that had to be treated, since it was loaded.
     """
 
     ranker: Ranker
@@ -97,6 +98,7 @@ class ServedModel:
     metrics: Mapping[str, object] = field(default_factory=dict)
     lineage: Mapping[str, object] = field(default_factory=dict)
     degraded: str | None = None
+    context_faults: Callable[[], Mapping[str, int]] = dict
 
 
 class ModelSource(Protocol):

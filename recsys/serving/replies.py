@@ -76,6 +76,9 @@ class ModelReply(_Reply):
     items_repeat: bool
     metrics: dict[str, Any]
     lineage: dict[str, Any]
+    context_faults: dict[str, int] = Field(
+        description="What contexts held that had to be treated before they were scored, since this model was loaded."
+    )
 
 
 class Health(_Reply):

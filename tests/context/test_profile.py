@@ -1,7 +1,9 @@
 """Profile columns: one form for values from anywhere, one fixed-width vector, the same after a JSON round trip."""
 
 import json
+import sys
 
+import numpy as np
 import pytest
 
 from recsys.context.profile import ProfileEncoding
@@ -54,6 +56,21 @@ def test_an_unknown_visitor_is_missing_everywhere():
 
 def test_an_absurd_number_is_clipped():
     assert fitted().encode([{"age": 1e30}])[0, 3] == 8.0
+    assert fitted().encode([{"age": -sys.float_info.max}])[0, 3] == -8.0
+
+
+@pytest.mark.parametrize("number", [float("-inf"), np.float32("nan"), 10**400], ids=["-inf", "nan", "huge"])
+def test_a_number_that_says_nothing_is_missing_and_told(number):
+    encoding = fitted()
+    assert encoding.encode([{"age": number}]).tolist() == encoding.encode([{}]).tolist()
+    assert encoding.not_finite([{"age": number}, {"age": 3}, {}, {"unasked": number}]) == 1
+
+
+@pytest.mark.parametrize("ages", [[1e308, 1.5e308, 3.0], [1e308, 1e308], [0.0, 1e-200, 2e-200]])
+def test_absurd_numbers_in_training_leave_every_encoding_finite(ages):
+    users = [{"age": age} for age in ages]
+    encoding = ProfileEncoding.fit(users, {"age": "numeric"})
+    assert np.isfinite(encoding.encode([*users, {}, {"age": 0}, {"age": 2.0}])).all()
 
 
 def test_a_constant_column_does_not_divide_by_zero():

@@ -54,6 +54,7 @@ def problem(reply):
         ),
         (RECOMMEND, {"context": {"profile": {"shoe": 3}}}, "context.profile.shoe"),
         (RECOMMEND, {"context": {"profile": {"age": "old"}}}, "context.profile.age"),
+        pytest.param(RECOMMEND, {"context": {"profile": {"age": 10**400}}}, "context.profile.age", id="a huge age"),
         (RECOMMEND, {"context": {"profile": {"job": ["a", "b"]}}}, "context.profile.job"),
         (RECOMMEND, {"context": {"profile": {"job": {"a": 1}}}}, "context.profile.job"),
         (RECOMMEND, {"context": {"profile": {"likes": [None]}}}, "context.profile.likes"),

@@ -1,5 +1,7 @@
 """What the service answers to a request for recommendations."""
 
+from dataclasses import replace
+
 import pytest
 
 from recsys.data.schema import WorkspaceSchema
@@ -224,3 +226,11 @@ def test_readiness_and_model_name_what_serves(http):
     assert (model["model_version"], model["content_hash"], model["catalogue_size"]) == ("7", "c0ffee", 6)
     assert model["metrics"] == {"validation": {"ndcg@10": 0.25}}
     assert model["lineage"] == {"log_position": 12}
+
+
+def test_the_model_tells_what_contexts_held_that_had_to_be_treated(http, service):
+    counted = {"times": 0}
+    service.models.model = replace(service.models.model, context_faults=lambda: counted)
+    assert http.get("/v1/model").json()["context_faults"] == {"times": 0}
+    counted["times"] = 2
+    assert http.get("/v1/model").json()["context_faults"] == {"times": 2}
