@@ -153,7 +153,6 @@ def _trained(run: UnitRun, config: TrainConfig, budget: float) -> list[Arm]:
         {(arm_name(budget, scorer), 0): steers[scorer] for scorer in _OF_A_BUDGET},
         profile,
         {(arm_name(budget, scorer), 0): {**said, "scorer": scorer, "seconds": taken[scorer]} for scorer in taken},
-        log_popularity=fitted.model.log_popularity,
         protocol=PROTOCOL,
     )
 

@@ -16,12 +16,11 @@ from benchmarks.units.bench import Bench
 from benchmarks.units.claims import FINE_TUNED
 from benchmarks.units.heads import configuration
 from benchmarks.units.joint import Say, Steer, judged_together
-from benchmarks.units.stages import profiles, stages
+from benchmarks.units.stages import STAGES_REVISION, profiles, stages
 from benchmarks.units.unit import Unit, UnitRun
 from recsys.context.sequences import Sequences
 from recsys.model.head import HeadWeights
 from recsys.model.losses import RankingLoss
-from recsys.model.personal import POPULARITY
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.held_out import ranking_loss
 from recsys.training.targets import Targets, prepare
@@ -44,7 +43,6 @@ def run_fine_tuned(run: UnitRun) -> dict[str, object]:
     found = stages(bench, config, run.progress)
     network, shared = found.final, found.held_out.shared
     profile = profiles(bench)
-    popularity = network.others[POPULARITY].tensors()["log_counts"]
 
     def tuned(penalties: tuple[float, ...]) -> list[Tensor]:
         bar = run.progress.stage("fine-tuned heads", -(-len(bench.train) // _USERS))
@@ -66,7 +64,7 @@ def run_fine_tuned(run: UnitRun) -> dict[str, object]:
             (name(p), 0): {"penalty": p, "fit_seconds": seconds, "stored_numbers_a_user": len(network.names)}
             for p in penalties
         }
-        for arm in judged_together(bench, network, arms, profile, notes, log_popularity=popularity):
+        for arm in judged_together(bench, network, arms, profile, notes):
             run.save(arm)
 
     def search() -> dict[str, Any]:
@@ -113,7 +111,6 @@ def tuned_gains(
         sequences,
         targets,
         profiles(bench),
-        network.others[POPULARITY].tensors()["log_counts"],
         history_length=200,
         clock=schema.clock,
         repeats=schema.repeats,
@@ -158,5 +155,6 @@ FINE_TUNED_HEADS = Unit(
     "a stored head a user, fine-tuned from the shared blend; its penalty tuned on validation",
     settings={"events": EVENTS, "steps": STEPS, "step_size": STEP_SIZE, "penalties": list(PENALTIES)},
     needs=("experts",),
+    revision=STAGES_REVISION,
     also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},
 )

@@ -12,11 +12,10 @@ from benchmarks.units.claims import HEAD_KINDS, SHARED, fed_others, head
 from benchmarks.units.controls import concatenated, shared_matrix
 from benchmarks.units.joint import Say, Steer, judged_together
 from benchmarks.units.kept import HEAD_REVISION, kept
-from benchmarks.units.stages import heads_folder, profiles, seconds_of, stages
+from benchmarks.units.stages import STAGES_REVISION, heads_folder, profiles, seconds_of, stages
 from benchmarks.units.unit import Unit, UnitRun
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
-from recsys.model.personal import POPULARITY
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.config import TrainConfig, load_config
 from recsys.training.fit import fit_heads
@@ -75,9 +74,8 @@ def run_heads(run: UnitRun) -> dict[str, object]:
 
 
 def _judge(run: UnitRun, network: ScoringNetwork, arms: dict[tuple[str, int], Steer], notes: Notes) -> None:
-    popularity = network.others[POPULARITY].tensors()["log_counts"]
     profile = profiles(run.bench)
-    for arm in judged_together(run.bench, network, arms, profile, notes, log_popularity=popularity):
+    for arm in judged_together(run.bench, network, arms, profile, notes):
         if not run.has(arm.name, arm.seed):
             run.save(arm)
 
@@ -163,6 +161,7 @@ STAGES = Unit(
     "experts",
     run_stages,
     "the experts without the generator's users, the blend, the experts on everyone",
+    revision=STAGES_REVISION,
     also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},
     looks=False,
 )
@@ -171,6 +170,7 @@ HEADS = Unit(
     run_heads,
     "experts alone, shared blend, generated heads of every kind and their controls",
     settings={"head_revision": HEAD_REVISION},
+    revision=STAGES_REVISION,
     seeds=SEEDS,
     also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},
 )

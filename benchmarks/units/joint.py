@@ -57,7 +57,6 @@ def judged_together(
     profile: np.ndarray,
     notes: Mapping[tuple[str, int], Mapping[str, object]],
     *,
-    log_popularity: Tensor,
     cases: Cases | None = None,
     protocol: str = WARM,
 ) -> list[Arm]:
@@ -69,7 +68,6 @@ def judged_together(
         arms: by name and seed.
         profile: (users, width) float32.
         notes: to keep beside each.
-        log_popularity: (n_items,) for the statistics.
         cases: others than the split's own; single targets.
         protocol: what these cases are called.
     """
@@ -82,7 +80,7 @@ def judged_together(
     with torch.no_grad():
         for block in blocks:
             outputs = network.outputs(block.context)
-            say = Say(outputs, context_statistics(block.context, outputs, log_popularity, clock), block.users)
+            say = Say(outputs, context_statistics(block.context, outputs, network, clock=clock), block.users)
             for key, steer in arms.items():
                 scores = steer(say)
                 ranks[key].append(_ranks(scores, block, bench.catalogue.n_items, basket=basket))

@@ -29,6 +29,8 @@ from recsys.training.progress import Progress
 from recsys.training.stages import Stages, Start, begin, stages_on
 from recsys.training.targets import Prepared, Targets
 
+STAGES_REVISION = 2
+"""Raised by hand when the code of the stages after the body changes what it would find."""
 _PREPARED = ("scores", "states", "statistics", "items", "masked")
 _TARGETS = ("users", "items", "lengths", "keep")
 
@@ -77,7 +79,7 @@ def heads_folder(bench: Bench, config: TrainConfig, unseen: int | None = None) -
 def _place(bench: Bench, config: TrainConfig, unseen: int | None) -> tuple[Path, str]:
     """Where stages lie and the key of what they were made from: of the head only the rank of the shared bases."""
     made_from = config.model_dump(mode="json", exclude={"head": {"kind", "hidden"}})
-    key = key_of({"data": bench.fingerprint, "config": made_from, "unseen": unseen})
+    key = key_of({"data": bench.fingerprint, "config": made_from, "unseen": unseen, "revision": STAGES_REVISION})
     return bench.work / bench.workspace.name / f"stages-{key[:12]}", key
 
 

@@ -18,13 +18,12 @@ from benchmarks.units.claims import FINE_TUNED, SHARED, head
 from benchmarks.units.fine_tuned import own_gains, tuned_gains
 from benchmarks.units.heads import configuration, generated, kept_head, steered
 from benchmarks.units.joint import Steer, judged_together
-from benchmarks.units.stages import profiles, seconds_of, stages
+from benchmarks.units.stages import STAGES_REVISION, profiles, seconds_of, stages
 from benchmarks.units.unit import Unit, UnitRun, finished
 from benchmarks.units.unseen import protocol_name
 from recsys.evaluation.cases import Cases
 from recsys.evaluation.unseen import CONTEXT_LENGTHS, context_name, held_out_users, unseen_cases
 from recsys.model.head import HeadWeights
-from recsys.model.personal import POPULARITY
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.config import TrainConfig
 from recsys.training.held_out import ranking_loss
@@ -56,10 +55,9 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
                 gains = _fine_tuned(bench, network, shared, cases, penalty, config)
                 arms[FINE_TUNED, seed] = partial(own_gains, network, gains)
             said = {(ours, seed): notes}
-            popularity = network.others[POPULARITY].tensors()["log_counts"]
             for arm in judged_together(
                 bench, network, arms, profiles(bench), said,
-                log_popularity=popularity, cases=cases, protocol=protocol_name(known, warm=unseen is None),
+                cases=cases, protocol=protocol_name(known, warm=unseen is None),
             ):  # fmt: skip
                 run.save(arm)
     return {"config": config.model_dump(mode="json"), "stage_seconds": seconds_of(bench, config, seed)}
@@ -87,6 +85,7 @@ UNSEEN_MODEL = tuple(
         f"the whole model for users that no fit knew, seed {seed}",
         settings={"seed": seed, "context_lengths": [context_name(k) for k in CONTEXT_LENGTHS]},
         needs=("fine-tuned",),
+        revision=STAGES_REVISION,
         targets="single",
         also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},
     )

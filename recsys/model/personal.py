@@ -17,13 +17,10 @@ from recsys.context.batch import ContextBatch
 from recsys.errors import SnapshotError
 from recsys.experts.body import BodyConfig, BodyExpert
 from recsys.experts.kinds import rebuilt
-from recsys.experts.popularity import PopularityExpert
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
-from recsys.model.scoring import BODY, ExpertOutputs, ScoringNetwork
+from recsys.model.scoring import BODY, POPULARITY, ExpertOutputs, ScoringNetwork
 from recsys.model.statistics import context_statistics
-
-POPULARITY = PopularityExpert.kind
 
 
 class ExpertSpec(BaseModel):
@@ -97,12 +94,7 @@ class PersonalModel:
 
     def statistics(self, context: ContextBatch, outputs: ExpertOutputs) -> Tensor:
         """(batch, n_statistics) what the hypernetwork reads beside the state."""
-        return context_statistics(context, outputs, self.log_popularity, self.config.clock)
-
-    @property
-    def log_popularity(self) -> Tensor:
-        """(n_items,) log popularity."""
-        return self.network.others[POPULARITY].tensors()["log_counts"]
+        return context_statistics(context, outputs, self.network, clock=self.config.clock)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything fitted, by name, contiguous."""

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.experts.body import BodyExpert
+from recsys.experts.popularity import PopularityExpert
 from recsys.experts.protocol import Expert
+from recsys.model.coherence import unit_vectors
 from recsys.model.head import HeadWeights
 
 BODY = "body"
+POPULARITY = PopularityExpert.kind
 _NO_SPREAD = 1e-6
 
 
@@ -46,6 +49,7 @@ class ScoringNetwork:
         self.scales = scales
         self.bases = bases
         self.names = (BODY, *self.others)
+        self.unit_items = unit_vectors(body.items)
         self.logarithmic = torch.tensor([expert.logarithmic for expert in (body, *self.others.values())])
 
     @property
@@ -57,6 +61,11 @@ class ScoringNetwork:
     def n_items(self) -> int:
         """Items in the vocabulary."""
         return self.body.items.shape[0] - 1
+
+    @property
+    def log_popularity(self) -> Tensor:
+        """(n_items,) log popularity."""
+        return self.others[POPULARITY].tensors()["log_counts"]
 
     @torch.no_grad()
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""What the hypernetwork sees beside the body's state: activity, horizon, popularity profile, expert opinions.
+"""What the hypernetwork sees beside the body's state: activity, popularity, coherence, times, expert opinions.
 
 Every statistic is a function of the context and of shared item tables alone; the target and its time play no part.
 """
@@ -11,27 +11,31 @@ import torch
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
-from recsys.model.scoring import ExpertOutputs
+from recsys.model.coherence import coherence
+from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 
 _SECOND = 1_000_000
 _RECENT = 10
 
 
-def context_statistics(context: ContextBatch, outputs: ExpertOutputs, log_popularity: Tensor, clock: bool) -> Tensor:
+def context_statistics(
+    context: ContextBatch, outputs: ExpertOutputs, network: ScoringNetwork, *, clock: bool
+) -> Tensor:
     """Statistics of each context.
 
     Args:
         context: the batch.
         outputs: the experts' scores of it.
-        log_popularity: (n_items,) log popularity.
+        network: the experts; of them it reads the log popularity and the item vectors.
         clock: whether event times are real; without a clock, time statistics are left at zero.
 
     Returns:
         (batch, statistics) float32, not yet normalised. Always finite.
     """
     known = context.history > 0
-    parts = [_activity(context.event_count), *_popularity_profile(context.history, known, log_popularity)]
+    parts = [_activity(context.event_count), *_popularity_profile(context.history, known, network.log_popularity)]
     parts += _times(context.times, known) if clock else []
+    parts.append(coherence(context.history, network.unit_items))
     parts += _opinions(outputs.scores)
     return torch.cat([*parts, context.profile], dim=1).float()
 

@@ -13,7 +13,7 @@ from recsys.experts.memory import fit_sequence_memory
 from recsys.experts.popularity import fit_popularity
 from recsys.experts.protocol import Expert
 from recsys.experts.repeat import RepeatExpert
-from recsys.model.personal import POPULARITY
+from recsys.model.scoring import POPULARITY
 from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun, fit_body_distributed

@@ -10,10 +10,8 @@ import torch
 
 from recsys.context.sequences import Sequences
 from recsys.errors import DataError
-from recsys.experts.popularity import PopularityExpert
 from recsys.model.head import HeadWeights
 from recsys.model.losses import RankingLoss
-from recsys.model.personal import POPULARITY
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.blend import fit_blend
 from recsys.training.config import TrainConfig
@@ -58,13 +56,10 @@ def hold_out(
     repeats: bool,
 ) -> HeldOut:
     """Fits the blend, whose scales the statistics depend on, and then prepares every target at these scales."""
-    popularity = network.others[POPULARITY]
-    assert isinstance(popularity, PopularityExpert)
     say = partial(
         prepare,
         sequences=sequences,
         profile=profile,
-        log_popularity=popularity.log_counts,
         history_length=config.history_length,
         clock=clock,
         repeats=repeats,

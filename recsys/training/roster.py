@@ -14,8 +14,7 @@ from recsys.experts.long_term import LongTermMemory
 from recsys.experts.memory import SequenceMemory
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.repeat import RepeatExpert
-from recsys.model.personal import POPULARITY
-from recsys.model.scoring import BODY
+from recsys.model.scoring import BODY, POPULARITY
 from recsys.training.config import TrainConfig
 from recsys.training.experts import CONTENT, HABIT, LONG_TERM, REPEAT, TREND
 

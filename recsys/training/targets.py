@@ -123,7 +123,6 @@ def prepare(
     sequences: Sequences,
     targets: Targets,
     profile: np.ndarray,
-    log_popularity: Tensor,
     *,
     history_length: int,
     clock: bool,
@@ -136,7 +135,6 @@ def prepare(
         sequences: complete training sequences.
         targets: which next items.
         profile: (users, profile_width) float32.
-        log_popularity: (n_items,).
         history_length: window of the history tensor.
         clock: whether event times are real.
         repeats: whether seen items may come again.
@@ -152,7 +150,7 @@ def prepare(
         masked = torch.zeros(len(part), network.n_items, dtype=torch.bool)
         if not repeats:
             masked = seen_mask(context, network.n_items).scatter_(1, items[:, None], value=False)
-        statistics = context_statistics(context, outputs, log_popularity, clock)
+        statistics = context_statistics(context, outputs, network, clock=clock)
         blocks.append(Prepared(outputs.scores.half(), outputs.states, statistics, items, masked))
     return Prepared(
         torch.cat([block.scores for block in blocks]),

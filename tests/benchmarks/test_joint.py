@@ -55,8 +55,7 @@ def fitted(bench):
 
 
 def together(bench, network, arms, **named):
-    popularity = network.others["popularity"].tensors()["log_counts"]
-    return judged_together(bench, network, arms, profiles(bench), {}, log_popularity=popularity, **named)
+    return judged_together(bench, network, arms, profiles(bench), {}, **named)
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

@@ -73,8 +73,7 @@ def model(network, contexts):
         shared = HeadWeights(torch.tensor([[1.0, 0.5, 2.0, 0.1]]), torch.tensor([0.2]))
         sample = contexts([1, 2, 3], [4], [5, 6], [7, 8, 9, 1], [])
         outputs = network.outputs(sample)
-        log_popularity = network.others[POPULARITY].tensors()["log_counts"]
-        statistics = context_statistics(sample, outputs, log_popularity, clock)
+        statistics = context_statistics(sample, outputs, network, clock=clock)
         hypernetwork = Hypernetwork(head, statistics.shape[1], len(network.names), WIDTH)
         hypernetwork.start_from(hypernetwork.inputs(statistics, outputs.states), shared)
         last = hypernetwork.network[-1]

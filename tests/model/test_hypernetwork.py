@@ -5,7 +5,6 @@ import torch
 
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
-from recsys.model.personal import POPULARITY
 from recsys.model.statistics import context_statistics
 
 KINDS = ("gains", "film", "lowrank", "full")
@@ -19,7 +18,7 @@ def started(network, contexts):
     def make(kind):
         context = contexts([1, 2, 3], [4], [], [5, 6, 7, 8, 9, 10, 11])
         outputs = network.outputs(context)
-        statistics = context_statistics(context, outputs, network.others[POPULARITY].tensors()["log_counts"], True)
+        statistics = context_statistics(context, outputs, network, clock=True)
         hypernetwork = Hypernetwork(HeadConfig(kind=kind, rank=3, hidden=8), statistics.shape[1], 4, network.width)
         inputs = hypernetwork.inputs(statistics, outputs.states)
         hypernetwork.start_from(inputs, SHARED)

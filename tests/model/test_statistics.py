@@ -7,15 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.model.personal import POPULARITY
 from recsys.model.statistics import context_statistics
 
 
 @pytest.fixture
 def statistics(network):
     def compute(context, *, clock=True):
-        log_popularity = network.others[POPULARITY].tensors()["log_counts"]
-        return context_statistics(context, network.outputs(context), log_popularity, clock)
+        return context_statistics(context, network.outputs(context), network, clock=clock)
 
     return compute
 

@@ -123,8 +123,7 @@ def recommender_with(attention: str) -> Recommender:
     experts = network(attention)
     encoder = ContextEncoder(VOCABULARY, PROFILE, 200)
     nobody = encoder.encode([FeatureRow(user_id=None)])
-    log_popularity = experts.others["popularity"].tensors()["log_counts"]
-    n_statistics = context_statistics(nobody, experts.outputs(nobody), log_popularity, clock=True).shape[1]
+    n_statistics = context_statistics(nobody, experts.outputs(nobody), experts, clock=True).shape[1]
     head = HeadConfig(kind="lowrank", rank=RANK, hidden=8)
     hypernetwork = Hypernetwork(head, n_statistics, len(experts.names), WIDTH)
     torch.nn.init.normal_(hypernetwork.network[-1].weight, std=0.5)

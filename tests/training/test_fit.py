@@ -91,7 +91,7 @@ def test_the_generators_users_are_seen_by_no_expert_until_it_is_trained(fitted_o
 def test_the_model_serves_experts_fitted_on_everyone(fitted_on, make_sequences):
     sequences = make_sequences(*walks())
     counts = np.log1p(np.bincount(sequences.items - 1, minlength=N_ITEMS)).astype(np.float32)
-    np.testing.assert_allclose(run(sequences).model.log_popularity.numpy(), counts)
+    np.testing.assert_allclose(run(sequences).model.network.log_popularity.numpy(), counts)
 
 
 def test_those_who_choose_the_epoch_train_nothing(fitted_on, make_sequences, monkeypatch):

@@ -1,0 +1,75 @@
+"""How a history hangs together: like neighbours or a mixture, one taste or one that moved. Knows items as vectors only.
+
+The state tells what may come next; these tell how far the order and the length of a history can be trusted.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LAGS = ((1,), (2,), (3, 4, 5), (6, 8, 10), (12, 15, 18))
+"""Events apart; one number for each group."""
+SPANS = (10, 60)
+"""Over how many newest events the likeness is averaged."""
+MEANS = (5, 20, 200)
+"""Newest events whose mean vectors are compared."""
+N_COHERENCE = len(LAGS) * len(SPANS) + len(MEANS) + len(MEANS) * (len(MEANS) - 1) // 2
+
+
+def unit_vectors(items: Tensor) -> Tensor:
+    """Item vectors without their common part, of length one.
+
+    Args:
+        items: (n_items + 1, width) float32; row 0 is padding.
+
+    Returns:
+        (n_items + 1, width) float32; row 0 is zero.
+    """
+    centred = functional.normalize(items[1:] - items[1:].mean(0), dim=1)
+    return torch.cat([items.new_zeros(1, items.shape[1]), centred])
+
+
+def coherence(history: Tensor, vectors: Tensor) -> Tensor:
+    """Likeness of events some steps apart, concentration of recent and older events, and how far these agree.
+
+    Args:
+        history: (batch, length) int64 item index, right-aligned, 0 where padded.
+        vectors: what `unit_vectors` returns.
+
+    Returns:
+        (batch, N_COHERENCE) float32 between -1 and 1; 0 where there are too few events.
+    """
+    known = (history > 0).to(vectors.dtype)
+    events = vectors[history]
+    return torch.cat([_likeness(events, known), _drift(events, known)], dim=1)
+
+
+def _likeness(events: Tensor, known: Tensor) -> Tensor:
+    """(batch, spans x lags) mean cosine of events a lag apart, the later one within the span."""
+    window = min(max(SPANS) + max(max(lags) for lags in LAGS), events.shape[1])
+    newest, there = events[:, -window:], known[:, -window:]
+    cosines = torch.bmm(newest, newest.transpose(1, 2))
+    found = []
+    for span in SPANS:
+        for lags in LAGS:
+            total = counted = newest.new_zeros(len(events))
+            for lag in (one for one in lags if one < window):
+                both = (there[:, lag:] * there[:, : window - lag])[:, -span:]
+                own = torch.diagonal(cosines, -lag, 1, 2)[:, -span:]
+                total, counted = total + (own * both).sum(1), counted + both.sum(1)
+            found.append(total / counted.clamp(min=1))
+    return torch.stack(found, dim=1)
+
+
+def _drift(events: Tensor, known: Tensor) -> Tensor:
+    """(batch, means + pairs of means): the length of each mean vector, and the cosine of each two."""
+    means = [events[:, -span:].sum(1) / known[:, -span:].sum(1, keepdim=True).clamp(min=1) for span in MEANS]
+    lengths = [mean.norm(dim=1) for mean in means]
+    pairs = [
+        functional.cosine_similarity(one, other, dim=1, eps=1e-6)
+        for place, one in enumerate(means)
+        for other in means[place + 1 :]
+    ]
+    return torch.stack([*lengths, *pairs], dim=1)
