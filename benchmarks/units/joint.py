@@ -42,11 +42,21 @@ Steer = Callable[[Say], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class Block:
+    """Some cases.
+
+    Attributes:
+        users: (batch,) int64 position of each user.
+        context: what is known.
+        targets: (batch, most targets) int64 columns, padded with PADDING.
+        masked: (batch, n_items) bool, what cannot be recommended; None: nothing.
+        possible: (batch,) bool, whether a target may be recommended at all.
+    """
+
     users: np.ndarray
     context: ContextBatch
-    targets: Tensor  # (batch, most targets) columns, padded with PADDING
-    masked: Tensor | None  # None: nothing is
+    targets: Tensor
+    masked: Tensor | None
     possible: np.ndarray
 
 
@@ -75,12 +85,8 @@ def judged_together(
     losses: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in arms}
     basket = bench.baskets and cases is None
     own = bench.basket_cases if basket else (bench.cases if cases is None else cases)
-    blocks = _baskets(bench, profile) if basket else _single(bench, own, profile)  # type: ignore[arg-type]
-    clock = bench.dataset.schema.clock
     with torch.no_grad():
-        for block in blocks:
-            outputs = network.outputs(block.context)
-            say = Say(outputs, context_statistics(block.context, outputs, network, clock=clock), block.users)
+        for block, say in case_contexts(bench, network, profile, cases):
             for key, steer in arms.items():
                 scores = steer(say)
                 ranks[key].append(_ranks(scores, block, bench.catalogue.n_items, basket=basket))
@@ -96,13 +102,34 @@ def judged_together(
     return found
 
 
-def _single(bench: Bench, cases: Cases, profile: np.ndarray) -> Iterator[_Block]:
+def case_contexts(
+    bench: Bench, network: ScoringNetwork, profile: np.ndarray, cases: Cases | None = None
+) -> Iterator[tuple[Block, Say]]:
+    """Blocks of cases with what the experts say of their contexts.
+
+    Args:
+        bench: data and split.
+        network: the experts.
+        profile: (users, width) float32.
+        cases: others than the split's own; single targets.
+    """
+    if bench.baskets and cases is None:
+        blocks = _baskets(bench, profile)
+    else:
+        blocks = _single(bench, bench.cases if cases is None else cases, profile)
+    clock = bench.dataset.schema.clock
+    for block in blocks:
+        outputs = network.outputs(block.context)
+        yield block, Say(outputs, context_statistics(block.context, outputs, network, clock=clock), block.users)
+
+
+def _single(bench: Bench, cases: Cases, profile: np.ndarray) -> Iterator[Block]:
     for block in case_blocks(bench.whole, cases, bench.catalogue, profile):
         masked = None if bench.catalogue.repeats else block.masked
-        yield _Block(cases.users[block.rows], block.context, block.targets[:, None], masked, block.possible.numpy())
+        yield Block(cases.users[block.rows], block.context, block.targets[:, None], masked, block.possible.numpy())
 
 
-def _baskets(bench: Bench, profile: np.ndarray) -> Iterator[_Block]:
+def _baskets(bench: Bench, profile: np.ndarray) -> Iterator[Block]:
     cases, whole = bench.basket_cases, bench.whole
     for rows in np.array_split(np.arange(len(cases)), max(len(cases) // _BASKET_BLOCK, 1)):
         users, known, sizes = cases.users[rows], cases.known[rows], cases.sizes[rows]
@@ -110,10 +137,10 @@ def _baskets(bench: Bench, profile: np.ndarray) -> Iterator[_Block]:
         distinct = np.unique(np.stack([np.repeat(np.arange(len(rows)), sizes), items]), axis=1)
         targets = padded_targets(distinct[1] - 1, np.bincount(distinct[0], minlength=len(rows)))
         context = prefix_contexts(whole, users, known, profile, history_length=HISTORY_LENGTH)
-        yield _Block(users, context, targets, None, np.ones(len(rows), bool))
+        yield Block(users, context, targets, None, np.ones(len(rows), bool))
 
 
-def _ranks(scores: Tensor, block: _Block, n_items: int, *, basket: bool) -> np.ndarray:
+def _ranks(scores: Tensor, block: Block, n_items: int, *, basket: bool) -> np.ndarray:
     if basket:
         return basket_ranks(scores, block.targets)
     masked = torch.zeros_like(scores, dtype=torch.bool) if block.masked is None else block.masked
@@ -121,7 +148,7 @@ def _ranks(scores: Tensor, block: _Block, n_items: int, *, basket: bool) -> np.n
     return np.where(block.possible, found, n_items)[:, None]
 
 
-def _losses(scores: Tensor, block: _Block) -> Tensor:
+def _losses(scores: Tensor, block: Block) -> Tensor:
     """(batch,) mean over a context's targets; that of a uniform guess where the target cannot be recommended."""
     allowed = scores if block.masked is None else scores.masked_fill(block.masked, -torch.inf)
     real = block.targets >= 0

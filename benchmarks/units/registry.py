@@ -8,6 +8,7 @@ from benchmarks.units import data, summary
 from benchmarks.units.baselines import BASELINES
 from benchmarks.units.baskets import BASKETS
 from benchmarks.units.budget import BUDGET
+from benchmarks.units.calibration import CALIBRATION
 from benchmarks.units.fine_tuned import FINE_TUNED_HEADS
 from benchmarks.units.heads import HEADS, STAGES
 from benchmarks.units.peers import sasrec_units
@@ -22,6 +23,7 @@ UNITS: tuple[Unit, ...] = (
     *BASKETS,
     STAGES,
     HEADS,
+    CALIBRATION,
     FINE_TUNED_HEADS,
     UNSEEN_BASELINES,
     *UNSEEN_MODEL,

@@ -36,17 +36,29 @@ def calibration_section(
     fresh = np.array([user not in fitted_on for user in user_ids], dtype=bool)
     probabilities, hits = measured.probabilities[fresh], measured.hits[fresh]
     listed = measured.lists[MODEL][fresh] >= 0
-    section: dict[str, Any] = {
+    return {
         "bins": BINS,
         "users": int(fresh.sum()),
         "users_left_out": int((~fresh).sum()),
         "users_it_was_fitted_on_are_known": calibrated_on is not None,
-        MEANING: _OF_A_BASKET if measured.targets.baskets else _OF_AN_ITEM,
+        **judged_lists(probabilities, hits, listed, baskets=measured.targets.baskets),
     }
+
+
+def judged_lists(probabilities: np.ndarray, hits: np.ndarray, listed: np.ndarray, *, baskets: bool) -> dict[str, Any]:
+    """Both probabilities of each list, judged, and what they are of in words.
+
+    Args:
+        probabilities: (users, 10) calibrated, of each item of a list; 0 past its end.
+        hits: (users, 10) bool, which items are targets.
+        listed: (users, 10) bool, False past a list's end.
+        baskets: whether targets are baskets.
+    """
+    section: dict[str, Any] = {MEANING: _OF_A_BASKET if baskets else _OF_AN_ITEM}
     if listed.any():
         section[ITEM] = _judged(probabilities[listed], hits[listed])
-        any_of_them = 1 - (1 - probabilities).prod(1) if measured.targets.baskets else probabilities.sum(1)
-        section[LIST] = _judged(any_of_them, hits.any(1))
+        any_of_them = 1 - (1 - probabilities).prod(1) if baskets else probabilities.sum(1)
+        section[LIST] = _judged(any_of_them, np.asarray(hits.any(1)))
     return section
 
 

@@ -81,7 +81,7 @@ def fit_model(
     selected = np.unique(held_out.targets.users[held_out.selection.numpy()])
     return Fitted(
         model=PersonalModel(model_config, stages.final, hypernetwork, held_out.shared),
-        calibration=_calibrate(held_model, held_out, sequences),
+        calibration=calibrate(held_model, held_out, sequences),
         calibration_users=tuple(sequences.user_ids[user] for user in selected),
         curves={"body_loss": list(stages.body_losses), **curves},
         counts={
@@ -128,8 +128,14 @@ def fit_heads(
 
 
 @torch.no_grad()
-def _calibrate(model: PersonalModel, held_out: HeldOut, sequences: Sequences) -> Calibration:
-    """One context of the selection users counts once, whatever number of items follow it."""
+def calibrate(model: PersonalModel, held_out: HeldOut, sequences: Sequences) -> Calibration:
+    """Fitted on the selection users, who trained no head; a context counts once, however many items follow it.
+
+    Args:
+        model: with the experts that do not know these users.
+        held_out: their targets.
+        sequences: those that the targets were drawn from.
+    """
     targets, prepared = held_out.targets, held_out.prepared
     rows = held_out.selection.numpy()
     contexts = np.stack([targets.users[rows], targets.lengths[rows], targets.keep[rows]])

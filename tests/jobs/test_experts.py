@@ -90,7 +90,7 @@ def test_a_memory_of_few_weights_is_smaller(films):
     assert found.metrics["ndcg@10"] > 0
 
 
-@pytest.mark.parametrize("name", ["content", "repeat", "nonsense"])
+@pytest.mark.parametrize("name", ["content", "repeat", "habit", "nonsense"])
 def test_an_expert_that_is_not_there_is_refused_with_those_that_are(films, name):
     with pytest.raises(ConfigError, match=rf"no expert '{name}'.*body, memory"):
         evaluate_expert(films, name, load_config())

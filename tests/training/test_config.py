@@ -141,7 +141,7 @@ def test_a_memory_cannot_have_the_name_of_another_expert_or_of_a_snapshots_tenso
 
 
 def test_every_expert_but_the_body_and_popularity_can_be_left_out(tmp_path):
-    fields = {"memories": {}, "long_term": None, "content": None, "repeat": None}
+    fields = {"memories": {}, "long_term": None, "content": None, "repeat": None, "habit": None}
     assert TrainConfig.model_validate(fields).trend is None
     for wanted in ("body", "popularity"):
         with pytest.raises(ValueError, match=wanted):

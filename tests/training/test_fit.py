@@ -171,7 +171,7 @@ LONG = "memories.long={decays = [0.97], windows = [20], ridges = [5.0]}"
     ("settings", "data", "expected"),
     [
         ([], {}, "memory short long long_term popularity"),
-        ([], {"repeats": True}, "memory short long long_term repeat popularity"),
+        ([], {"repeats": True}, "memory short long long_term repeat habit popularity"),
         (["trend.half_life_days=3"], {}, "memory short long long_term trend popularity"),
         (["trend.half_life_days=3"], {"clock": False}, "memory short long long_term popularity"),
         (["memories.short.max_items=14"], {}, "memory long long_term popularity"),

@@ -1,0 +1,45 @@
+"""Calibration is judged on users who did not help with it, by the lists of the head that ships."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.units import calibration
+from benchmarks.units.calibration import CALIBRATION
+from benchmarks.units.heads import STAGES
+from benchmarks.units.runner import run_units
+from benchmarks.units.stages import stages
+from recsys.model.calibration import Calibration
+from recsys.training.progress import Silent
+from tests.benchmarks.conftest import basket_dataset, tiny_config, tiny_dataset
+
+
+@pytest.mark.parametrize("dataset", [tiny_dataset, basket_dataset], ids=["single targets", "baskets"])
+def test_users_who_helped_to_calibrate_are_left_out(make_model_bench, body_fits, monkeypatch, dataset):
+    monkeypatch.setattr(calibration, "configuration", lambda _: tiny_config())
+    bench = make_model_bench(dataset=dataset())
+    paths = run_units(bench, [STAGES, CALIBRATION], progress=Silent(), say=lambda _: None, seeds=(0, 1))
+    figures = json.loads(paths[1].read_text())["figures"]
+    assert set(figures["by_seed"]) == {"0", "1"}
+    held = stages(bench, tiny_config(), Silent()).held_out
+    helped = np.unique(held.targets.users[held.selection.numpy()])
+    evaluated = (bench.basket_cases if bench.baskets else bench.cases).users
+    found = figures["by_seed"]["0"]
+    assert found["users_left_out"] == np.isin(evaluated, helped).sum() > 0
+    assert found["users"] == len(evaluated) - found["users_left_out"]
+    assert found["list"]["predictions"] == found["users"]
+    assert found["item"]["predictions"] == 10 * found["users"]
+    assert 0 < found["item"]["base_rate"] <= found["list"]["base_rate"] <= 1
+
+
+def test_masked_items_are_in_no_list_and_targets_are_hits():
+    scores = torch.tensor([[3.0, 2.0, 1.0, 0.0]])
+    masked = torch.tensor([[True, False, False, False]])
+    identity = Calibration((0.0, 1.0), (0.0, 1.0))
+    said, hits, there = calibration._lists(scores, masked, torch.tensor([[2, -1]]), identity)
+    mass = np.exp([2.0, 1.0, 0.0])
+    np.testing.assert_allclose(said, [[*mass / mass.sum(), 0]], rtol=1e-6)
+    assert hits.tolist() == [[False, True, False, False]]
+    assert there.tolist() == [[True, True, True, False]]
