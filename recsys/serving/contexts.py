@@ -23,6 +23,7 @@ from recsys.serving.requests import InlineContext, InlineEvent, ProfileValue
 _SECOND = 1_000_000
 CLOCK_SKEW = 300 * _SECOND
 """How far the caller's clock may be ahead of ours, microseconds."""
+BEFORE_1970 = "This moment lies before 1970; check its unit."
 FUTURE = "This moment lies in the future; check the clock and the offset."
 _ORDER_ONLY_START = 946_684_800 * _SECOND
 """2000-01-01: where workspaces without a clock count from."""

@@ -11,7 +11,7 @@ import polars as pl
 
 from recsys import columns
 from recsys.data.schema import WorkspaceSchema
-from recsys.serving.contexts import CLOCK_SKEW, FUTURE, microseconds
+from recsys.serving.contexts import BEFORE_1970, CLOCK_SKEW, FUTURE, microseconds
 from recsys.serving.ports import EventSink, LiveRows, ModelSource, NoChampionError, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError, NotAcknowledgedError
 from recsys.serving.recommending import microseconds_now
@@ -55,7 +55,7 @@ class Intake:
         """Appends the events and acknowledges them.
 
         Raises:
-            InvalidRequestError: an event lies in the future.
+            InvalidRequestError: an event lies in the future or before 1970.
             NotAcknowledgedError: the log could not make them durable; send them again.
         """
         now = self.clock()
@@ -84,11 +84,13 @@ class Intake:
 
     def _frame(self, events: list[NewEvent], now: int) -> pl.DataFrame:
         times = [now if event.occurred_at is None else microseconds(event.occurred_at) for event in events]
-        ahead = [
-            InvalidField(("events", n, "occurred_at"), FUTURE) for n, at in enumerate(times) if at > now + CLOCK_SKEW
+        wrong = [
+            InvalidField(("events", n, "occurred_at"), FUTURE if at > 0 else BEFORE_1970)
+            for n, at in enumerate(times)
+            if not 0 < at <= now + CLOCK_SKEW
         ]
-        if ahead:
-            raise InvalidRequestError(*ahead)
+        if wrong:
+            raise InvalidRequestError(*wrong)
         return pl.DataFrame(
             {
                 columns.EVENT_ID: [event.event_id or uuid.uuid4().hex for event in events],

@@ -8,8 +8,7 @@ import torch
 
 from recsys.experts.popularity import PopularityExpert
 from recsys.model.head import HeadWeights
-from recsys.model.scoring import POPULARITY
-from recsys.model.scoring import expert_scales
+from recsys.model.scoring import POPULARITY, expert_scales
 
 GAINS = torch.tensor([[1.0, 0.5, 2.0, 0.1], [0.3, 1.0, 0.0, 4.0]])
 TEMPERATURE = torch.tensor([0.0, math.log(2.0)])

@@ -105,10 +105,9 @@ def test_items_the_model_cannot_score_yet_are_kept_and_named(post, service):
     assert service.log.count() == 2
 
 
-def test_an_event_from_the_future_is_refused_and_nothing_is_kept(post, service):
-    reply = post(
-        {"user_id": "ann", "item_id": "a"}, {"user_id": "ann", "item_id": "b", "occurred_at": "2999-01-01T00:00:00Z"}
-    )
+@pytest.mark.parametrize("moment", ["2999-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z"])
+def test_an_event_from_the_future_or_before_1970_is_refused_and_nothing_is_kept(post, service, moment):
+    reply = post({"user_id": "ann", "item_id": "a"}, {"user_id": "ann", "item_id": "b", "occurred_at": moment})
     assert reply.status_code == 422
     assert reply.json()["errors"][0]["field"] == "events[1].occurred_at"
     assert service.log.count() == 0
