@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,14 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.units.arms import WARM
 from benchmarks.units.baselines import chosen
 from benchmarks.units.bench import Bench
 from benchmarks.units.claims import FINE_TUNED
 from benchmarks.units.heads import configuration
 from benchmarks.units.joint import Say, Steer, judged_together
-from benchmarks.units.stages import STAGES_REVISION, profiles, stages
+from benchmarks.units.kept import HEAD_REVISION, kept
+from benchmarks.units.stages import STAGES_REVISION, heads_folder, profiles, stages
 from benchmarks.units.unit import Unit, UnitRun
 from recsys.context.sequences import Sequences
+from recsys.evaluation.cases import Cases
 from recsys.model.head import HeadWeights
 from recsys.model.losses import RankingLoss
 from recsys.model.scoring import ScoringNetwork
@@ -29,6 +31,10 @@ EVENTS = 20
 STEPS = 30
 STEP_SIZE = 0.03
 PENALTIES = (0.3, 3.0, 30.0, 300.0)
+TUNING_USERS = 1_500
+"""So many are enough to tell penalties apart, which are factors of ten."""
+TUNING = "tuning"
+"""Protocol of the trials: their users are fewer than the table's."""
 _USERS = 48
 
 
@@ -42,40 +48,54 @@ def run_fine_tuned(run: UnitRun) -> dict[str, object]:
     config = configuration(bench)
     found = stages(bench, config, run.progress)
     network, shared = found.final, found.held_out.shared
-    profile = profiles(bench)
 
-    def tuned(penalties: tuple[float, ...]) -> list[Tensor]:
-        bar = run.progress.stage("fine-tuned heads", -(-len(bench.train) // _USERS))
-        parts = []
-        for first in range(0, len(bench.train), _USERS):
-            users = np.arange(first, min(first + _USERS, len(bench.train)))
-            parts.append(tuned_gains(bench, bench.train, network, shared, users, penalties, ranking_loss(config)))
+    def tuned(users: np.ndarray, penalties: tuple[float, ...]) -> list[Tensor]:
+        """(users of the data set, experts) gains for each penalty; those of other users are the blend's."""
+        bar = run.progress.stage("fine-tuned heads", -(-len(users) // _USERS))
+        gains = [shared.gains.repeat(len(bench.train), 1) for _ in penalties]
+        for first in range(0, len(users), _USERS):
+            some = users[first : first + _USERS]
+            parts = tuned_gains(bench, bench.train, network, shared, some, penalties, ranking_loss(config))
+            for whole, part in zip(gains, parts, strict=True):
+                whole[torch.from_numpy(some)] = part
             bar.advance()
-        return [torch.cat(own) for own in zip(*parts, strict=True)]
+        return gains
 
-    def judged(penalties: tuple[float, ...], name: Callable[[float], str]) -> None:
-        started = time.monotonic()
-        heads = tuned(penalties)
-        seconds = round((time.monotonic() - started) / len(penalties), 1)
+    def judged(gains: Mapping[str, Tensor], notes: Mapping[str, object], cases: Cases | None, protocol: str) -> None:
         arms: dict[tuple[str, int], Steer] = {
-            (name(p), 0): partial(own_gains, network, gains) for p, gains in zip(penalties, heads, strict=True)
+            (name, 0): partial(own_gains, network, own) for name, own in gains.items()
         }
-        notes = {
-            (name(p), 0): {"penalty": p, "fit_seconds": seconds, "stored_numbers_a_user": len(network.names)}
-            for p in penalties
-        }
-        for arm in judged_together(bench, network, arms, profile, notes):
+        said = {key: {**notes, "stored_numbers_a_user": len(network.names)} for key in arms}
+        for arm in judged_together(bench, network, arms, profiles(bench), said, cases=cases, protocol=protocol):
             run.save(arm)
 
     def search() -> dict[str, Any]:
-        judged(PENALTIES, lambda p: f"{FINE_TUNED}, penalty {p:g}")
-        trials = {str(entry["notes"]["penalty"]): entry["metrics"] for entry in run.arms if "penalty" in entry["notes"]}
-        best = max(PENALTIES, key=lambda p: trials[str(p)]["ndcg@10"])
-        return {"chosen": {"penalty": best}, "trials": trials}
+        cases = None if bench.baskets else _some(bench.cases)
+        users = (bench.basket_cases if cases is None else cases).users
+        names = {penalty: f"{FINE_TUNED}, penalty {penalty:g}" for penalty in PENALTIES}
+        found = dict(zip(names.values(), tuned(users, PENALTIES), strict=True))
+        judged(found, {"users": len(users)}, cases, TUNING)
+        trials = {entry["name"]: entry["metrics"] for entry in run.arms if entry["protocol"] == TUNING}
+        best = max(PENALTIES, key=lambda penalty: trials[names[penalty]]["ndcg@10"])
+        return {
+            "chosen": {"penalty": best},
+            "trials": {str(penalty): trials[name] for penalty, name in names.items()},
+            "users_of_trials": len(users),
+        }
 
     figures = chosen(run, search)
-    judged((float(figures["chosen"]["penalty"]),), lambda _: FINE_TUNED)
+    penalty = float(figures["chosen"]["penalty"])
+    everybody = np.arange(len(bench.train))
+    path = heads_folder(bench, config) / f"fine-tuned-{penalty:g}-r{HEAD_REVISION}.safetensors"
+    gains, notes = kept(path, lambda: ({"gains": tuned(everybody, (penalty,))[0]}, {"penalty": penalty}))
+    judged({FINE_TUNED: gains["gains"]}, notes, None, WARM)
     return figures
+
+
+def _some(cases: Cases) -> Cases:
+    """At most TUNING_USERS of them, drawn at random, always the same."""
+    drawn = np.random.default_rng(0).permutation(len(cases))[:TUNING_USERS]
+    return cases.take(np.sort(drawn))
 
 
 def tuned_gains(
@@ -153,7 +173,13 @@ FINE_TUNED_HEADS = Unit(
     "fine-tuned",
     run_fine_tuned,
     "a stored head a user, fine-tuned from the shared blend; its penalty tuned on validation",
-    settings={"events": EVENTS, "steps": STEPS, "step_size": STEP_SIZE, "penalties": list(PENALTIES)},
+    settings={
+        "events": EVENTS,
+        "steps": STEPS,
+        "step_size": STEP_SIZE,
+        "penalties": list(PENALTIES),
+        "tuning_users": TUNING_USERS,
+    },
     needs=("experts",),
     revision=STAGES_REVISION,
     also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},
