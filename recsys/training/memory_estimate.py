@@ -4,7 +4,7 @@ How the estimate is made: a run passes through the moments below, each a sum of 
 configuration and the catalogue. n items, a attributes, c stacked columns (histories x n, and a), four bytes a number.
 
 - The body: every worker is a process with libraries, tables and one step's activations.
-- The targets of the heads: their expert scores (two bytes a score) and masks, twice while the blocks are joined, beside
+- The targets of the heads: their expert scores (two bytes a score) and masks, beside
   the experts fitted without the held-out users.
 - Each closed-form solve, on everyone: the experts of both fits, the targets, and the system. A sequence memory's is
   4c² bytes twice (XᵀDX and its factor) and 4cn twice (XᵀY and the solution); or, where that is more, 4c² and what it
@@ -105,7 +105,7 @@ def moments(
     )
     return [
         Moment("training the body", (driver, *_workers(config, n_items, n_attributes))),
-        Moment("preparing the heads' targets", (driver, prepared.times(2), *weights)),
+        Moment("preparing the heads' targets", (driver, prepared, *weights)),
         *solves,
         Moment("writing the snapshot", (driver, *weights, *(part.times(2) for part in weights))),
     ]

@@ -139,23 +139,21 @@ def prepare(
         clock: whether event times are real.
         repeats: whether seen items may come again.
     """
-    blocks: list[Prepared] = []
-    for start in range(0, len(targets), _BLOCK):
-        part = targets.take(np.arange(start, min(start + _BLOCK, len(targets))))
+    n_targets, n_items = len(targets), network.n_items
+    scores = torch.empty(n_targets, len(network.names), n_items, dtype=torch.float16)
+    masked = torch.zeros(n_targets, n_items, dtype=torch.bool)
+    items = torch.from_numpy(targets.items - 1)
+    states, statistics = [], []
+    for start in range(0, n_targets, _BLOCK):
+        rows = slice(start, min(start + _BLOCK, n_targets))
+        part = targets.take(np.arange(rows.start, rows.stop))
         context = prefix_contexts(
             sequences, part.users, part.lengths, profile, history_length=history_length, keep=part.keep
         )
         outputs = network.outputs(context)
-        items = torch.from_numpy(part.items - 1)
-        masked = torch.zeros(len(part), network.n_items, dtype=torch.bool)
+        scores[rows] = outputs.scores
+        states.append(outputs.states)
+        statistics.append(context_statistics(context, outputs, network, clock=clock))
         if not repeats:
-            masked = seen_mask(context, network.n_items).scatter_(1, items[:, None], value=False)
-        statistics = context_statistics(context, outputs, network, clock=clock)
-        blocks.append(Prepared(outputs.scores.half(), outputs.states, statistics, items, masked))
-    return Prepared(
-        torch.cat([block.scores for block in blocks]),
-        torch.cat([block.states for block in blocks]),
-        torch.cat([block.statistics for block in blocks]),
-        torch.cat([block.items for block in blocks]),
-        torch.cat([block.masked for block in blocks]),
-    )
+            masked[rows] = seen_mask(context, n_items).scatter_(1, items[rows, None], value=False)
+    return Prepared(scores, torch.cat(states), torch.cat(statistics), items, masked)

@@ -95,7 +95,7 @@ def test_only_top_weights_make_the_snapshot_smaller_and_not_the_solve():
 
 def test_the_targets_never_take_more_than_their_gigabytes():
     [moment] = [own for own in moments(load_config(), **BEAUTY) if own.when == "preparing the heads' targets"]
-    assert next(part.size for part in moment.parts if "scores" in part.what) == 2 * 2 * GIGA
+    assert next(part.size for part in moment.parts if "scores" in part.what) == 2 * GIGA
 
 
 def test_many_workers_are_told_to_be_fewer(monkeypatch):

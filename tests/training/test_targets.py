@@ -82,7 +82,6 @@ def prepared(network, sequences, targets, *, repeats=False):
         sequences,
         targets,
         np.zeros((len(sequences), 0), np.float32),
-        torch.rand(N_ITEMS, generator=torch.Generator().manual_seed(1)),
         history_length=5,
         clock=True,
         repeats=repeats,
