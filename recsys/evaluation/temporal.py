@@ -15,6 +15,7 @@ import polars as pl
 from recsys import columns
 from recsys.context.sequences import Sequences
 from recsys.errors import ConfigError, DataError
+from recsys.evaluation.cases import Cases
 from recsys.evaluation.protocol import Split, SplitName
 
 TRAINING_SHARE = 0.8
@@ -42,12 +43,12 @@ class TemporalMoments:
 
 
 def moments_by_share(
-    interactions: pl.DataFrame, training: float = TRAINING_SHARE, validation: float = VALIDATION_SHARE
+    times: np.ndarray, training: float = TRAINING_SHARE, validation: float = VALIDATION_SHARE
 ) -> TemporalMoments:
     """The moments that leave these shares of all events to training and validation, the rest to the test.
 
     Args:
-        interactions: positive events, as `recsys.events.ordering.interactions` returns them.
+        times: (events,) int64 microseconds of all positive events, in any order.
         training: share of the events before `validation_from`.
         validation: share of the events between the moments.
 
@@ -60,11 +61,11 @@ def moments_by_share(
             f"Shares of {training:g} for training and {validation:g} for validation leave nothing to one part; "
             "give positive shares whose sum is below 1."
         )
-    times = np.sort(interactions[columns.OCCURRED_AT].to_numpy())
     if not len(times):
         raise DataError("There are no positive events to divide by time. Import events first.")
+    ascending = np.sort(times)
     at = [int(share * len(times)) for share in (training, training + validation)]
-    return TemporalMoments(*(int(times[index]) for index in at))
+    return TemporalMoments(*(int(ascending[index]) for index in at))
 
 
 def temporal(interactions: pl.DataFrame, name: SplitName, moments: TemporalMoments) -> Split:
@@ -91,13 +92,37 @@ def temporal(interactions: pl.DataFrame, name: SplitName, moments: TemporalMomen
         .unique(columns.USER_ID, keep="first", maintain_order=True)
     )
     if targets.is_empty():
-        raise DataError(
-            f"No user with events before the validation comes back in the {name} part. Choose earlier moments, or "
-            "import a longer stretch of time."
-        )
+        raise _nobody_comes_back(name)
     return Split.of(name, targets)
+
+
+def temporal_cases(whole: Sequences, name: SplitName, moments: TemporalMoments) -> Cases:
+    """The evaluation split on arrays: the users and targets of `temporal`, with all events before the target known.
+
+    Args:
+        whole: complete sequences.
+        name: validation or test.
+        moments: where the data are divided.
+
+    Raises:
+        DataError: no user with a training event comes back in that part.
+    """
+    trained = training_sequences(whole, moments).lengths
+    before_test = whole.keep(whole.times < moments.test_from).lengths
+    known, end = (before_test, whole.lengths) if name == "test" else (trained, before_test)
+    users = np.flatnonzero((trained > 0) & (known < end))
+    if not len(users):
+        raise _nobody_comes_back(name)
+    return Cases(users, known[users], whole.items[whole.offsets[users] + known[users]])
 
 
 def training_sequences(sequences: Sequences, moments: TemporalMoments) -> Sequences:
     """The events that may train: those before the validation begins."""
     return sequences.keep(sequences.times < moments.validation_from)
+
+
+def _nobody_comes_back(name: SplitName) -> DataError:
+    return DataError(
+        f"No user with events before the validation comes back in the {name} part. Choose earlier moments, or "
+        "import a longer stretch of time."
+    )

@@ -145,7 +145,9 @@ def calibrate(model: PersonalModel, held_out: HeldOut, sequences: Sequences) -> 
         batch = torch.from_numpy(part)
         outputs = prepared.outputs(batch)
         head = model.hypernetwork(model.hypernetwork.inputs(prepared.statistics[batch], outputs.states))
-        scores = model.network.score(outputs, head).masked_fill(prepared.masked[batch], -torch.inf)
+        scores = model.network.score(outputs, head)
+        if not sequences.baskets:  # in a basket the masked ones are the target's companions, which count as hits
+            scores = scores.masked_fill(prepared.masked[batch], -torch.inf)
         top = torch.softmax(scores, dim=1).topk(min(_CALIBRATED_TOP, scores.shape[1]), dim=1)
         following = torch.zeros_like(scores, dtype=torch.bool)
         row, item = targets.take(part).what_follows(sequences)

@@ -72,7 +72,8 @@ class Prepared:
         states: (targets, width) float32.
         statistics: (targets, n_statistics) float32.
         items: (targets,) int64 column of the target item.
-        masked: (targets, n_items) bool, items that cannot be the next one; never the target.
+        masked: (targets, n_items) bool, items that the target is not compared with: those that cannot be the next one,
+            and the others of its basket; never the target.
     """
 
     scores: Tensor
@@ -155,5 +156,8 @@ def prepare(
         states.append(outputs.states)
         statistics.append(context_statistics(context, outputs, network, clock=clock))
         if not repeats:
-            masked[rows] = seen_mask(context, n_items).scatter_(1, items[rows, None], value=False)
+            masked[rows] = seen_mask(context, n_items)
+        with_it, others = part.what_follows(sequences)
+        masked[rows][torch.from_numpy(with_it), torch.from_numpy(others - 1)] = True
+        masked[rows].scatter_(1, items[rows, None], value=False)
     return Prepared(scores, torch.cat(states), torch.cat(statistics), items, masked)

@@ -131,6 +131,13 @@ def test_a_repeated_item_can_be_a_target_and_is_never_masked(network, make_seque
     assert not prepared(network, sequences, at(sequences, [0], [2]), repeats=True).masked.any()
 
 
+def test_a_target_is_not_compared_with_the_rest_of_its_basket(network, make_sequences):
+    plain = make_sequences([1, 2, 3, 4, 2])
+    sequences = replace(plain, baskets=True, times=np.array([0, 1, 1, 1, 2]))
+    found = prepared(network, sequences, at(sequences, [0, 0], [1, 4]), repeats=True)
+    assert found.masked.nonzero().tolist() == [[0, 2], [0, 3]]  # of the basket 2, 3, 4 the target is 2
+
+
 def test_blocks_make_no_difference(network, make_sequences):
     rng = np.random.default_rng(3)
     sequences = make_sequences(*(rng.integers(1, N_ITEMS + 1, 6).tolist() for _ in range(150)))

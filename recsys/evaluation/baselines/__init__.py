@@ -4,7 +4,7 @@ from recsys.evaluation.baselines.ease import EASE_RIDGES, LARGE_CATALOGUE_RIDGES
 from recsys.evaluation.baselines.ials import IalsConfig, IalsScorer, fit_ials, ials_trials
 from recsys.evaluation.baselines.neighbours import NeighbourConfig, NeighbourScorer, fit_neighbours, neighbour_trials
 from recsys.evaluation.baselines.popularity import popularity_scorer, with_fallback
-from recsys.evaluation.baselines.tuning import Trial, Tuned, validation_ndcg
+from recsys.evaluation.baselines.tuning import Trial, Tuned, ndcg_on, validation_ndcg
 from recsys.evaluation.cases import Scorer
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "fit_ials",
     "fit_neighbours",
     "ials_trials",
+    "ndcg_on",
     "neighbour_trials",
     "popularity_scorer",
     "tune_ease",

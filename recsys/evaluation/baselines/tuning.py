@@ -56,8 +56,12 @@ def validation_ndcg(scorer: Scorer, whole: Sequences, train: Sequences, n_items:
         n_items: size of the vocabulary.
         repeats: whether seen items stay in the ranking.
     """
-    cases = validation_cases(whole, train)
-    return float(ndcg(score_cases(scorer, whole, cases, Catalogue(n_items, repeats)).ranks, 10).mean())
+    return ndcg_on(validation_cases(whole, train), scorer, whole, Catalogue(n_items, repeats))
+
+
+def ndcg_on(cases: Cases, scorer: Scorer, whole: Sequences, catalogue: Catalogue) -> float:
+    """NDCG@10 of a scorer on these cases."""
+    return float(ndcg(score_cases(scorer, whole, cases, catalogue).ranks, 10).mean())
 
 
 def validation_cases(whole: Sequences, train: Sequences) -> Cases:
