@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from recsys.context.batch import FeatureRow
 from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
 from recsys.errors import SnapshotError
@@ -43,5 +44,12 @@ def load_recommender(snapshot: Snapshot, version: str) -> Recommender:
         raise SnapshotError(
             f"The snapshot {snapshot.folder} scores {model.network.n_items} items and names {len(encoder.vocabulary)}. "
             "Train again."
+        )
+    nobody = encoder.encode([FeatureRow(user_id=None)])
+    told = model.statistics(nobody, model.network.outputs(nobody)).shape[1]
+    if told != config.n_statistics:
+        raise SnapshotError(
+            f"The snapshot {snapshot.folder} was written by another version of this library: its heads read "
+            f"{config.n_statistics} statistics of a context and this version gives {told}. Train again."
         )
     return Recommender(model, encoder, snapshot.schema, calibration, version)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import ConfigError, SnapshotError
+from recsys.model import statistics
 from recsys.registry.card import model_card
 from recsys.registry.chosen import chosen_version
 from recsys.registry.lineage import code_commit, code_hash, lineage
@@ -46,6 +47,12 @@ def test_a_recommender_carries_the_snapshots_vocabulary_schema_and_version(snaps
 def test_parts_that_do_not_fit_together_are_refused(snapshot, changed, told):
     with pytest.raises(SnapshotError, match=told):
         load_recommender(replace(snapshot, **changed), "1")
+
+
+def test_heads_that_read_other_statistics_than_this_version_gives_are_refused(snapshot, monkeypatch):
+    monkeypatch.setattr(statistics, "coherence", lambda history, _: history.new_zeros(len(history), 2).float())
+    with pytest.raises(SnapshotError, match="heads read .* statistics .* Train again"):
+        load_recommender(snapshot, "1")
 
 
 def test_it_says_on_which_data_code_and_features_it_was_trained(trained_films, snapshot):
