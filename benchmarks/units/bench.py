@@ -18,6 +18,7 @@ from recsys.evaluation.cases import Cases, Catalogue, leave_one_out_cases
 from recsys.evaluation.ledger import LEDGER_VARIABLE
 from recsys.evaluation.next_basket import BasketCases
 from recsys.evaluation.protocol import SplitName
+from recsys.evaluation.temporal import TemporalMoments, moments_by_share
 from recsys.evaluation.workspace_protocol import training_sequences_of
 from recsys.workspace import Workspace
 
@@ -102,6 +103,11 @@ class Bench:
     def train(self) -> Sequences:
         """What may train, for both splits: nothing from an evaluated user's validation target on."""
         return training_sequences_of(self.dataset)
+
+    @cached_property
+    def moments(self) -> TemporalMoments:
+        """Where the temporal split divides the data; only where events have a clock."""
+        return moments_by_share(self.whole.times)
 
     @property
     def catalogue(self) -> Catalogue:

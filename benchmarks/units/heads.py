@@ -13,6 +13,7 @@ from benchmarks.units.controls import concatenated, shared_matrix
 from benchmarks.units.joint import Say, Steer, judged_together
 from benchmarks.units.kept import HEAD_REVISION, kept
 from benchmarks.units.stages import STAGES_REVISION, heads_folder, profiles, seconds_of, stages
+from benchmarks.units.training_part import EVERYTHING, TrainingPart
 from benchmarks.units.unit import Unit, UnitRun
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
@@ -60,12 +61,9 @@ def run_heads(run: UnitRun) -> dict[str, object]:
     config = configuration(bench)
     found = stages(bench, config, run.progress)
     network = found.final
-    alone: dict[tuple[str, int], Steer] = {
-        (f"expert: {name}", 0): partial(_alone, place) for place, name in enumerate(network.names)
-    }
-    alone[SHARED, 0] = partial(steered, network, found.held_out.shared)
-    if not all([run.has(*key) for key in alone]):
-        _judge(run, network, alone, {})
+    unseeded = experts_and_blend(found)
+    if not all([run.has(*key) for key in unseeded]):
+        _judge(run, network, unseeded, {})
     for seed in run.seeds:
         if not all([run.has(name, seed) for name in _SEEDED]):
             arms, notes = _of_seed(found, config, seed, run)
@@ -88,7 +86,7 @@ def _of_seed(found: Stages, config: TrainConfig, seed: int, run: UnitRun) -> tup
         generator, notes[name, seed] = kept_head(run.bench, config, kind, seed, run.progress)
         mean = generator.mean[None]
         arms[name, seed] = partial(generated, network, generator)
-        arms[fed_others(name), seed] = partial(generated, network, generator, change=_rolled)
+        arms[fed_others(name), seed] = partial(generated, network, generator, change=rolled)
         arms[MEAN_CONTEXT.format(name), seed] = partial(
             generated, network, generator, change=lambda x, mean=mean: mean.expand(len(x), -1)
         )
@@ -99,7 +97,7 @@ def _of_seed(found: Stages, config: TrainConfig, seed: int, run: UnitRun) -> tup
 
 
 def kept_head(
-    bench: Bench, config: TrainConfig, kind: str, seed: int, progress: Progress, unseen: int | None = None
+    bench: Bench, config: TrainConfig, kind: str, seed: int, progress: Progress, part: TrainingPart = EVERYTHING
 ) -> tuple[Hypernetwork, Mapping[str, object]]:
     """A generator on the stages of a configuration, from disk if it is there.
 
@@ -109,7 +107,7 @@ def kept_head(
         kind: of the head.
         seed: of the generator.
         progress: bars.
-        unseen: whose stages, as for `stages`.
+        part: what every fit is given, as for `stages`.
 
     Returns:
         The generator, and epochs, losses, parameters and seconds of its fit.
@@ -117,7 +115,7 @@ def kept_head(
     own = config.model_copy(
         update={"seed": seed, "head": HeadConfig.model_validate({**config.head.model_dump(), "kind": kind})}
     )
-    held = stages(bench, config, progress, unseen).held_out
+    held = stages(bench, config, progress, part).held_out
 
     def fit() -> tuple[Mapping[str, Tensor], Mapping[str, object]]:
         generator, curves = fit_heads(held, own, progress)
@@ -129,10 +127,18 @@ def kept_head(
         }
 
     name = f"{kind}-{own.head.hidden}-s{seed}-r{HEAD_REVISION}.safetensors"
-    tensors, notes = kept(heads_folder(bench, config, unseen) / name, fit)
+    tensors, notes = kept(heads_folder(bench, config, part) / name, fit)
     made = Hypernetwork(own.head, held.prepared.statistics.shape[1], len(held.network.names), held.network.width)
     made.load_state_dict(tensors)
     return made.eval(), notes
+
+
+def experts_and_blend(found: Stages) -> dict[tuple[str, int], Steer]:
+    """The arms that need no generator: every expert alone, and the shared blend."""
+    arms: dict[tuple[str, int], Steer] = {
+        (f"expert: {name}", 0): partial(_alone, place) for place, name in enumerate(found.final.names)
+    }
+    return {**arms, (SHARED, 0): partial(steered, found.final, found.held_out.shared)}
 
 
 def _alone(place: int, say: Say) -> Tensor:
@@ -152,7 +158,7 @@ def generated(
     return network.score(say.outputs, generator(change(inputs)))
 
 
-def _rolled(inputs: Tensor) -> Tensor:
+def rolled(inputs: Tensor) -> Tensor:
     """Everybody gets the inputs of the user before them in the block."""
     return inputs.roll(1, 0)
 

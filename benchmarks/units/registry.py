@@ -12,6 +12,7 @@ from benchmarks.units.calibration import CALIBRATION
 from benchmarks.units.fine_tuned import FINE_TUNED_HEADS
 from benchmarks.units.heads import HEADS, STAGES
 from benchmarks.units.peers import sasrec_units
+from benchmarks.units.temporal import TEMPORAL_SPLIT
 from benchmarks.units.unit import Unit
 from benchmarks.units.unseen import UNSEEN_BASELINES
 from benchmarks.units.unseen_model import UNSEEN_MODEL
@@ -28,6 +29,7 @@ UNITS: tuple[Unit, ...] = (
     UNSEEN_BASELINES,
     *UNSEEN_MODEL,
     *sasrec_units(),
+    TEMPORAL_SPLIT,
     BUDGET,
     summary.UNIT,
 )

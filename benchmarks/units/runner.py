@@ -51,11 +51,9 @@ def run_units(
     for place, unit in enumerate(units, 1):
         path = result_file(bench, unit.name)
         title = f"[{place}/{len(units)}] {unit.name}"
-        if unit.targets != "any" and (unit.targets == "baskets") != bench.baskets:
-            say(f"{title}: not meant for '{bench.workspace.name}', whose targets are {_targets(bench)}; left out.")
-            continue
-        if unit.validation_only and bench.split != "validation":
-            say(f"{title}: measured on validation only; left out.")
+        reason = _why_left_out(bench, unit)
+        if reason is not None:
+            say(f"{title}: {reason}; left out.")
             continue
         wanted = unit.seeds if seeds is None or not unit.seeds else seeds
         inputs = _inputs(bench, unit)
@@ -78,8 +76,16 @@ def run_units(
     return written
 
 
-def _targets(bench: Bench) -> str:
-    return "baskets" if bench.baskets else "single events"
+def _why_left_out(bench: Bench, unit: Unit) -> str | None:
+    """Why a unit is not meant for this workspace or split; None where it is."""
+    not_meant = f"not meant for '{bench.workspace.name}', whose"
+    if unit.targets != "any" and (unit.targets == "baskets") != bench.baskets:
+        return f"{not_meant} targets are {'baskets' if bench.baskets else 'single events'}"
+    if unit.needs_clock and not bench.dataset.schema.clock:
+        return f"{not_meant} events have an order and no times"
+    if unit.validation_only and bench.split != "validation":
+        return "measured on validation only"
+    return None
 
 
 def _inputs(bench: Bench, unit: Unit) -> dict[str, object]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.units.bench import Bench
 from benchmarks.units.files import key_of, read_json, write_json, write_whole
-from recsys.evaluation.unseen import held_out_users, without_users
+from benchmarks.units.training_part import EVERYTHING, TrainingPart
 from recsys.experts.body import BodyExpert
 from recsys.experts.kinds import rebuilt
 from recsys.model.head import HeadWeights
@@ -40,22 +40,22 @@ def profiles(bench: Bench) -> np.ndarray:
     return np.asarray(bench.dataset.encoded_profiles(bench.dataset.profile_encoding()), dtype=np.float32)
 
 
-def stages(bench: Bench, config: TrainConfig, progress: Progress, unseen: int | None = None) -> Stages:
-    """The stages of a configuration (its seed included) on the training events, from disk if they are there.
+def stages(bench: Bench, config: TrainConfig, progress: Progress, part: TrainingPart = EVERYTHING) -> Stages:
+    """The stages of a configuration (its seed included) on a part of the events, from disk if they are there.
 
     Args:
         bench: data and folders.
         config: everything that decides.
         progress: bars.
-        unseen: the seed whose share of the users is left out of every fit; None leaves nobody out.
+        part: what every fit is given.
     """
-    folder, key = _place(bench, config, unseen)
+    folder, key = _place(bench, config, part)
     if (read_json(folder / "done.json") or {}).get("key") != key:
         schema, attributes, profile = bench.dataset.schema, bench.dataset.attributes, profiles(bench)
-        train = bench.train if unseen is None else without_users(bench.train, held_out_users(len(bench.whole), unseen))
+        train = part.sequences(bench)
         kinds = {"clock": schema.clock, "repeats": schema.repeats}
         start = begin(train, attributes, config, clock=schema.clock)
-        body, fitted_in = _body(bench, start, config, progress, unseen)
+        body, fitted_in = _body(bench, start, config, progress, part)
         started = time.monotonic()
         found = stages_on(body, start, train, profile, attributes, config, **kinds, progress=progress)
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,30 +65,30 @@ def stages(bench: Bench, config: TrainConfig, progress: Progress, unseen: int | 
     return _load(folder)
 
 
-def seconds_of(bench: Bench, config: TrainConfig, unseen: int | None = None) -> float:
+def seconds_of(bench: Bench, config: TrainConfig, part: TrainingPart = EVERYTHING) -> float:
     """How long fitting the stages took."""
-    done = read_json(_place(bench, config, unseen)[0] / "done.json") or {}
+    done = read_json(_place(bench, config, part)[0] / "done.json") or {}
     return float(done.get("seconds", float("nan")))
 
 
-def heads_folder(bench: Bench, config: TrainConfig, unseen: int | None = None) -> Path:
+def heads_folder(bench: Bench, config: TrainConfig, part: TrainingPart = EVERYTHING) -> Path:
     """Where heads fitted on these stages are kept."""
-    return _place(bench, config, unseen)[0] / "heads"
+    return _place(bench, config, part)[0] / "heads"
 
 
-def _place(bench: Bench, config: TrainConfig, unseen: int | None) -> tuple[Path, str]:
+def _place(bench: Bench, config: TrainConfig, part: TrainingPart) -> tuple[Path, str]:
     """Where stages lie and the key of what they were made from: of the head only the rank of the shared bases."""
     made_from = config.model_dump(mode="json", exclude={"head": {"kind", "hidden"}})
-    key = key_of({"data": bench.fingerprint, "config": made_from, "unseen": unseen, "revision": STAGES_REVISION})
+    key = key_of({"data": bench.fingerprint, "config": made_from, **part.key, "revision": STAGES_REVISION})
     return bench.work / bench.workspace.name / f"stages-{key[:12]}", key
 
 
 def _body(
-    bench: Bench, start: Start, config: TrainConfig, progress: Progress, unseen: int | None
+    bench: Bench, start: Start, config: TrainConfig, progress: Progress, part: TrainingPart
 ) -> tuple[BodyRun, float]:
     """The body of a configuration and how long it took, by itself on disk: it costs most and depends on least."""
     parts = {"seed", "workers", "body", "body_training"}
-    made_from = {"data": bench.fingerprint, "config": config.model_dump(mode="json", include=parts), "unseen": unseen}
+    made_from = {"data": bench.fingerprint, "config": config.model_dump(mode="json", include=parts), **part.key}
     key = key_of({**made_from, "held": config.generator.held_out_users})
     path = bench.work / bench.workspace.name / f"body-{key[:12]}.safetensors"
     if not path.is_file():

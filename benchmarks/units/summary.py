@@ -13,6 +13,7 @@ from benchmarks.units.budget import BUDGET
 from benchmarks.units.claims import by_scorer, default_claims, judge_claims
 from benchmarks.units.files import read_json, write_text
 from benchmarks.units.table import markdown
+from benchmarks.units.temporal import TEMPORAL
 from benchmarks.units.unit import Unit, UnitRun
 from benchmarks.units.unseen import protocol_name
 from recsys.errors import ConfigError
@@ -29,8 +30,7 @@ def run_summary(run: UnitRun) -> Mapping[str, object]:
         raise ConfigError(f"There is nothing to sum up in {run.bench.results_folder} yet: run some units first.")
     arms = [load_arm(run.bench.arms_folder, entry) for result in results for entry in result["arms"]]
     groups = by_scorer(arms)
-    warm = [_row(name, own) for (protocol, name), own in groups.items() if protocol == WARM]
-    warm.sort(key=lambda row: row["metrics"]["ndcg@10"])
+    warm, temporal = (scorer_rows(groups, protocol) for protocol in (WARM, TEMPORAL))
     unseen = unseen_rows(groups)
     claims = [one.as_dict() for one in judge_claims(default_claims(), arms)]
     title = f"{run.bench.workspace.name}: {run.bench.split} split"
@@ -38,10 +38,12 @@ def run_summary(run: UnitRun) -> Mapping[str, object]:
     picture = timed.get("picture")
     shown = picture if picture and (run.bench.results_folder / picture).is_file() else None
     notes = _notes(run.bench, results)
-    page = markdown(title, warm, unseen, claims, notes, timed=timed.get("points", ()), picture=shown)
+    points = timed.get("points", ())
+    page = markdown(title, warm, unseen, claims, notes, temporal=temporal, timed=points, picture=shown)
     write_text(run.bench.results_folder / f"{SUMMARY}.md", page)
     return {
         "scorers": warm,
+        "temporal": temporal,
         "unseen": unseen,
         "claims": claims,
         "units": {result["unit"]: {k: result[k] for k in ("key", "commit", "seconds", "at")} for result in results},
@@ -52,6 +54,12 @@ def other_results(bench: Bench) -> list[dict[str, Any]]:
     """All results of a workspace and split but the summary's own."""
     found = [read_json(path) for path in sorted(bench.results_folder.glob("*.json")) if path.stem != SUMMARY]
     return [result for result in found if result is not None and "arms" in result]
+
+
+def scorer_rows(groups: Mapping[tuple[str, str], Sequence[Arm]], protocol: str) -> list[dict[str, Any]]:
+    """One row a scorer of a protocol, means over seeds, the best by NDCG@10 last."""
+    rows = [_row(name, own) for (found, name), own in groups.items() if found == protocol]
+    return sorted(rows, key=lambda row: row["metrics"]["ndcg@10"])
 
 
 def unseen_rows(groups: Mapping[tuple[str, str], Sequence[Arm]]) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recsys.evaluation.temporal import TRAINING_SHARE, VALIDATION_SHARE
+
 SHOWN = ("ndcg@10", "hr@10", "ndcg@20", "hr@20", "mrr", "log_loss")
 OF_BASKETS = ("recall@10",)
 
@@ -16,6 +18,7 @@ def markdown(
     unseen: Sequence[Mapping[str, Any]],
     claims: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
+    temporal: Sequence[Mapping[str, Any]] = (),
     timed: Sequence[Mapping[str, Any]] = (),
     picture: str | None = None,
 ) -> str:
@@ -27,16 +30,13 @@ def markdown(
         unseen: one a scorer and context length: name, context, users, ndcg@10, ndcg@10 of the warm fit, relative loss.
         claims: what `Tested.as_dict` gives.
         notes: lines below the title.
+        temporal: one a scorer of the temporal split, as `rows`.
         timed: what `budget.points_of` gives.
         picture: file beside the page that shows them; None where there is none.
     """
-    lines = [f"# {title}", "", *notes, ""]
-    shown = [*SHOWN[:2], *OF_BASKETS, *SHOWN[2:]] if any(OF_BASKETS[0] in row["metrics"] for row in rows) else SHOWN
-    lines += ["| scorer | seeds | " + " | ".join(shown) + " |", "| --- | ---: |" + " ---: |" * len(shown)]
-    lines += [
-        f"| {row['name']} | {row['seeds']} | " + " | ".join(f"{row['metrics'][name]:.4f}" for name in shown) + " |"
-        for row in rows
-    ]
+    lines = [f"# {title}", "", *notes, "", *_scorers(rows)]
+    if temporal:
+        lines += ["", "## Temporal split", "", *_temporal(temporal)]
     if unseen:
         lines += ["", "## Unseen users", "", *_unseen(unseen)]
     if timed:
@@ -44,6 +44,26 @@ def markdown(
     if claims:
         lines += ["", "## Claims", "", *_claims(claims)]
     return "\n".join(lines) + "\n"
+
+
+def _scorers(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    shown = [*SHOWN[:2], *OF_BASKETS, *SHOWN[2:]] if any(OF_BASKETS[0] in row["metrics"] for row in rows) else SHOWN
+    head = ["| scorer | seeds | " + " | ".join(shown) + " |", "| --- | ---: |" + " ---: |" * len(shown)]
+    return head + [
+        f"| {row['name']} | {row['seeds']} | " + " | ".join(f"{row['metrics'][name]:.4f}" for name in shown) + " |"
+        for row in rows
+    ]
+
+
+def _temporal(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    last = 1 - TRAINING_SHARE - VALIDATION_SHARE
+    return [
+        f"Every fit has the first {TRAINING_SHARE * 100:.0f} % of all events by time. Its users' targets are their "
+        f"first events within the next {VALIDATION_SHARE * 100:.0f} % (validation) or the last {last * 100:.0f} % "
+        f"(test); {rows[0]['users']:,} users have one here. Means over seeds.",
+        "",
+        *_scorers(rows),
+    ]
 
 
 def _unseen(rows: Sequence[Mapping[str, Any]]) -> list[str]:

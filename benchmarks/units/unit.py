@@ -30,6 +30,7 @@ class Unit:
         looks: False for a unit that only reads what other units found; it is no look at a test split.
         validation_only: True for a unit that is left out on any other split.
         targets: "single" or "baskets" where only such a workspace is meant; "any" otherwise.
+        needs_clock: True for a unit that is left out where events have only an order.
         also: more of what its result depends on, found when it runs; plain values.
     """
 
@@ -44,6 +45,7 @@ class Unit:
     looks: bool = True
     validation_only: bool = False
     targets: Literal["single", "baskets", "any"] = "any"
+    needs_clock: bool = False
     also: Callable[[Bench], Mapping[str, object]] = lambda _: {}
 
 

@@ -19,6 +19,7 @@ from benchmarks.units.fine_tuned import own_gains, tuned_gains
 from benchmarks.units.heads import configuration, generated, kept_head, steered
 from benchmarks.units.joint import Steer, judged_together
 from benchmarks.units.stages import STAGES_REVISION, profiles, seconds_of, stages
+from benchmarks.units.training_part import EVERYTHING, without_share
 from benchmarks.units.unit import Unit, UnitRun, finished
 from benchmarks.units.unseen import protocol_name
 from recsys.evaluation.cases import Cases
@@ -39,10 +40,10 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
     penalty = float(finished(bench.on_validation(), "fine-tuned")["figures"]["chosen"]["penalty"])
     held = held_out_users(len(bench.whole), seed)
     ours = head(config.head.kind)
-    for unseen in (seed, None):
-        found = stages(bench, config, run.progress, unseen)
+    for part, warm in ((without_share(seed), False), (EVERYTHING, True)):
+        found = stages(bench, config, run.progress, part)
         network, shared = found.final, found.held_out.shared
-        generator, notes = kept_head(bench, config, config.head.kind, seed, run.progress, unseen)
+        generator, notes = kept_head(bench, config, config.head.kind, seed, run.progress, part)
         for known in CONTEXT_LENGTHS:
             cases = unseen_cases(bench.whole, held, known, bench.split)
             if not len(cases):
@@ -51,16 +52,16 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
                 (ours, seed): partial(generated, network, generator),
                 (SHARED, seed): partial(steered, network, shared),
             }
-            if unseen is not None:
+            if not warm:
                 gains = _fine_tuned(bench, network, shared, cases, penalty, config)
                 arms[FINE_TUNED, seed] = partial(own_gains, network, gains)
             said = {(ours, seed): notes}
             for arm in judged_together(
                 bench, network, arms, profiles(bench), said,
-                cases=cases, protocol=protocol_name(known, warm=unseen is None),
+                cases=cases, protocol=protocol_name(known, warm=warm),
             ):  # fmt: skip
                 run.save(arm)
-    return {"config": config.model_dump(mode="json"), "stage_seconds": seconds_of(bench, config, seed)}
+    return {"config": config.model_dump(mode="json"), "stage_seconds": seconds_of(bench, config, without_share(seed))}
 
 
 def _fine_tuned(

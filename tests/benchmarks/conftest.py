@@ -35,7 +35,28 @@ def tiny_dataset(users: int = 60, seed: int = 0) -> SimpleNamespace:
     return SimpleNamespace(
         sequences=sequences,
         vocabulary=tuple(map(str, range(N_ITEMS))),
-        schema=SimpleNamespace(repeats=False, baskets=False),
+        schema=SimpleNamespace(repeats=False, baskets=False, clock=False),
+    )
+
+
+def clock_dataset(seed: int = 0) -> SimpleNamespace:
+    """60 users with ten events each in 100 days; at any time six items are in fashion, and fashions pass."""
+    rng = np.random.default_rng(seed)
+    users, events = 60, 10
+    days = np.sort(rng.uniform(0, 100, (users, events)), axis=1)
+    items = 1 + (days * (N_ITEMS - 6) / 100).astype(np.int64) + rng.integers(0, 6, (users, events))
+    sequences = Sequences(
+        tuple(map(str, range(users))),
+        np.arange(users + 1, dtype=np.int64) * events,
+        items.ravel(),
+        (days.ravel() * 86_400_000_000).astype(np.int64),
+        np.ones(users * events, np.float32),
+    )
+    again = np.tril(items[:, :, None] == items[:, None, :], -1).any(2).ravel()
+    return SimpleNamespace(
+        sequences=sequences.keep(~again),
+        vocabulary=tuple(map(str, range(N_ITEMS))),
+        schema=SimpleNamespace(repeats=False, baskets=False, clock=True),
     )
 
 
@@ -54,7 +75,7 @@ def basket_dataset() -> SimpleNamespace:
     return SimpleNamespace(
         sequences=sequences,
         vocabulary=tuple(map(str, range(24))),
-        schema=SimpleNamespace(repeats=True, baskets=True),
+        schema=SimpleNamespace(repeats=True, baskets=True, clock=True),
     )
 
 
@@ -71,12 +92,12 @@ def make_bench(tmp_path):
 
 
 def with_what_models_need(dataset: SimpleNamespace) -> SimpleNamespace:
-    """The same data set with what training asks beside events: no profiles, no attributes, times where baskets are."""
-    n_items, baskets = len(dataset.vocabulary), dataset.schema.baskets
+    """The same data set with what training asks beside events: no profiles, no attributes."""
+    n_items = len(dataset.vocabulary)
     return SimpleNamespace(
-        sequences=replace(dataset.sequences, baskets=baskets),
+        sequences=replace(dataset.sequences, baskets=dataset.schema.baskets),
         vocabulary=dataset.vocabulary,
-        schema=SimpleNamespace(repeats=dataset.schema.repeats, baskets=baskets, clock=baskets),
+        schema=dataset.schema,
         attributes=ItemAttributes.none(n_items),
         profile_encoding=lambda: None,
         encoded_profiles=lambda _: np.zeros((len(dataset.sequences), 0), np.float32),
@@ -130,4 +151,5 @@ def body_fits(monkeypatch):
     monkeypatch.setattr("benchmarks.units.stages.fit_body_expert", body)
     monkeypatch.setattr("benchmarks.units.heads.configuration", lambda _: tiny_config())
     monkeypatch.setattr("benchmarks.units.fine_tuned.configuration", lambda _: tiny_config())
+    monkeypatch.setattr("benchmarks.units.temporal.configuration", lambda _: tiny_config())
     return fits

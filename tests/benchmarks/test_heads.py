@@ -85,7 +85,7 @@ def test_rolled_inputs_are_another_users(make_model_bench, body_fits):
     outputs = made_up_outputs(network, users)
     say = Say(outputs, told, np.arange(users))
     own = heads.generated(network, Recording(), say)
-    others = heads.generated(network, Recording(), say, change=heads._rolled)
+    others = heads.generated(network, Recording(), say, change=heads.rolled)
     before = [(user - 1) % users for user in range(users)]
     assert all(user != other for user, other in enumerate(before))
     torch.testing.assert_close(own, torch.einsum("ben,be->bn", outputs.scores, told))

@@ -6,6 +6,7 @@ import torch
 
 from benchmarks.units import stages as module
 from benchmarks.units.stages import profiles, seconds_of, stages
+from benchmarks.units.training_part import without_share
 from recsys.context.sequences import prefix_contexts
 from recsys.evaluation.unseen import held_out_users
 from recsys.training.progress import Silent
@@ -93,7 +94,7 @@ def test_stages_that_were_cut_short_go_on_with_the_body_that_was_done(make_model
 
 def test_stages_without_the_users_of_a_seed_are_others(make_model_bench, body_fits):
     bench = make_model_bench()
-    found = stages(bench, tiny_config(), Silent(), unseen=1)
+    found = stages(bench, tiny_config(), Silent(), without_share(1))
     held = held_out_users(len(bench.whole), 1)
     assert not np.isin(found.held_out.targets.users, held).any()
     known = bench.train.lengths.copy()
