@@ -42,6 +42,7 @@ def _judged(run: UnitRun, config: TrainConfig, seed: int) -> Mapping[str, object
         head=generator.config,
         experts=expert_specs(stage.final),
         n_statistics=held.prepared.statistics.shape[1],
+        discovery=config.discovery,
     )
     calibration = calibrate(PersonalModel(described, held.network, generator, held.shared), held, bench.train)
     helped = np.unique(held.targets.users[held.selection.numpy()])
@@ -49,15 +50,16 @@ def _judged(run: UnitRun, config: TrainConfig, seed: int) -> Mapping[str, object
     with torch.no_grad():
         for block, say in case_contexts(bench, stage.final, profiles(bench)):
             own = _lists(generated(stage.final, generator, say), block.masked, block.targets, calibration)
-            for there, part in zip((probabilities, hits, listed), own, strict=True):
-                there.append(part)
+            for kept_parts, one in zip((probabilities, hits, listed), own, strict=True):
+                kept_parts.append(one)
             users.append(block.users)
     fresh = ~np.isin(np.concatenate(users), helped)
-    arrays = [np.concatenate(own)[fresh] for own in (probabilities, hits, listed)]
+    said, came, there = (np.concatenate(own)[fresh] for own in (probabilities, hits, listed))
+    of_lists = calibration.list_probabilities(said, baskets=bench.baskets)
     return {
         "users": int(fresh.sum()),
         "users_left_out": int((~fresh).sum()),
-        **judged_lists(*arrays, baskets=bench.baskets),
+        **judged_lists(said, of_lists, came, there, baskets=bench.baskets),
     }
 
 
@@ -83,7 +85,7 @@ CALIBRATION = Unit(
     run_calibration,
     "whether the shipped head's probabilities come true on users who did not help to calibrate them",
     settings={"head_revision": HEAD_REVISION, "length": LENGTH},
-    revision=STAGES_REVISION,
+    revision=STAGES_REVISION + 1,
     seeds=SEEDS,
     also=_also,
 )

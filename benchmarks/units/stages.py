@@ -62,7 +62,7 @@ def stages(bench: Bench, config: TrainConfig, progress: Progress, part: Training
         _save(folder, found)
         seconds = round(fitted_in + time.monotonic() - started, 1)
         write_json(folder / "done.json", {"key": key, "seconds": seconds, "losses": list(found.body_losses)})
-    return _load(folder)
+    return _load(folder, config)
 
 
 def seconds_of(bench: Bench, config: TrainConfig, part: TrainingPart = EVERYTHING) -> float:
@@ -117,10 +117,10 @@ def _save(folder: Path, found: Stages) -> None:
     write_json(folder / "users.json", {"held_out_users": found.held_out_users})
 
 
-def _load(folder: Path) -> Stages:
+def _load(folder: Path, config: TrainConfig) -> Stages:
     tensors = load_file(folder / "targets.safetensors")
     held = HeldOut(
-        network=_load_network(folder / "held.safetensors"),
+        network=_load_network(folder / "held.safetensors", config),
         targets=Targets(**{name: tensors[f"targets.{name}"].numpy() for name in _TARGETS}),
         prepared=Prepared(**{name: tensors[f"prepared.{name}"] for name in _PREPARED}),
         shared=HeadWeights(tensors["gains"], torch.zeros(1)),
@@ -129,7 +129,7 @@ def _load(folder: Path) -> Stages:
     )
     done: Mapping[str, Any] = read_json(folder / "done.json") or {}
     users: Mapping[str, Any] = read_json(folder / "users.json") or {}
-    final = _load_network(folder / "final.safetensors")
+    final = _load_network(folder / "final.safetensors", config)
     return Stages(held, final, tuple(done.get("losses", ())), int(users.get("held_out_users", 0)))
 
 
@@ -141,7 +141,7 @@ def _save_network(path: Path, network: ScoringNetwork) -> None:
     save_file({k: v.detach().contiguous() for k, v in tensors.items()}, path, {"specs": json.dumps(specs)})
 
 
-def _load_network(path: Path) -> ScoringNetwork:
+def _load_network(path: Path, config: TrainConfig) -> ScoringNetwork:
     with safe_open(path, framework="pt") as stored:
         specs = json.loads(stored.metadata()["specs"])
     tensors = load_file(path)
@@ -155,4 +155,4 @@ def _load_network(path: Path) -> ScoringNetwork:
     }
     body = experts.pop(BODY)
     assert isinstance(body, BodyExpert)
-    return ScoringNetwork(body, experts, tensors["scales"], tensors["bases"])
+    return ScoringNetwork(body, experts, tensors["scales"], tensors["bases"], config.discovery)

@@ -21,10 +21,9 @@ _OF_A_BASKET = {ITEM: "P(item is in the next basket)", LIST: "P(any of the top-1
 def calibration_section(
     measured: Measured, user_ids: Sequence[str], calibrated_on: Collection[str] | None
 ) -> dict[str, Any]:
-    """Calibration of P(item is next) over each top-10 and of P(target in the top-10), the sum of the ten.
+    """Calibration of P(item is next) over each top-10 and of P(target in the top-10).
 
-    Where targets are baskets an item's probability is that of being in the next one. Of several items more than one may
-    be, so that the probability of any is not their sum but what is left when each is missed on its own account.
+    Where targets are baskets an item's probability is that of being in the next one.
 
     Args:
         measured: the model's lists with their probabilities.
@@ -41,15 +40,20 @@ def calibration_section(
         "users": int(fresh.sum()),
         "users_left_out": int((~fresh).sum()),
         "users_it_was_fitted_on_are_known": calibrated_on is not None,
-        **judged_lists(probabilities, hits, listed, baskets=measured.targets.baskets),
+        **judged_lists(
+            probabilities, measured.list_probabilities[fresh], hits, listed, baskets=measured.targets.baskets
+        ),
     }
 
 
-def judged_lists(probabilities: np.ndarray, hits: np.ndarray, listed: np.ndarray, *, baskets: bool) -> dict[str, Any]:
+def judged_lists(
+    probabilities: np.ndarray, of_lists: np.ndarray, hits: np.ndarray, listed: np.ndarray, *, baskets: bool
+) -> dict[str, Any]:
     """Both probabilities of each list, judged, and what they are of in words.
 
     Args:
         probabilities: (users, 10) calibrated, of each item of a list; 0 past its end.
+        of_lists: (users,) calibrated, that any item of the list is a target.
         hits: (users, 10) bool, which items are targets.
         listed: (users, 10) bool, False past a list's end.
         baskets: whether targets are baskets.
@@ -57,8 +61,7 @@ def judged_lists(probabilities: np.ndarray, hits: np.ndarray, listed: np.ndarray
     section: dict[str, Any] = {MEANING: _OF_A_BASKET if baskets else _OF_AN_ITEM}
     if listed.any():
         section[ITEM] = _judged(probabilities[listed], hits[listed])
-        any_of_them = 1 - (1 - probabilities).prod(1) if baskets else probabilities.sum(1)
-        section[LIST] = _judged(any_of_them, np.asarray(hits.any(1)))
+        section[LIST] = _judged(of_lists, np.asarray(hits.any(1)))
     return section
 
 

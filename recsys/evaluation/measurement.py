@@ -47,6 +47,7 @@ class Measured:
         lists: (users, 10) int64 columns of the top-10, by scorer that is listed; -1 where fewer may be recommended.
         hits: (users, 10) bool: which items of the model's list are targets.
         probabilities: (users, 10) calibrated probability of each item of the model's list, 0 past its end.
+        list_probabilities: (users,) calibrated probability that any item of the model's list is a target.
         heads: (users, numbers) the generated heads.
         head_numbers: what each number of a head is.
     """
@@ -61,6 +62,7 @@ class Measured:
     lists: Mapping[str, np.ndarray]
     hits: np.ndarray
     probabilities: np.ndarray
+    list_probabilities: np.ndarray
     heads: np.ndarray
     head_numbers: Sequence[str]
 
@@ -109,6 +111,7 @@ def measure(
         lists=found.lists,
         hits=found.hits,
         probabilities=found.probabilities,
+        list_probabilities=recommender.calibration.list_probabilities(found.probabilities, baskets=sets.baskets),
         heads=np.concatenate(found.heads)[np.argsort(np.concatenate(found.order))],
         head_numbers=found.head_numbers,
     )

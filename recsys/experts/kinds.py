@@ -12,13 +12,23 @@ from recsys.experts.content import ContentExpert
 from recsys.experts.habit import HabitExpert
 from recsys.experts.long_term import LongTermMemory
 from recsys.experts.memory import SequenceMemory
+from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.protocol import Expert
 from recsys.experts.repeat import RepeatExpert
 
 KINDS: Mapping[str, type[Expert]] = {
     kind.kind: kind
-    for kind in (BodyExpert, SequenceMemory, LongTermMemory, ContentExpert, RepeatExpert, HabitExpert, PopularityExpert)
+    for kind in (
+        BodyExpert,
+        SequenceMemory,
+        LongTermMemory,
+        ContentExpert,
+        RepeatExpert,
+        HabitExpert,
+        NoveltyExpert,
+        PopularityExpert,
+    )
 }
 
 

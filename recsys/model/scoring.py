@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,12 +10,14 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.experts.body import BodyExpert
+from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.protocol import Expert
 from recsys.model.coherence import unit_vectors
 from recsys.model.head import HeadWeights
 
 BODY = "body"
+NOVELTY = NoveltyExpert.kind
 POPULARITY = PopularityExpert.kind
 _NO_SPREAD = 1e-6
 
@@ -41,16 +43,29 @@ class ScoringNetwork:
         others: the other experts by name, in a fixed order.
         scales: (experts,) float32 positive; see `on_one_scale`.
         bases: (2, width, rank) shared bases U and V of the low-rank head.
+        discovery: experts that speak only of items new to the user, relative to the mean of these; without an expert
+            `novelty`, which knows them, every item is new.
     """
 
-    def __init__(self, body: BodyExpert, others: Mapping[str, Expert], scales: Tensor, bases: Tensor) -> None:
+    def __init__(
+        self,
+        body: BodyExpert,
+        others: Mapping[str, Expert],
+        scales: Tensor,
+        bases: Tensor,
+        discovery: Collection[str] = (),
+    ) -> None:
         self.body = body
         self.others = dict(others)
         self.scales = scales
         self.bases = bases
         self.names = (BODY, *self.others)
+        there = NOVELTY in self.others
+        self._novelty = self.names.index(NOVELTY) if there else None
+        self.discovers = torch.tensor([there and name in discovery for name in self.names])
         self.unit_items = unit_vectors(body.items)
         self.logarithmic = torch.tensor([expert.logarithmic for expert in (body, *self.others.values())])
+        self.rescalable = self.logarithmic & ~self.discovers
 
     @property
     def width(self) -> int:
@@ -85,7 +100,10 @@ class ScoringNetwork:
         """Runs every expert once."""
         states = self.body.states(context)
         scores = [states @ self.body.items[1:].T, *(expert.score(context) for expert in self.others.values())]
-        return ExpertOutputs(states, on_one_scale(torch.stack(scores, dim=1), self.scales, self.logarithmic))
+        scaled = on_one_scale(torch.stack(scores, dim=1), self.scales, self.logarithmic)
+        if self._novelty is not None and bool(self.discovers.any()):
+            scaled[:, self.discovers] = _of_new_items(scaled[:, self.discovers], scaled[:, self._novelty, None])
+        return ExpertOutputs(states, scaled)
 
     def score(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, n_items) logits: the gained experts, summed, over the temperature."""
@@ -94,19 +112,21 @@ class ScoringNetwork:
         if bent is None:
             return torch.bmm(strength[:, None, :], outputs.scores)[:, 0]
         others = torch.bmm(strength[:, None, 1:], outputs.scores[:, 1:])[:, 0]
-        return others + strength[:, :1] * self._body_scores(bent)
+        return others + strength[:, :1] * self._body_scores(bent, outputs)
 
     def shares(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, experts, n_items): each expert's part of the logits; they sum to `score`."""
         scores = outputs.scores
         bent = self._bend(outputs.states, head)
         if bent is not None:
-            scores = torch.cat([self._body_scores(bent)[:, None], scores[:, 1:]], dim=1)
+            scores = torch.cat([self._body_scores(bent, outputs)[:, None], scores[:, 1:]], dim=1)
         return scores * self._strength(head)[:, :, None]
 
-    def _body_scores(self, states: Tensor) -> Tensor:
+    def _body_scores(self, states: Tensor, outputs: ExpertOutputs) -> Tensor:
         scores: Tensor = (states @ self.body.items[1:].T) / self.scales[0]
-        return scores
+        if self._novelty is None or not self.discovers[0]:
+            return scores
+        return _of_new_items(scores, outputs.scores[:, self._novelty])
 
     @staticmethod
     def _strength(head: HeadWeights) -> Tensor:
@@ -156,6 +176,17 @@ def rescaled(scores: Tensor, factors: Tensor, logarithmic: Tensor) -> Tensor:
     return torch.where(logarithmic[:, None], torch.log1p(torch.expm1(evidence) / factors[:, None]), scores)
 
 
+def _of_new_items(scores: Tensor, new: Tensor) -> Tensor:
+    """Scores relative to their mean over new items, and nothing for the others.
+
+    Args:
+        scores: (..., n_items).
+        new: (..., n_items) 1 where an item is new, 0 elsewhere; may broadcast.
+    """
+    mean = (scores * new).sum(-1, keepdim=True) / new.sum(-1, keepdim=True).clamp(min=1)
+    return (scores - mean) * new
+
+
 def expert_scales(body: BodyExpert, others: Mapping[str, Expert], sample: ContextBatch) -> Tensor:
     """(experts,) float32: the standard deviation over items of each expert's scores, averaged over a sample.
 
@@ -164,7 +195,8 @@ def expert_scales(body: BodyExpert, others: Mapping[str, Expert], sample: Contex
     everyone: list[Expert] = [body, *others.values()]
     with torch.no_grad():
         spread = torch.stack([expert.score(sample).std(dim=1).mean() for expert in everyone])
-    return torch.where(spread > _NO_SPREAD, spread, 1.0)
+    said_as_it_is = torch.tensor([isinstance(expert, NoveltyExpert) for expert in everyone])
+    return torch.where((spread > _NO_SPREAD) & ~said_as_it_is, spread, 1.0)
 
 
 def _one_event(item: int) -> ContextBatch:

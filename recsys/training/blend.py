@@ -41,7 +41,7 @@ def fit_blend(network: ScoringNetwork, targets: Prepared, loss: RankingLoss) -> 
         optimizer.zero_grad()
         total = torch.zeros(())
         for rows in torch.split(torch.arange(len(targets)), _CHUNK):
-            own = rescaled(targets.scores[rows].float(), _factors(free), network.logarithmic)
+            own = rescaled(targets.scores[rows].float(), _factors(free), network.rescalable)
             scores = torch.einsum("ben,e->bn", own, gains)
             part = loss(scores, targets.items[rows], targets.masked[rows]) * (len(rows) / len(targets))
             part.backward()  # type: ignore[no-untyped-call]
@@ -54,7 +54,7 @@ def fit_blend(network: ScoringNetwork, targets: Prepared, loss: RankingLoss) -> 
         return total
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    factors = torch.where(network.logarithmic, _factors(free.detach()), 1.0)
+    factors = torch.where(network.rescalable, _factors(free.detach()), 1.0)
     return HeadWeights(gains.detach()[None], torch.zeros(1)), network.scales * factors
 
 

@@ -25,7 +25,7 @@ from recsys.training.generator import GeneratorConfig
 
 DEFAULT_NAME = "default"
 RESERVED = frozenset(
-    {"body", "long_term", "content", "repeat", "habit", "trend", "popularity", "hypernetwork", "shared"}
+    {"body", "long_term", "content", "repeat", "habit", "novelty", "trend", "popularity", "hypernetwork", "shared"}
 )
 """Names that the other experts and a snapshot's tensors have."""
 
@@ -49,13 +49,17 @@ class TrainConfig(BaseModel):
     """None: no such expert."""
     content: ContentConfig | None = ContentConfig()
     """Of item attributes, where the catalogue has some."""
-    repeat: RepeatConfig | None = RepeatConfig()
-    """Where items repeat."""
+    repeat: RepeatConfig | None = None
+    """Personal frequency by one half-life, where items repeat; `habit` tells the same better, and two that tell the
+    same are harder to weigh than one (docs/experiments.md)."""
     habit: HabitConfig | None = HabitConfig()
     """Where items repeat."""
     trend: PopularityConfig | None = None
     """A second popularity with a half-life, where events have real times."""
     popularity: PopularityConfig = PopularityConfig()
+    discovery: tuple[str, ...] = ()
+    """Experts, by name, that speak only of items new to the user, where items repeat: what somebody comes back to is
+    better told by `habit` and `repeat`."""
     head: HeadConfig = HeadConfig()
     generator: GeneratorConfig = GeneratorConfig()
 
@@ -64,6 +68,16 @@ class TrainConfig(BaseModel):
         taken = [name for name in self.memories if name in RESERVED or not name.isidentifier()]
         if taken:
             raise ValueError(f"a memory cannot be called {', '.join(taken)}: choose other names of letters and digits")
+        return self
+
+    @model_validator(mode="after")
+    def _discovery_names_experts(self) -> Self:
+        known = ({"body"} | RESERVED | set(self.memories)) - {"hypernetwork", "shared", "novelty"}
+        unknown = [name for name in self.discovery if name not in known]
+        if unknown:
+            raise ValueError(
+                f"discovery names {', '.join(unknown)}, which is no expert; there is {', '.join(sorted(known))}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from recsys.experts.content import fit_content
 from recsys.experts.habit_fit import fit_habit
 from recsys.experts.long_term import fit_long_term_memory
 from recsys.experts.memory import fit_sequence_memory
+from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import fit_popularity
 from recsys.experts.protocol import Expert
 from recsys.experts.repeat import RepeatExpert
@@ -22,6 +23,7 @@ from recsys.training.windows import body_windows
 
 Fit = Callable[[], Expert]
 CONTENT, LONG_TERM, REPEAT, HABIT, TREND = "content", "long_term", "repeat", "habit", "trend"
+NOVELTY = NoveltyExpert.kind
 
 
 def closed_form_fits(
@@ -45,6 +47,8 @@ def closed_form_fits(
     if config.habit is not None and repeats:
         own = config.habit.model_copy(update={"age": "days" if clock else "events"})
         fits[HABIT] = partial(fit_habit, sequences, n_items, own, history_length=config.history_length)
+    if repeats:
+        fits[NOVELTY] = partial(NoveltyExpert, n_items)
     if config.trend is not None and clock:
         fits[TREND] = partial(fit_popularity, sequences, n_items, config.trend)
     fits[POPULARITY] = partial(fit_popularity, sequences, n_items, config.popularity)

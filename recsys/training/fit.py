@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from recsys.context.sequences import Sequences
-from recsys.model.calibration import Calibration, fit_calibration
+from recsys.model.calibration import Calibration, fit_calibration, fit_list_calibration
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.personal import ModelConfig, PersonalModel, expert_specs
 from recsys.training.attributes import ItemAttributes
@@ -76,6 +76,7 @@ def fit_model(
         head=config.head,
         experts=expert_specs(stages.final),
         n_statistics=held_out.prepared.statistics.shape[1],
+        discovery=config.discovery,
     )
     held_model = PersonalModel(model_config, held_out.network, hypernetwork, held_out.shared)
     selected = np.unique(held_out.targets.users[held_out.selection.numpy()])
@@ -152,6 +153,7 @@ def calibrate(model: PersonalModel, held_out: HeldOut, sequences: Sequences) -> 
         following = torch.zeros_like(scores, dtype=torch.bool)
         row, item = targets.take(part).what_follows(sequences)
         following[torch.from_numpy(row), torch.from_numpy(item - 1)] = True
-        softmax.append(top.values.flatten().numpy())
-        hits.append(following.gather(1, top.indices).flatten().numpy())
-    return fit_calibration(np.concatenate(softmax), np.concatenate(hits).astype(np.float64))
+        softmax.append(top.values.numpy())
+        hits.append(following.gather(1, top.indices).numpy())
+    lists, came = np.concatenate(softmax), np.concatenate(hits).astype(np.float64)
+    return fit_list_calibration(fit_calibration(lists.ravel(), came.ravel()), lists, came, baskets=sequences.baskets)

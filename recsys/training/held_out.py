@@ -73,7 +73,7 @@ def hold_out(
     first = say(network, targets=sample)
     shared, scales = fit_blend(network, first, loss)
     stage.advance("blend")
-    scaled = ScoringNetwork(network.body, network.others, scales, network.bases)
+    scaled = ScoringNetwork(network.body, network.others, scales, network.bases, config.discovery)
     prepared = say(scaled, targets=targets)
     stage.advance(f"{len(targets):,} targets")
     return HeldOut(scaled, targets, prepared, shared, train, selection)

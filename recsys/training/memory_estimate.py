@@ -85,7 +85,7 @@ def moments(
 ) -> list[Moment]:
     """Every moment that is reckoned; arguments as for `largest_moment`."""
     experts = expert_sizes(config, n_items, n_attributes, n_prefixes or n_events)
-    n_experts = 2 + len(experts) + (config.repeat is not None) + (config.habit is not None) + (config.trend is not None)
+    n_experts = 3 + len(experts) + (config.repeat is not None) + (config.habit is not None) + (config.trend is not None)
     prepared = _prepared(config, n_experts, n_items, n_events)
     weights = tuple(expert.weights for expert in experts)
     driver = _driver(n_events)

@@ -12,11 +12,12 @@ from recsys.experts.content import ContentExpert
 from recsys.experts.habit import HabitExpert
 from recsys.experts.long_term import LongTermMemory
 from recsys.experts.memory import SequenceMemory
+from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.repeat import RepeatExpert
 from recsys.model.scoring import BODY, POPULARITY
 from recsys.training.config import TrainConfig
-from recsys.training.experts import CONTENT, HABIT, LONG_TERM, REPEAT, TREND
+from recsys.training.experts import CONTENT, HABIT, LONG_TERM, NOVELTY, REPEAT, TREND
 
 _UNSET = "the configuration has none"
 _SET_BY_TRAINING = {"clock", "baskets", "age"}
@@ -68,6 +69,7 @@ def roster(config: TrainConfig, *, n_items: int, n_attributes: int, clock: bool,
         _entry(CONTENT, ContentExpert.kind, config.content, lacks_attributes),
         _entry(REPEAT, RepeatExpert.kind, config.repeat, lacks_repeats),
         _entry(HABIT, HabitExpert.kind, config.habit, lacks_repeats),
+        RosterEntry(NOVELTY, NoveltyExpert.kind, {}, lacks_repeats),
         _entry(TREND, PopularityExpert.kind, config.trend, lacks_clock),
         _entry(POPULARITY, PopularityExpert.kind, config.popularity, None),
     ]

@@ -47,7 +47,9 @@ def test_the_list_says_what_there_is_and_why_the_rest_is_missing(films):
         *("body", "memory", "short", "long", "long_term", "popularity")
     ]
     assert "attribute" in entries["content"].missing
-    assert "repeat" in entries["repeat"].missing
+    assert entries["repeat"].missing == "the configuration has none"
+    assert "repeat" in entries["habit"].missing
+    assert "repeat" in entries["novelty"].missing
     assert entries["trend"].missing == "the configuration has none"
     assert entries["memory"].settings["windows"] == [8, 40]
     assert "clock" not in entries["body"].settings, "the data decide it"
@@ -90,7 +92,7 @@ def test_a_memory_of_few_weights_is_smaller(films):
     assert found.metrics["ndcg@10"] > 0
 
 
-@pytest.mark.parametrize("name", ["content", "repeat", "habit", "nonsense"])
+@pytest.mark.parametrize("name", ["content", "repeat", "habit", "novelty", "nonsense"])
 def test_an_expert_that_is_not_there_is_refused_with_those_that_are(films, name):
     with pytest.raises(ConfigError, match=rf"no expert '{name}'.*body, memory"):
         evaluate_expert(films, name, load_config())

@@ -25,6 +25,7 @@ from recsys.experts.habit import HabitConfig, HabitExpert
 from recsys.experts.kinds import KINDS
 from recsys.experts.long_term import LongTermMemory
 from recsys.experts.memory import SequenceMemory
+from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.repeat import RepeatConfig, RepeatExpert
 from recsys.experts.top_weights import TopWeights
@@ -83,13 +84,14 @@ def faults_in(row: FeatureRow) -> ContextFaults:
     known = [(at, value) for item, at, value in history if item in VOCABULARY]
     seen = zip(row.seen_items, row.seen_counts, row.seen_last, strict=True)
     age = row.profile["age"]
+    stored = float(torch.tensor(float(row.event_count), dtype=torch.float32))
     return ContextFaults(
         unknown_items=len(row.history_items) - len(known),
         values=sum(not abs(value) < BEYOND_FLOAT32 for _, value in known),
         times=sum(at <= 0 for at, _ in known),
         order=sum(later < earlier for (earlier, _), (later, _) in pairwise(known)),
         records=sum(item in VOCABULARY and min(count, last) < 0 for item, count, last in seen),
-        event_counts=int(not len(known) <= row.event_count < BEYOND_FLOAT32),
+        event_counts=int(not len(known) <= stored < BEYOND_FLOAT32),
         profile_numbers=int(age is not None and not abs(age) <= sys.float_info.max),
     )
 
@@ -110,11 +112,13 @@ def network(attention: str) -> ScoringNetwork:
         "repeat": RepeatExpert(N, RepeatConfig()),
         "repeat in events": RepeatExpert(N, RepeatConfig(age="events")),
         "habit": HabitExpert(torch.randn(6), torch.randn(N), torch.tensor(-1.0), HabitConfig()),
+        "novelty": NoveltyExpert(N),
         "popularity": PopularityExpert(torch.rand(N)),
     }
     assert {BodyExpert.kind, *(expert.kind for expert in others.values())} == set(KINDS)
     experts = 1 + len(others)
-    return ScoringNetwork(BodyExpert(body, vectors), others, torch.ones(experts), torch.randn(2, WIDTH, RANK))
+    bases, discovery = torch.randn(2, WIDTH, RANK), ("body", "content")
+    return ScoringNetwork(BodyExpert(body, vectors), others, torch.ones(experts), bases, discovery)
 
 
 @cache

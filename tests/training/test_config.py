@@ -148,6 +148,13 @@ def test_every_expert_but_the_body_and_popularity_can_be_left_out(tmp_path):
             TrainConfig.model_validate({wanted: None})
 
 
+def test_discovery_names_experts_of_the_configuration():
+    assert load_config(overrides=['discovery=["memory", "body"]']).discovery == ("memory", "body")
+    for wrong in ("nobody", "hypernetwork", "novelty"):
+        with pytest.raises(ConfigError, match=f"discovery names {wrong}, which is no expert"):
+            load_config(overrides=[f'discovery=["{wrong}"]'])
+
+
 def test_a_configuration_cannot_be_changed_in_place():
     with pytest.raises(ValueError, match="frozen"):
         TrainConfig().seed = 4

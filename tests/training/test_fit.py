@@ -171,7 +171,7 @@ LONG = "memories.long={decays = [0.97], windows = [20], ridges = [5.0]}"
     ("settings", "data", "expected"),
     [
         ([], {}, "memory short long long_term popularity"),
-        ([], {"repeats": True}, "memory short long long_term repeat habit popularity"),
+        ([], {"repeats": True}, "memory short long long_term habit novelty popularity"),
         (["trend.half_life_days=3"], {}, "memory short long long_term trend popularity"),
         (["trend.half_life_days=3"], {"clock": False}, "memory short long long_term popularity"),
         (["memories.short.max_items=14"], {}, "memory long long_term popularity"),
@@ -190,9 +190,9 @@ def test_a_model_of_every_expert_is_rebuilt_from_its_tensors_and_scores_alike(
     fitted_on, make_sequences, make_attributes, clock
 ):
     sequences = make_sequences(*walks())
-    everything = config("trend.half_life_days=3", LONG)
+    everything = config("trend.half_life_days=3", "repeat.half_life_days=90", LONG, 'discovery=["body", "content"]')
     found = run(sequences, everything, attributes=make_attributes(*KINDS_OF_ITEMS), clock=clock, repeats=True)
-    assert {"content", "repeat"} | ({"trend"} if clock else set()) <= set(found.model.network.names)
+    assert {"content", "repeat", "habit", "novelty"} | ({"trend"} if clock else set()) <= set(found.model.network.names)
     stored = ModelConfig.model_validate_json(found.model.config.model_dump_json())
     again = build_model(stored, {name: tensor.clone() for name, tensor in found.model.tensors().items()})
     users = np.arange(10)
@@ -206,10 +206,12 @@ def test_experts_are_left_out_of_the_configuration_by_none(fitted_on, make_seque
     assert found.model.network.names == ("body", "popularity")
 
 
-def test_the_repeat_expert_counts_age_in_events_where_there_is_no_clock(fitted_on, make_sequences):
+def test_repeat_and_habit_count_age_in_events_where_there_is_no_clock(fitted_on, make_sequences):
     for clock, age in ((True, "days"), (False, "events")):
-        model = run(make_sequences(*walks()), clock=clock, repeats=True).model
+        settings = config("repeat.half_life_events=90")
+        model = run(make_sequences(*walks()), settings, clock=clock, repeats=True).model
         assert model.network.others["repeat"].config.age == age
+        assert model.network.others["habit"].config.age == age
 
 
 def test_heads_are_trained_and_served_at_the_scales_of_the_blend(fitted_on, make_sequences, monkeypatch):
