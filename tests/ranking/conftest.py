@@ -11,13 +11,14 @@ from recsys.context.profile import ProfileEncoding
 from recsys.data.schema import WorkspaceSchema
 from recsys.experts.body import BodyConfig, SequenceEncoder
 from recsys.model.calibration import Calibration
+from recsys.model.coherence import N_COHERENCE
 from recsys.model.head import HeadConfig
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.personal import ExpertSpec, ModelConfig, build_model
 from recsys.ranking.recommender import Recommender
 
 VOCABULARY = tuple("abcdefghijkl")
-N, WIDTH, STATISTICS = len(VOCABULARY), 8, 30
+N, WIDTH, STATISTICS = len(VOCABULARY), 8, 30 + N_COHERENCE
 EXPERTS = (
     ExpertSpec(name="memory", kind="memory", settings={"decays": [0.6], "windows": [5]}),
     ExpertSpec(name="long_term", kind="long_term", settings={"decay": 1.0}),
