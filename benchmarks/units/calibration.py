@@ -16,10 +16,10 @@ from benchmarks.units.stages import STAGES_REVISION, profiles, stages
 from benchmarks.units.unit import Unit, UnitRun
 from recsys.evaluation.calibrated import judged_lists
 from recsys.model.calibration import Calibration
-from recsys.model.personal import ModelConfig, PersonalModel, expert_specs
+from recsys.model.personal import PersonalModel
 from recsys.ranking.top_k import top_k
 from recsys.training.config import TrainConfig
-from recsys.training.fit import calibrate
+from recsys.training.fit import calibrate, described
 
 LENGTH = 10
 
@@ -36,15 +36,8 @@ def _judged(run: UnitRun, config: TrainConfig, seed: int) -> Mapping[str, object
     stage = stages(bench, config, run.progress)
     held = stage.held_out
     generator, _ = kept_head(bench, config, config.head.kind, seed, run.progress)
-    described = ModelConfig(
-        clock=bench.dataset.schema.clock,
-        body=held.network.body.encoder.config,
-        head=generator.config,
-        experts=expert_specs(stage.final),
-        n_statistics=held.prepared.statistics.shape[1],
-        discovery=config.discovery,
-    )
-    calibration = calibrate(PersonalModel(described, held.network, generator, held.shared), held, bench.train)
+    said = described(stage, config, clock=bench.dataset.schema.clock)
+    calibration = calibrate(PersonalModel(said, held.network, generator, held.shared), held, bench.train)
     helped = np.unique(held.targets.users[held.selection.numpy()])
     probabilities, hits, listed, users = [], [], [], []
     with torch.no_grad():
@@ -54,12 +47,12 @@ def _judged(run: UnitRun, config: TrainConfig, seed: int) -> Mapping[str, object
                 kept_parts.append(one)
             users.append(block.users)
     fresh = ~np.isin(np.concatenate(users), helped)
-    said, came, there = (np.concatenate(own)[fresh] for own in (probabilities, hits, listed))
-    of_lists = calibration.list_probabilities(said, baskets=bench.baskets)
+    chances, came, there = (np.concatenate(own)[fresh] for own in (probabilities, hits, listed))
+    of_lists = calibration.list_probabilities(chances, baskets=bench.baskets)
     return {
         "users": int(fresh.sum()),
         "users_left_out": int((~fresh).sum()),
-        **judged_lists(said, of_lists, came, there, baskets=bench.baskets),
+        **judged_lists(chances, of_lists, came, there, baskets=bench.baskets),
     }
 
 

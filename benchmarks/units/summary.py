@@ -12,6 +12,7 @@ from benchmarks.units.bench import Bench
 from benchmarks.units.budget import BUDGET
 from benchmarks.units.claims import by_scorer, default_claims, judge_claims
 from benchmarks.units.files import read_json, write_text
+from benchmarks.units.heads import configuration
 from benchmarks.units.table import markdown
 from benchmarks.units.temporal import TEMPORAL
 from benchmarks.units.unit import Unit, UnitRun
@@ -32,7 +33,7 @@ def run_summary(run: UnitRun) -> Mapping[str, object]:
     groups = by_scorer(arms)
     warm, temporal = (scorer_rows(groups, protocol) for protocol in (WARM, TEMPORAL))
     unseen = unseen_rows(groups)
-    claims = [one.as_dict() for one in judge_claims(default_claims(), arms)]
+    claims = [one.as_dict() for one in judge_claims(default_claims(configuration(run.bench).head.kind), arms)]
     title = f"{run.bench.workspace.name}: {run.bench.split} split"
     timed: Mapping[str, Any] = next((result["figures"] for result in results if result["unit"] == BUDGET.name), {})
     picture = timed.get("picture")

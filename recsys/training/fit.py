@@ -16,7 +16,7 @@ from recsys.training.config import TrainConfig
 from recsys.training.generator import fit_generator
 from recsys.training.held_out import HeldOut, ranking_loss
 from recsys.training.progress import Progress
-from recsys.training.stages import fit_stages
+from recsys.training.stages import Stages, fit_stages
 
 _CALIBRATED_TOP = 10
 _BLOCK = 256
@@ -70,14 +70,7 @@ def fit_model(
     stages = fit_stages(sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress)
     held_out = stages.held_out
     hypernetwork, curves = fit_heads(held_out, config, progress)
-    model_config = ModelConfig(
-        clock=clock,
-        body=held_out.network.body.encoder.config,
-        head=config.head,
-        experts=expert_specs(stages.final),
-        n_statistics=held_out.prepared.statistics.shape[1],
-        discovery=config.discovery,
-    )
+    model_config = described(stages, config, clock=clock)
     held_model = PersonalModel(model_config, held_out.network, hypernetwork, held_out.shared)
     selected = np.unique(held_out.targets.users[held_out.selection.numpy()])
     return Fitted(
@@ -92,6 +85,24 @@ def fit_model(
             "generator_targets": len(held_out.train),
             "selection_targets": len(held_out.selection),
         },
+    )
+
+
+def described(stages: Stages, config: TrainConfig, *, clock: bool) -> ModelConfig:
+    """What a snapshot says of a model on these stages.
+
+    Args:
+        stages: experts and targets.
+        config: everything that decides.
+        clock: whether event times are real.
+    """
+    return ModelConfig(
+        clock=clock,
+        body=stages.held_out.network.body.encoder.config,
+        head=config.head,
+        experts=expert_specs(stages.final),
+        n_statistics=stages.held_out.prepared.statistics.shape[1],
+        discovery=config.discovery,
     )
 
 
