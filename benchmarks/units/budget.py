@@ -22,7 +22,7 @@ from benchmarks.units.files import write_whole
 from benchmarks.units.heads import configuration
 from benchmarks.units.joint import Say, Steer, judged_together
 from benchmarks.units.scoring import judged
-from benchmarks.units.stages import profiles
+from benchmarks.units.stages import STAGES_REVISION, profiles
 from benchmarks.units.unit import Unit, UnitRun
 from recsys.evaluation.full_ranking import MODEL
 from recsys.model.personal import PersonalModel
@@ -168,5 +168,7 @@ BUDGET = Unit(
     "quality against training time: models trained within budgets, their bodies alone, the memory alone",
     settings={"budgets": list(BUDGETS)},
     validation_only=True,
+    targets="single",
+    revision=STAGES_REVISION,
     also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},
 )

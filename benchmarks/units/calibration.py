@@ -35,7 +35,7 @@ def _judged(run: UnitRun, config: TrainConfig, seed: int) -> Mapping[str, object
     bench = run.bench
     stage = stages(bench, config, run.progress)
     held = stage.held_out
-    generator, _ = kept_head(bench, config, config.head.kind, seed, run.progress)
+    generator, _ = kept_head(bench, config, stage, config.head.kind, seed, run.progress)
     said = described(stage, config, clock=bench.dataset.schema.clock)
     calibration = calibrate(PersonalModel(said, held.network, generator, held.shared), held, bench.train)
     helped = np.unique(held.targets.users[held.selection.numpy()])

@@ -13,7 +13,7 @@ from benchmarks.units.joint import Say, Steer
 from benchmarks.units.kept import HEAD_REVISION, kept
 from recsys.model.head import HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
-from recsys.model.scoring import ScoringNetwork
+from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 from recsys.training.config import TrainConfig
 from recsys.training.held_out import HeldOut, ranking_loss
 from recsys.training.selected_fit import fit_selected
@@ -132,5 +132,5 @@ def _bent(network: ScoringNetwork, bend: nn.Module, weights: HeadWeights, say: S
 
 
 def _scores(network: ScoringNetwork, states: Tensor, scores: Tensor, gains: Tensor) -> Tensor:
-    body = (states @ network.body.items[1:].T) / network.scales[0]
+    body = network.body_scores(states, ExpertOutputs(states, scores))
     return gains[:, :1] * body + torch.einsum("ben,e->bn", scores[:, 1:], gains[0, 1:])

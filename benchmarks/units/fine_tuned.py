@@ -86,7 +86,10 @@ def run_fine_tuned(run: UnitRun) -> dict[str, object]:
     figures = chosen(run, search)
     penalty = float(figures["chosen"]["penalty"])
     everybody = np.arange(len(bench.train))
-    path = heads_folder(bench, config) / f"fine-tuned-{penalty:g}-r{HEAD_REVISION}.safetensors"
+    path = (
+        heads_folder(bench, config)
+        / f"fine-tuned-{penalty:g}-{EVENTS}-{STEPS}-{STEP_SIZE:g}-r{HEAD_REVISION}.safetensors"
+    )
     gains, notes = kept(path, lambda: ({"gains": tuned(everybody, (penalty,))[0]}, {"penalty": penalty}))
     judged({FINE_TUNED: gains["gains"]}, notes, None, WARM)
     return figures
@@ -179,6 +182,7 @@ FINE_TUNED_HEADS = Unit(
         "step_size": STEP_SIZE,
         "penalties": list(PENALTIES),
         "tuning_users": TUNING_USERS,
+        "head_revision": HEAD_REVISION,
     },
     needs=("experts",),
     revision=STAGES_REVISION,

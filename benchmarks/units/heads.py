@@ -83,7 +83,7 @@ def _of_seed(found: Stages, config: TrainConfig, seed: int, run: UnitRun) -> tup
     notes: Notes = {}
     for kind in HEAD_KINDS:
         name, network = head(kind), found.final
-        generator, notes[name, seed] = kept_head(run.bench, config, kind, seed, run.progress)
+        generator, notes[name, seed] = kept_head(run.bench, config, found, kind, seed, run.progress)
         mean = generator.mean[None]
         arms[name, seed] = partial(generated, network, generator)
         arms[fed_others(name), seed] = partial(generated, network, generator, change=rolled)
@@ -97,13 +97,20 @@ def _of_seed(found: Stages, config: TrainConfig, seed: int, run: UnitRun) -> tup
 
 
 def kept_head(
-    bench: Bench, config: TrainConfig, kind: str, seed: int, progress: Progress, part: TrainingPart = EVERYTHING
+    bench: Bench,
+    config: TrainConfig,
+    found: Stages,
+    kind: str,
+    seed: int,
+    progress: Progress,
+    part: TrainingPart = EVERYTHING,
 ) -> tuple[Hypernetwork, Mapping[str, object]]:
     """A generator on the stages of a configuration, from disk if it is there.
 
     Args:
         bench: data and folders.
         config: everything that decides but the kind of head and the generator's seed.
+        found: the stages of that configuration and part.
         kind: of the head.
         seed: of the generator.
         progress: bars.
@@ -115,7 +122,7 @@ def kept_head(
     own = config.model_copy(
         update={"seed": seed, "head": HeadConfig.model_validate({**config.head.model_dump(), "kind": kind})}
     )
-    held = stages(bench, config, progress, part).held_out
+    held = found.held_out
 
     def fit() -> tuple[Mapping[str, Tensor], Mapping[str, object]]:
         generator, curves = fit_heads(held, own, progress)
@@ -136,7 +143,7 @@ def kept_head(
 def experts_and_blend(found: Stages) -> dict[tuple[str, int], Steer]:
     """The arms that need no generator: every expert alone, and the shared blend."""
     arms: dict[tuple[str, int], Steer] = {
-        (f"expert: {name}", 0): partial(_alone, place) for place, name in enumerate(found.final.names)
+        (f"expert: {name}", 0): partial(_alone, place) for place, name in enumerate(found.final.said_alone)
     }
     return {**arms, (SHARED, 0): partial(steered, found.final, found.held_out.shared)}
 

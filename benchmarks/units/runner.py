@@ -66,11 +66,11 @@ def run_units(
             say(f"{title}: {unit.about}{why}")
             salt = {"again": time.time_ns()} if again else {}
             run = UnitRun(bench, unit, wanted, key_of({**inputs, **salt}), progress)
-            started = time.monotonic()
+            started, commit = time.monotonic(), code_commit()
             with time_limit(unit.name, minutes):
                 figures = dict(unit.run(run))
             seconds = time.monotonic() - started
-            _record(run, inputs, key, figures, seconds)
+            _record(run, inputs, key, figures, seconds, commit)
             say(f"{title}: done in {seconds:.0f} s, {path}")
         written.append(path)
     return written
@@ -101,7 +101,7 @@ def _inputs(bench: Bench, unit: Unit) -> dict[str, object]:
 
 
 def _record(
-    run: UnitRun, inputs: Mapping[str, object], key: str, figures: Mapping[str, object], seconds: float
+    run: UnitRun, inputs: Mapping[str, object], key: str, figures: Mapping[str, object], seconds: float, commit: str
 ) -> None:
     bench, unit = run.bench, run.unit
     content: dict[str, object] = {
@@ -115,7 +115,7 @@ def _record(
         "figures": dict(figures),
         "seconds": round(seconds, 1),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": code_commit(),
+        "commit": commit,
         "machine": machine(),
         "command": " ".join(["python", *sys.argv]),
     }

@@ -31,6 +31,8 @@ from recsys.training.targets import Prepared, Targets
 
 STAGES_REVISION = 2
 """Raised by hand when the code of the stages after the body changes what it would find."""
+BODY_REVISION = 1
+"""The same for the body's code."""
 _PREPARED = ("scores", "states", "statistics", "items", "masked")
 _TARGETS = ("users", "items", "lengths", "keep")
 
@@ -90,7 +92,7 @@ def _body(
     parts = {"seed", "workers", "body", "body_training"}
     made_from = {"data": bench.fingerprint, "config": config.model_dump(mode="json", include=parts), **part.key}
     key = key_of({**made_from, "held": config.generator.held_out_users})
-    path = bench.work / bench.workspace.name / f"body-{key[:12]}.safetensors"
+    path = bench.work / bench.workspace.name / f"body-{key[:12]}-r{BODY_REVISION}.safetensors"
     if not path.is_file():
         schema = bench.dataset.schema
         started = time.monotonic()

@@ -112,7 +112,9 @@ def _model(run: UnitRun, config: TrainConfig, cases: Cases) -> None:
     notes: dict[tuple[str, int], Mapping[str, object]] = {}
     ours = head(config.head.kind)
     for seed in run.seeds:
-        generator, notes[ours, seed] = kept_head(bench, config, config.head.kind, seed, run.progress, BEFORE_MOMENT)
+        generator, notes[ours, seed] = kept_head(
+            bench, config, found, config.head.kind, seed, run.progress, BEFORE_MOMENT
+        )
         arms[ours, seed] = partial(generated, found.final, generator)
         arms[fed_others(ours), seed] = partial(generated, found.final, generator, change=rolled)
     missing = {key: steer for key, steer in arms.items() if not run.has(*key, TEMPORAL)}

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from benchmarks.units.bench import Bench
 from benchmarks.units.claims import FINE_TUNED, SHARED, head
-from benchmarks.units.fine_tuned import own_gains, tuned_gains
+from benchmarks.units.fine_tuned import PENALTIES, own_gains, tuned_gains
 from benchmarks.units.heads import configuration, generated, kept_head, steered
 from benchmarks.units.joint import Steer, judged_together
+from benchmarks.units.kept import HEAD_REVISION
 from benchmarks.units.stages import STAGES_REVISION, profiles, seconds_of, stages
 from benchmarks.units.training_part import EVERYTHING, without_share
 from benchmarks.units.unit import Unit, UnitRun, finished
@@ -37,13 +38,15 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
     """Fits experts, blend and generator without the seed's users, and scores them with 0, 1, 3, 5, 10, all events."""
     bench = run.bench
     config = configuration(bench)
-    penalty = float(finished(bench.on_validation(), "fine-tuned")["figures"]["chosen"]["penalty"])
     held = held_out_users(len(bench.whole), seed)
     ours = head(config.head.kind)
+    penalties: dict[str, float] = {}
+    if bench.split != "validation":
+        penalties.update(finished(bench.on_validation(), run.unit.name)["figures"]["penalties"])
     for part, warm in ((without_share(seed), False), (EVERYTHING, True)):
         found = stages(bench, config, run.progress, part)
         network, shared = found.final, found.held_out.shared
-        generator, notes = kept_head(bench, config, config.head.kind, seed, run.progress, part)
+        generator, notes = kept_head(bench, config, found, config.head.kind, seed, run.progress, part)
         for known in CONTEXT_LENGTHS:
             cases = unseen_cases(bench.whole, held, known, bench.split)
             if not len(cases):
@@ -53,7 +56,10 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
                 (SHARED, seed): partial(steered, network, shared),
             }
             if not warm:
-                gains = _fine_tuned(bench, network, shared, cases, penalty, config)
+                stored = _fine_tuned(bench, network, shared, cases, config)
+                if bench.split == "validation":
+                    penalties[context_name(known)] = _best(bench, network, stored, cases)
+                gains = stored[penalties[context_name(known)]]
                 arms[FINE_TUNED, seed] = partial(own_gains, network, gains)
             said = {(ours, seed): notes}
             for arm in judged_together(
@@ -61,22 +67,36 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
                 cases=cases, protocol=protocol_name(known, warm=warm),
             ):  # fmt: skip
                 run.save(arm)
-    return {"config": config.model_dump(mode="json"), "stage_seconds": seconds_of(bench, config, without_share(seed))}
+    return {
+        "config": config.model_dump(mode="json"),
+        "stage_seconds": seconds_of(bench, config, without_share(seed)),
+        "penalties": penalties,
+    }
 
 
 def _fine_tuned(
-    bench: Bench, network: ScoringNetwork, shared: HeadWeights, cases: Cases, penalty: float, config: TrainConfig
-) -> Tensor:
-    """(users, experts) gains of everybody: those of the cases' users are fine-tuned on what their context holds."""
+    bench: Bench, network: ScoringNetwork, shared: HeadWeights, cases: Cases, config: TrainConfig
+) -> dict[float, Tensor]:
+    """By penalty (users, experts) gains: those of the cases' users are fine-tuned on what their context holds."""
     ends = np.zeros(len(bench.whole), np.int64)
     ends[cases.users] = cases.known
     context = bench.whole.without_last(bench.whole.lengths - ends)
-    gains = shared.gains.repeat(len(bench.whole), 1)
+    gains = {penalty: shared.gains.repeat(len(bench.whole), 1) for penalty in PENALTIES}
     for start in range(0, len(cases), _USERS):
         users = cases.users[start : start + _USERS]
-        (own,) = tuned_gains(bench, context, network, shared, users, (penalty,), ranking_loss(config))
-        gains[torch.from_numpy(users)] = own
+        tuned = tuned_gains(bench, context, network, shared, users, PENALTIES, ranking_loss(config))
+        for penalty, own in zip(PENALTIES, tuned, strict=True):
+            gains[penalty][torch.from_numpy(users)] = own
     return gains
+
+
+def _best(bench: Bench, network: ScoringNetwork, stored: Mapping[float, Tensor], cases: Cases) -> float:
+    """The penalty that suits these very users best, to the rival's benefit: known users ask for another one."""
+    arms: dict[tuple[str, int], Steer] = {
+        (str(penalty), 0): partial(own_gains, network, gains) for penalty, gains in stored.items()
+    }
+    judged = judged_together(bench, network, arms, profiles(bench), {}, cases=cases)
+    return float(max(judged, key=lambda arm: arm.metrics()["ndcg@10"]).name)
 
 
 UNSEEN_MODEL = tuple(
@@ -84,8 +104,11 @@ UNSEEN_MODEL = tuple(
         f"unseen-model-{seed}",
         partial(run_unseen_model, seed=seed),
         f"the whole model for users that no fit knew, seed {seed}",
-        settings={"seed": seed, "context_lengths": [context_name(k) for k in CONTEXT_LENGTHS]},
-        needs=("fine-tuned",),
+        settings={
+            "seed": seed,
+            "context_lengths": [context_name(k) for k in CONTEXT_LENGTHS],
+            "head_revision": HEAD_REVISION,
+        },
         revision=STAGES_REVISION,
         targets="single",
         also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},

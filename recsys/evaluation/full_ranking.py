@@ -68,7 +68,7 @@ def scored_blocks(
     Raises:
         TrainingError: a score is not finite.
     """
-    names = recommender.model.network.names
+    names = recommender.model.network.said_alone
     for users in random_blocks(len(rows), len(recommender.vocabulary)):
         context = recommender.encoder.encode([rows[user] for user in users])
         told = histories(users) if histories else context

@@ -45,7 +45,7 @@ IN_WORDS: Mapping[str, Words] = {
         figures="GAUC is the share of the other items that a user's target is ahead of, every user counting once, ties "
         "lost.",
         loss="Log-loss of the target",
-        probabilities="Of a top-10: the sum of the ten.",
+        probabilities="Of a top-10: the sum of the ten, its log-odds put on a line fitted on the same users.",
     ),
     NEXT_BASKET: Words(
         targets="Next basket: the target is the set of items of each user's first basket in the last month of the data "
@@ -56,7 +56,7 @@ IN_WORDS: Mapping[str, Words] = {
         "lies before it.",
         loss="Log-loss, mean over the items of the basket,",
         probabilities="An item's probability is that of being in the next basket; that of any of the top-10 takes the "
-        "ten as independent of each other.",
+        "ten as independent of each other, its log-odds put on a line fitted on the same users.",
     ),
 }
 

@@ -12,7 +12,9 @@ from recsys.context.batch import ContextBatch
 
 
 class NoveltyExpert:
-    """1 for items that the user never touched, 0 for the others.
+    """0 for items that the user has positive events of, 1 for the others.
+
+    Items that were only touched in another way count as new, as they do for the user's record.
 
     Args:
         n_items: size of the vocabulary.
@@ -28,7 +30,10 @@ class NoveltyExpert:
         """(batch, n_items) float32."""
         scores = torch.ones(len(context), self.n_items)
         rows = torch.repeat_interleave(torch.arange(len(context)), context.seen_offsets.diff())
-        scores[rows, context.seen - 1] = 0.0
+        counted = context.seen_counts > 0
+        scores[rows[counted], context.seen[counted] - 1] = 0.0
+        row, place = (context.history > 0).nonzero(as_tuple=True)
+        scores[row, context.history[row, place] - 1] = 0.0
         return scores
 
     def tensors(self) -> Mapping[str, Tensor]:

@@ -78,6 +78,14 @@ class ScoringNetwork:
         return self.body.items.shape[0] - 1
 
     @property
+    def said_alone(self) -> tuple[str, ...]:
+        """What each expert's row of `ExpertOutputs.scores` is, for people."""
+        return tuple(
+            f"{name} of new items" if discovers else name
+            for name, discovers in zip(self.names, self.discovers.tolist(), strict=True)
+        )
+
+    @property
     def log_popularity(self) -> Tensor:
         """(n_items,) log popularity."""
         return self.others[POPULARITY].tensors()["log_counts"]
@@ -112,17 +120,23 @@ class ScoringNetwork:
         if bent is None:
             return torch.bmm(strength[:, None, :], outputs.scores)[:, 0]
         others = torch.bmm(strength[:, None, 1:], outputs.scores[:, 1:])[:, 0]
-        return others + strength[:, :1] * self._body_scores(bent, outputs)
+        return others + strength[:, :1] * self.body_scores(bent, outputs)
 
     def shares(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, experts, n_items): each expert's part of the logits; they sum to `score`."""
         scores = outputs.scores
         bent = self._bend(outputs.states, head)
         if bent is not None:
-            scores = torch.cat([self._body_scores(bent, outputs)[:, None], scores[:, 1:]], dim=1)
+            scores = torch.cat([self.body_scores(bent, outputs)[:, None], scores[:, 1:]], dim=1)
         return scores * self._strength(head)[:, :, None]
 
-    def _body_scores(self, states: Tensor, outputs: ExpertOutputs) -> Tensor:
+    def body_scores(self, states: Tensor, outputs: ExpertOutputs) -> Tensor:
+        """(batch, n_items) what the body says from states other than its own, on the network's scale.
+
+        Args:
+            states: (batch, width).
+            outputs: the experts' say of the same contexts; it tells which items are new.
+        """
         scores: Tensor = (states @ self.body.items[1:].T) / self.scales[0]
         if self._novelty is None or not self.discovers[0]:
             return scores

@@ -150,6 +150,8 @@ def calibrate(model: PersonalModel, held_out: HeldOut, sequences: Sequences) -> 
     """
     targets, prepared = held_out.targets, held_out.prepared
     rows = held_out.selection.numpy()
+    complete = rows[targets.complete[rows]]  # whoever is served shows all there is
+    rows = complete if len(complete) else rows
     contexts = np.stack([targets.users[rows], targets.lengths[rows], targets.keep[rows]])
     rows = rows[np.sort(np.unique(contexts, axis=1, return_index=True)[1])]
     softmax, hits = [], []

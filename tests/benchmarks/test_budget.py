@@ -18,7 +18,7 @@ from benchmarks.units.summary import UNIT as SUMMARY
 from recsys.experts.body import BodyExpert, SequenceEncoder
 from recsys.training.distributed import BodyRun
 from recsys.training.progress import Silent
-from tests.benchmarks.conftest import basket_dataset, tiny_config, tiny_dataset
+from tests.benchmarks.conftest import tiny_config
 
 EPOCHS = 4
 NONE, PLENTY, MORE = 0.0, 1000.0, 2000.0
@@ -58,9 +58,8 @@ def run(bench, *units, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dataset", [tiny_dataset, basket_dataset], ids=["single targets", "baskets"])
-def test_a_point_is_a_model_its_blend_and_its_body_beside_the_memory(make_model_bench, asked, dataset):
-    (result,), _ = run(make_model_bench(dataset=dataset()), within(NONE, PLENTY))
+def test_a_point_is_a_model_its_blend_and_its_body_beside_the_memory(make_model_bench, asked):
+    (result,), _ = run(make_model_bench(), within(NONE, PLENTY))
     points = result["figures"]["points"]
     assert [(p["scorer"], p["budget"], p["epochs"]) for p in points] == [
         ("memory alone", None, None),

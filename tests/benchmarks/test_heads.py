@@ -178,3 +178,15 @@ def test_controls_of_another_seed_are_others(make_model_bench, body_fits, tmp_pa
     assert losses[0] == losses[1]
     assert losses[0]["blend"] == losses[2]["blend"]
     assert losses[0] != losses[2]
+
+
+@pytest.mark.parametrize("control", [shared_matrix, concatenated])
+def test_controls_start_at_the_blend_where_the_body_speaks_of_new_items_only(
+    make_model_bench, body_fits, control, tmp_path
+):
+    config = tiny_config("generator.learning_rate=1e-30", 'discovery=["body", "popularity"]')
+    found = stages(make_model_bench(dataset=basket_dataset()), config, Silent())
+    assert found.final.discovers.any()
+    _, said = control(found.held_out, found.final, config, 0, tmp_path)
+    _, curves = fit_heads(found.held_out, config, Silent())
+    assert said["selection_loss"]["blend"] == pytest.approx(curves["generator_selection_loss"][0], abs=2e-3)

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.units import unseen_model
 from benchmarks.units.arms import load_arm
 from benchmarks.units.claims import FINE_TUNED, SHARED, head
-from benchmarks.units.fine_tuned import FINE_TUNED_HEADS
+from benchmarks.units.fine_tuned import PENALTIES
 from benchmarks.units.heads import STAGES
 from benchmarks.units.runner import run_units
 from benchmarks.units.unit import Unit
@@ -17,7 +17,7 @@ from recsys.evaluation.unseen import held_out_users
 from recsys.training.progress import Silent
 from tests.benchmarks.conftest import tiny_config
 
-UNIT = Unit("unseen-model-1", partial(unseen_model.run_unseen_model, seed=1), "", needs=("fine-tuned",))
+UNIT = Unit("unseen-model-1", partial(unseen_model.run_unseen_model, seed=1), "")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def run(bench, *units):
 @pytest.mark.slow
 def test_every_context_length_has_the_model_its_blend_and_its_rivals(make_model_bench, quick):
     bench = make_model_bench()
-    *_, result = run(bench, STAGES, FINE_TUNED_HEADS, UNIT)
+    _, result = run(bench, STAGES, UNIT)
     ours = head(tiny_config().head.kind)
     found = {(entry["protocol"], entry["name"]): load_arm(bench.arms_folder, entry) for entry in result["arms"]}
     cold = {(f"unseen-{k}", name) for k in ("0", "3", "all") for name in (ours, SHARED, FINE_TUNED)}
@@ -48,4 +48,7 @@ def test_every_context_length_has_the_model_its_blend_and_its_rivals(make_model_
     # Of nobody's events there is nothing to fine-tune on.
     np.testing.assert_array_equal(found["unseen-0", FINE_TUNED].log_loss, found["unseen-0", SHARED].log_loss)
     assert (found["unseen-all", FINE_TUNED].log_loss != found["unseen-all", SHARED].log_loss).any()
+    chosen = result["figures"]["penalties"]
+    assert set(chosen) == {"0", "3", "all"}
+    assert set(chosen.values()) <= set(PENALTIES)
     assert len(quick) == 2  # one body for everybody, one without the seed's users
