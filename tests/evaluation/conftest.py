@@ -46,7 +46,7 @@ def two_tastes(sequences_of) -> Sequences:
 
 
 class _Network:
-    names = ("next", "previous")
+    names = said_alone = ("next", "previous")
 
     def outputs(self, context):
         """The item after the last one, and the one before it, score best."""
