@@ -25,6 +25,7 @@ from recsys.model.head import HeadWeights
 from recsys.model.losses import RankingLoss
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.held_out import ranking_loss
+from recsys.training.progress import Progress
 from recsys.training.targets import Targets, prepare
 
 EVENTS = 20
@@ -50,16 +51,8 @@ def run_fine_tuned(run: UnitRun) -> dict[str, object]:
     network, shared = found.final, found.held_out.shared
 
     def tuned(users: np.ndarray, penalties: tuple[float, ...]) -> list[Tensor]:
-        """(users of the data set, experts) gains for each penalty; those of other users are the blend's."""
-        bar = run.progress.stage("fine-tuned heads", -(-len(users) // _USERS))
-        gains = [shared.gains.repeat(len(bench.train), 1) for _ in penalties]
-        for first in range(0, len(users), _USERS):
-            some = users[first : first + _USERS]
-            parts = tuned_gains(bench, bench.train, network, shared, some, penalties, ranking_loss(config))
-            for whole, part in zip(gains, parts, strict=True):
-                whole[torch.from_numpy(some)] = part
-            bar.advance()
-        return gains
+        loss = ranking_loss(config)
+        return gains_of_all(bench, bench.train, network, shared, users, penalties, loss, run.progress)
 
     def judged(gains: Mapping[str, Tensor], notes: Mapping[str, object], cases: Cases | None, protocol: str) -> None:
         arms: dict[tuple[str, int], Steer] = {
@@ -99,6 +92,31 @@ def _some(cases: Cases) -> Cases:
     """At most TUNING_USERS of them, drawn at random, always the same."""
     drawn = np.random.default_rng(0).permutation(len(cases))[:TUNING_USERS]
     return cases.take(np.sort(drawn))
+
+
+def gains_of_all(
+    bench: Bench,
+    sequences: Sequences,
+    network: ScoringNetwork,
+    shared: HeadWeights,
+    users: np.ndarray,
+    penalties: tuple[float, ...],
+    loss: RankingLoss,
+    progress: Progress,
+) -> list[Tensor]:
+    """(users of the data set, experts) gains for each penalty, those of other users being the blend's.
+
+    Arguments are those of `tuned_gains`, which is called for a few users at a time.
+    """
+    bar = progress.stage("fine-tuned heads", -(-len(users) // _USERS))
+    gains = [shared.gains.repeat(len(sequences), 1) for _ in penalties]
+    for first in range(0, len(users), _USERS):
+        some = users[first : first + _USERS]
+        parts = tuned_gains(bench, sequences, network, shared, some, penalties, loss)
+        for whole, part in zip(gains, parts, strict=True):
+            whole[torch.from_numpy(some)] = part
+        bar.advance()
+    return gains
 
 
 def tuned_gains(

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from benchmarks.units.bench import Bench
 from benchmarks.units.claims import FINE_TUNED, SHARED, head
-from benchmarks.units.fine_tuned import PENALTIES, own_gains, tuned_gains
+from benchmarks.units.fine_tuned import PENALTIES, gains_of_all, own_gains
 from benchmarks.units.heads import configuration, generated, kept_head, steered
 from benchmarks.units.joint import Steer, judged_together
 from benchmarks.units.kept import HEAD_REVISION
@@ -31,7 +30,6 @@ from recsys.training.config import TrainConfig
 from recsys.training.held_out import ranking_loss
 
 SEEDS = (0, 1, 2)
-_USERS = 48
 
 
 def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
@@ -56,7 +54,7 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
                 (SHARED, seed): partial(steered, network, shared),
             }
             if not warm:
-                stored = _fine_tuned(bench, network, shared, cases, config)
+                stored = _fine_tuned(run, network, shared, cases, config)
                 if bench.split == "validation":
                     penalties[context_name(known)] = _best(bench, network, stored, cases)
                 gains = stored[penalties[context_name(known)]]
@@ -75,19 +73,16 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
 
 
 def _fine_tuned(
-    bench: Bench, network: ScoringNetwork, shared: HeadWeights, cases: Cases, config: TrainConfig
+    run: UnitRun, network: ScoringNetwork, shared: HeadWeights, cases: Cases, config: TrainConfig
 ) -> dict[float, Tensor]:
     """By penalty (users, experts) gains: those of the cases' users are fine-tuned on what their context holds."""
-    ends = np.zeros(len(bench.whole), np.int64)
+    whole = run.bench.whole
+    ends = np.zeros(len(whole), np.int64)
     ends[cases.users] = cases.known
-    context = bench.whole.without_last(bench.whole.lengths - ends)
-    gains = {penalty: shared.gains.repeat(len(bench.whole), 1) for penalty in PENALTIES}
-    for start in range(0, len(cases), _USERS):
-        users = cases.users[start : start + _USERS]
-        tuned = tuned_gains(bench, context, network, shared, users, PENALTIES, ranking_loss(config))
-        for penalty, own in zip(PENALTIES, tuned, strict=True):
-            gains[penalty][torch.from_numpy(users)] = own
-    return gains
+    context = whole.without_last(whole.lengths - ends)
+    loss = ranking_loss(config)
+    gains = gains_of_all(run.bench, context, network, shared, cases.users, PENALTIES, loss, run.progress)
+    return dict(zip(PENALTIES, gains, strict=True))
 
 
 def _best(bench: Bench, network: ScoringNetwork, stored: Mapping[float, Tensor], cases: Cases) -> float:

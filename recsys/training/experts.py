@@ -14,7 +14,7 @@ from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import fit_popularity
 from recsys.experts.protocol import Expert
 from recsys.experts.repeat import RepeatExpert
-from recsys.model.scoring import POPULARITY
+from recsys.model.scoring import NOVELTY, POPULARITY
 from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun, fit_body_distributed
@@ -23,7 +23,6 @@ from recsys.training.windows import body_windows
 
 Fit = Callable[[], Expert]
 CONTENT, LONG_TERM, REPEAT, HABIT, TREND = "content", "long_term", "repeat", "habit", "trend"
-NOVELTY = NoveltyExpert.kind
 
 
 def closed_form_fits(

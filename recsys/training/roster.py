@@ -15,9 +15,9 @@ from recsys.experts.memory import SequenceMemory
 from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.repeat import RepeatExpert
-from recsys.model.scoring import BODY, POPULARITY
+from recsys.model.scoring import BODY, NOVELTY, POPULARITY
 from recsys.training.config import TrainConfig
-from recsys.training.experts import CONTENT, HABIT, LONG_TERM, NOVELTY, REPEAT, TREND
+from recsys.training.experts import CONTENT, HABIT, LONG_TERM, REPEAT, TREND
 
 _UNSET = "the configuration has none"
 _SET_BY_TRAINING = {"clock", "baskets", "age"}
