@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.units.files import write_whole
+from recsys.registry.lineage import code_commit
 
 HEAD_REVISION = 1
 """Raised by hand when the code that fits heads changes what it would find."""
@@ -21,7 +22,7 @@ Fit = Callable[[], tuple[Mapping[str, Tensor], Mapping[str, object]]]
 
 
 def kept(path: Path, fit: Fit) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """What an earlier run left at `path`, or what `fit` gives, with the seconds that it took as `fit_seconds`.
+    """What an earlier run left at `path`, or what `fit` gives, with its `fit_seconds` and the commit of the code.
 
     Args:
         path: its name has to say all that the fit depends on.
@@ -30,7 +31,7 @@ def kept(path: Path, fit: Fit) -> tuple[dict[str, Tensor], dict[str, object]]:
     if not path.is_file():
         started = time.monotonic()
         tensors, notes = fit()
-        said = {**notes, "fit_seconds": round(time.monotonic() - started, 1)}
+        said = {**notes, "fit_seconds": round(time.monotonic() - started, 1), "fit_commit": code_commit()}
         plain = {name: own.detach().contiguous().clone() for name, own in tensors.items()}
         write_whole(path, lambda file: save_file(plain, file, {"notes": json.dumps(said)}))
     with safe_open(path, framework="pt") as stored:

@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from benchmarks.units.bench import Bench
 from benchmarks.units.claims import FINE_TUNED, SHARED, head
 from benchmarks.units.fine_tuned import PENALTIES, gains_of_all, own_gains
 from benchmarks.units.heads import configuration, generated, kept_head, steered
@@ -25,9 +24,11 @@ from benchmarks.units.unseen import protocol_name
 from recsys.evaluation.cases import Cases
 from recsys.evaluation.unseen import CONTEXT_LENGTHS, context_name, held_out_users, unseen_cases
 from recsys.model.head import HeadWeights
+from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.config import TrainConfig
 from recsys.training.held_out import ranking_loss
+from recsys.training.stages import Stages
 
 SEEDS = (0, 1, 2)
 
@@ -37,34 +38,23 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
     bench = run.bench
     config = configuration(bench)
     held = held_out_users(len(bench.whole), seed)
-    ours = head(config.head.kind)
     penalties: dict[str, float] = {}
     if bench.split != "validation":
         penalties.update(finished(bench.on_validation(), run.unit.name)["figures"]["penalties"])
     for part, warm in ((without_share(seed), False), (EVERYTHING, True)):
         found = stages(bench, config, run.progress, part)
-        network, shared = found.final, found.held_out.shared
-        generator, notes = kept_head(bench, config, found, config.head.kind, seed, run.progress, part)
+        fitted = kept_head(bench, config, found, config.head.kind, seed, run.progress, part)
         for known in CONTEXT_LENGTHS:
             cases = unseen_cases(bench.whole, held, known, bench.split)
+            protocol = protocol_name(known, warm=warm)
+            names = [head(config.head.kind), SHARED, *([] if warm else [FINE_TUNED])]
             if not len(cases):
                 continue
-            arms: dict[tuple[str, int], Steer] = {
-                (ours, seed): partial(generated, network, generator),
-                (SHARED, seed): partial(steered, network, shared),
-            }
+            if not all([run.has(name, seed, protocol) for name in names]):
+                rival = None if warm else _rival(run, found, cases, config, penalties.get(context_name(known)))
+                _judge(run, found, fitted, rival, cases, seed, protocol)
             if not warm:
-                stored = _fine_tuned(run, network, shared, cases, config)
-                if bench.split == "validation":
-                    penalties[context_name(known)] = _best(bench, network, stored, cases)
-                gains = stored[penalties[context_name(known)]]
-                arms[FINE_TUNED, seed] = partial(own_gains, network, gains)
-            said = {(ours, seed): notes}
-            for arm in judged_together(
-                bench, network, arms, profiles(bench), said,
-                cases=cases, protocol=protocol_name(known, warm=warm),
-            ):  # fmt: skip
-                run.save(arm)
+                penalties[context_name(known)] = _penalty_of(run, protocol)
     return {
         "config": config.model_dump(mode="json"),
         "stage_seconds": seconds_of(bench, config, without_share(seed)),
@@ -72,8 +62,65 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
     }
 
 
+def _judge(
+    run: UnitRun,
+    found: Stages,
+    fitted: tuple[Hypernetwork, Mapping[str, object]],
+    rival: tuple[float, Tensor] | None,
+    cases: Cases,
+    seed: int,
+    protocol: str,
+) -> None:
+    generator, notes = fitted
+    network, ours = found.final, head(generator.config.kind)
+    arms: dict[tuple[str, int], Steer] = {
+        (ours, seed): partial(generated, network, generator),
+        (SHARED, seed): partial(steered, network, found.held_out.shared),
+    }
+    said = {(ours, seed): notes}
+    if rival is not None:
+        penalty, gains = rival
+        arms[FINE_TUNED, seed] = partial(own_gains, network, gains)
+        said[FINE_TUNED, seed] = {"penalty": penalty}
+    judged = judged_together(run.bench, network, arms, profiles(run.bench), said, cases=cases, protocol=protocol)
+    for arm in judged:
+        if not run.has(arm.name, arm.seed, protocol):
+            run.save(arm)
+
+
+def _rival(
+    run: UnitRun, found: Stages, cases: Cases, config: TrainConfig, penalty: float | None
+) -> tuple[float, Tensor]:
+    """The penalty and (users, experts) gains of heads fine-tuned on what the cases' contexts hold.
+
+    Without a penalty, chosen on validation, the one that suits these very users best, to the rival's benefit: known
+    users ask for another one.
+    """
+    bench, network = run.bench, found.final
+    tried = PENALTIES if penalty is None else (penalty,)
+    stored = _fine_tuned(run, network, found.held_out.shared, cases, config, tried)
+    if penalty is None:
+        arms: dict[tuple[str, int], Steer] = {
+            (str(own), 0): partial(own_gains, network, gains) for own, gains in stored.items()
+        }
+        judged = judged_together(bench, network, arms, profiles(bench), {}, cases=cases)
+        penalty = float(max(judged, key=lambda arm: arm.metrics()["ndcg@10"]).name)
+    return penalty, stored[penalty]
+
+
+def _penalty_of(run: UnitRun, protocol: str) -> float:
+    """What a saved arm of the rival was fine-tuned with."""
+    (own,) = (one for one in run.arms if (one["name"], one["protocol"]) == (FINE_TUNED, protocol))
+    return float(own["notes"]["penalty"])
+
+
 def _fine_tuned(
-    run: UnitRun, network: ScoringNetwork, shared: HeadWeights, cases: Cases, config: TrainConfig
+    run: UnitRun,
+    network: ScoringNetwork,
+    shared: HeadWeights,
+    cases: Cases,
+    config: TrainConfig,
+    penalties: tuple[float, ...],
 ) -> dict[float, Tensor]:
     """By penalty (users, experts) gains: those of the cases' users are fine-tuned on what their context holds."""
     whole = run.bench.whole
@@ -81,17 +128,8 @@ def _fine_tuned(
     ends[cases.users] = cases.known
     context = whole.without_last(whole.lengths - ends)
     loss = ranking_loss(config)
-    gains = gains_of_all(run.bench, context, network, shared, cases.users, PENALTIES, loss, run.progress)
-    return dict(zip(PENALTIES, gains, strict=True))
-
-
-def _best(bench: Bench, network: ScoringNetwork, stored: Mapping[float, Tensor], cases: Cases) -> float:
-    """The penalty that suits these very users best, to the rival's benefit: known users ask for another one."""
-    arms: dict[tuple[str, int], Steer] = {
-        (str(penalty), 0): partial(own_gains, network, gains) for penalty, gains in stored.items()
-    }
-    judged = judged_together(bench, network, arms, profiles(bench), {}, cases=cases)
-    return float(max(judged, key=lambda arm: arm.metrics()["ndcg@10"]).name)
+    gains = gains_of_all(run.bench, context, network, shared, cases.users, penalties, loss, run.progress)
+    return dict(zip(penalties, gains, strict=True))
 
 
 UNSEEN_MODEL = tuple(

@@ -52,3 +52,29 @@ def test_every_context_length_has_the_model_its_blend_and_its_rivals(make_model_
     assert set(chosen) == {"0", "3", "all"}
     assert set(chosen.values()) <= set(PENALTIES)
     assert len(quick) == 2  # one body for everybody, one without the seed's users
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_had_saved_is_neither_fitted_nor_judged_again(make_model_bench, quick, monkeypatch):
+    bench = make_model_bench()
+    _, first = run(bench, STAGES, UNIT)
+    (bench.results_folder / "unseen-model-1.json").unlink()
+    monkeypatch.setattr(unseen_model, "_rival", lambda *_: pytest.fail("fine-tuned again"))
+    monkeypatch.setattr(unseen_model, "judged_together", lambda *_, **__: pytest.fail("judged again"))
+    _, second = run(bench, STAGES, UNIT)
+    assert second["arms"] == first["arms"]
+    assert second["figures"]["penalties"] == first["figures"]["penalties"]
+
+
+@pytest.mark.slow
+def test_on_the_test_split_the_rival_has_the_penalty_that_validation_chose(
+    make_model_bench, quick, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RECSYS_TEST_LEDGER", str(tmp_path / "ledger.jsonl"))
+    _, validation = run(make_model_bench(), STAGES, UNIT)
+    tried = []
+    whole = unseen_model.gains_of_all
+    monkeypatch.setattr(unseen_model, "gains_of_all", lambda *given: tried.append(given[5]) or whole(*given))
+    _, test = run(make_model_bench("test"), STAGES, UNIT)
+    assert test["figures"]["penalties"] == validation["figures"]["penalties"]
+    assert tried == [(penalty,) for penalty in validation["figures"]["penalties"].values()]
