@@ -124,8 +124,7 @@ class Recommender:
         context = self.encoder.encode(rows, moments)
         scores = self.model.forward(context).scores.masked_fill(self.mask(context), -torch.inf)
         softmax = torch.softmax(scores, dim=1)
-        calibrated = torch.from_numpy(self.calibration.probabilities(softmax.numpy()))
-        return torch.where(softmax > 0, calibrated, 0.0)
+        return torch.from_numpy(self.calibration.probabilities(softmax.numpy()))
 
     def mask(self, context: ContextBatch, *, exclude_seen: bool | None = None) -> Tensor:
         """(batch, n_items) bool: what may not be recommended to each context."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-
 from recsys.context.batch import FeatureRow
 from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
@@ -35,7 +33,7 @@ def load_recommender(snapshot: Snapshot, version: str) -> Recommender:
             snapshot.vocabulary, ProfileEncoding.from_dict(snapshot.profile), int(training["history_length"])
         )
         calibration = Calibration.from_dict(snapshot.calibration)
-    except (KeyError, AssertionError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise SnapshotError(
             f"The snapshot {snapshot.folder} was written by another version of this library ({error}). Train again."
         ) from error

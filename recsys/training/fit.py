@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from recsys.context.sequences import Sequences
-from recsys.model.calibration import Calibration, fit_calibration, fit_list_calibration
+from recsys.model.calibration import Calibration, fit_calibration
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.personal import ModelConfig, PersonalModel, expert_specs
 from recsys.training.attributes import ItemAttributes
@@ -168,5 +168,5 @@ def calibrate(model: PersonalModel, held_out: HeldOut, sequences: Sequences) -> 
         following[torch.from_numpy(row), torch.from_numpy(item - 1)] = True
         softmax.append(top.values.numpy())
         hits.append(following.gather(1, top.indices).numpy())
-    lists, came = np.concatenate(softmax), np.concatenate(hits).astype(np.float64)
-    return fit_list_calibration(fit_calibration(lists.ravel(), came.ravel()), lists, came, baskets=sequences.baskets)
+    lists, came = np.concatenate(softmax), np.concatenate(hits)
+    return fit_calibration(lists, came, baskets=sequences.baskets)

@@ -37,8 +37,7 @@ def test_users_who_helped_to_calibrate_are_left_out(make_model_bench, body_fits,
 def test_masked_items_are_in_no_list_and_targets_are_hits():
     scores = torch.tensor([[3.0, 2.0, 1.0, 0.0]])
     masked = torch.tensor([[True, False, False, False]])
-    identity = Calibration((0.0, 1.0), (0.0, 1.0))
-    said, hits, there = calibration._lists(scores, masked, torch.tensor([[2, -1]]), identity)
+    said, hits, there = calibration._lists(scores, masked, torch.tensor([[2, -1]]), Calibration())
     mass = np.exp([2.0, 1.0, 0.0])
     np.testing.assert_allclose(said, [[*mass / mass.sum(), 0]], rtol=1e-6)
     assert hits.tolist() == [[False, True, False, False]]

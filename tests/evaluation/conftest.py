@@ -91,7 +91,7 @@ def by_parity() -> Recommender:
     vocabulary = tuple(f"i{n:02d}" for n in range(1, N_ITEMS + 1))
     encoder = ContextEncoder(vocabulary, ProfileEncoding(), 4)
     schema = WorkspaceSchema("films", user_columns={"gender": "categorical", "age": "numeric"})
-    return Recommender(_Model(), encoder, schema, Calibration((0.0, 1.0), (0.0, 1.0)), "1")
+    return Recommender(_Model(), encoder, schema, Calibration(), "1")
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class FixedScores:
 
 def recommender(*, repeats: bool = False) -> Recommender:
     encoder = ContextEncoder(VOCABULARY, ProfileEncoding(), 4)
-    return Recommender(FixedScores(), encoder, WorkspaceSchema("w", repeats=repeats), Calibration((0.0,), (0.0,)), "1")
+    return Recommender(FixedScores(), encoder, WorkspaceSchema("w", repeats=repeats), Calibration(), "1")
 
 
 def row(seen: str = "") -> FeatureRow:

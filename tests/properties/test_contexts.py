@@ -29,7 +29,7 @@ from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.repeat import RepeatConfig, RepeatExpert
 from recsys.experts.top_weights import TopWeights
-from recsys.model.calibration import Calibration
+from recsys.model.calibration import Calibration, Line
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.personal import ModelConfig, PersonalModel, expert_specs
@@ -141,7 +141,7 @@ def recommender_with(attention: str) -> Recommender:
     shared = HeadWeights(torch.ones(1, len(experts.names)), torch.zeros(1))
     model = PersonalModel(config, experts, hypernetwork, shared)
     schema = WorkspaceSchema(name="small", user_columns={"age": "numeric", "job": "categorical"}, repeats=True)
-    return Recommender(model, encoder, schema, Calibration((0.0, 1.0), (0.0, 0.5)), "7")
+    return Recommender(model, encoder, schema, Calibration(Line(1.0, -1.0)), "7")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
 from recsys.data.schema import WorkspaceSchema
 from recsys.experts.body import BodyConfig, SequenceEncoder
-from recsys.model.calibration import Calibration
+from recsys.model.calibration import Calibration, Line
 from recsys.model.coherence import N_COHERENCE
 from recsys.model.head import HeadConfig
 from recsys.model.hypernetwork import Hypernetwork
@@ -68,7 +68,7 @@ def recommender():
             build_model(config, tensors),
             ContextEncoder(vocabulary, ProfileEncoding(), 10),
             WorkspaceSchema(name="small", repeats=repeats),
-            Calibration((0.0, 1.0), (0.0, 0.5)),
+            Calibration(Line(1.0, -1.0)),
             "7",
         )
 

@@ -111,7 +111,8 @@ def test_probabilities_are_calibrated_and_zero_for_what_may_not_be_recommended(r
     probabilities = subject.probabilities([user])[0]
     assert probabilities[:3].tolist() == [0, 0, 0]
     softmax = torch.softmax(subject.score([user])[0, 3:], dim=0)
-    torch.testing.assert_close(probabilities[3:].float(), softmax / 2)
+    odds = torch.logit(softmax.double()) - 1  # the line of this recommender
+    torch.testing.assert_close(probabilities[3:], torch.sigmoid(odds))
 
 
 def test_heads_are_those_of_the_scores(recommender, row):
