@@ -173,7 +173,7 @@ def rolled(inputs: Tensor) -> Tensor:
 STAGES = Unit(
     "experts",
     run_stages,
-    "the experts without the generator's users, the blend, the experts on everyone",
+    "the experts without the generator's targets, the blend, the experts on everything",
     revision=STAGES_REVISION,
     also=lambda bench: {"config": configuration(bench).model_dump(mode="json")},
     looks=False,

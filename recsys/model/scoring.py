@@ -73,6 +73,11 @@ class ScoringNetwork:
         return self.body.items.shape[1]
 
     @property
+    def repeats(self) -> bool:
+        """Whether what a user knows may be next, as where an expert tells new items from known ones."""
+        return self._novelty is not None
+
+    @property
     def n_items(self) -> int:
         """Items in the vocabulary."""
         return self.body.items.shape[0] - 1

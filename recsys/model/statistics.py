@@ -1,4 +1,4 @@
-"""What the hypernetwork sees beside the body's state: activity, popularity, coherence, times, expert opinions.
+"""What the hypernetwork sees beside the body's state: activity, popularity, times, coherence, repetition, opinions.
 
 Every statistic is a function of the context and of shared item tables alone; the target and its time play no part.
 """
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.model.coherence import coherence
+from recsys.model.repetition import repetition
 from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 
 _SECOND = 1_000_000
@@ -26,7 +27,7 @@ def context_statistics(
     Args:
         context: the batch.
         outputs: the experts' scores of it.
-        network: the experts; of them it reads the log popularity and the item vectors.
+        network: the experts; of them it reads the log popularity, the item vectors, and whether items repeat.
         clock: whether event times are real; without a clock, time statistics are left at zero.
 
     Returns:
@@ -36,6 +37,7 @@ def context_statistics(
     parts = [_activity(context.event_count), *_popularity_profile(context.history, known, network.log_popularity)]
     parts += _times(context.times, known) if clock else []
     parts.append(coherence(context.history, network.unit_items))
+    parts += [repetition(context)] if network.repeats else []
     parts += _opinions(outputs.scores)
     return torch.cat([*parts, context.profile], dim=1).float()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,10 +22,16 @@ class GeneratorConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    hold_out: Literal["users", "last"] = "users"
+    """What no expert is fitted on while the generator is trained, since its targets are of it: a share of the users,
+    or everybody's last basket (last event, without baskets). The latter where users are few and experts know them by
+    habit: heads then learn from experts that know their users as well as those that will serve them."""
     held_out_users: float = Field(default=0.1, gt=0, lt=0.9)
-    """Share of the users that no expert is fitted on while the generator is trained; their events are its targets."""
+    """The share, of `users`."""
     targets_per_user: int = Field(default=50, ge=1)
     """At most so many last events of each of those users become targets."""
+    targets_per_basket: int | None = Field(default=None, ge=1)
+    """At most so many items of a basket, drawn at random, become targets; None: all."""
     max_targets: int = Field(default=20_000, ge=100)
     """At most so many targets, drawn at random; fewer where their scores would not fit `target_gigabytes`."""
     target_gigabytes: float = Field(default=2.0, gt=0)

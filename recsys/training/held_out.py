@@ -1,4 +1,4 @@
-"""Stage two: next items of users that no expert was fitted on, and the best shared blend on them."""
+"""Stage two: next items that no expert was fitted on, and the best shared blend on them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from recsys.model.losses import RankingLoss
 from recsys.model.scoring import ScoringNetwork
 from recsys.training.blend import fit_blend
 from recsys.training.config import TrainConfig
+from recsys.training.generator import GeneratorConfig
 from recsys.training.progress import Progress
 from recsys.training.targets import Prepared, Targets, held_out_targets, prepare
 
@@ -27,8 +28,8 @@ class HeldOut:
     """What heads are trained on, with experts that know nothing of it.
 
     Attributes:
-        network: experts fitted without the held-out users, at the blend's scales.
-        targets: the held-out users' next items.
+        network: experts fitted without the targets, at the blend's scales.
+        targets: next items that were held out.
         prepared: the same with the experts' say.
         shared: the best shared blend.
         train: (rows,) int64 targets to train on.
@@ -89,39 +90,75 @@ def target_room(config: TrainConfig, n_experts: int, n_items: int) -> int:
     return int(config.generator.target_gigabytes * 1e9 / (n_items * (2 * n_experts + 1)))
 
 
-def held_out_users(sequences: Sequences, share: float, rng: np.random.Generator) -> np.ndarray:
+def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Generator) -> tuple[Sequences, np.ndarray]:
+    """What experts are fitted on while the generator is trained, and what it learns from.
+
+    Args:
+        sequences: complete training sequences.
+        config: which of the two ways, and how much.
+        rng: source of randomness.
+
+    Returns:
+        The sequences for the experts, and (users,) int64 how many last events of each user may become targets.
+
+    Raises:
+        DataError: there are too few users with events enough.
+    """
+    if config.hold_out == "last":
+        last = _last_baskets(sequences)
+        return sequences.without_last(last), last
+    held = _held_out_users(sequences, config.held_out_users, rng)
+    per_user = np.where(held, np.minimum(sequences.lengths - 1, config.targets_per_user), 0)
+    return sequences.take(np.flatnonzero(~held)), np.maximum(per_user, 0)
+
+
+def _last_baskets(sequences: Sequences) -> np.ndarray:
+    """(users,) int64 events of the last basket, or 1; 0 where nothing comes before it."""
+    found = np.zeros(len(sequences), np.int64)
+    users = np.flatnonzero(sequences.lengths > 0)
+    known = sequences.known_before[sequences.offsets[1:][users] - 1]
+    found[users] = np.where(known > 0, sequences.lengths[users] - known, 0)
+    _require_users(sequences, int((found > 0).sum()))
+    return found
+
+
+def _held_out_users(sequences: Sequences, share: float, rng: np.random.Generator) -> np.ndarray:
     """(users,) bool: whose events no expert is fitted on while the generator is trained."""
-    what = "baskets" if sequences.baskets else "events"
     users = np.repeat(np.arange(len(sequences)), sequences.lengths)
     usable = np.unique(users[sequences.known_before > 0])
-    if len(usable) < MINIMUM_USERS:
-        raise DataError(
-            f"Only {len(usable)} users have two or more training {what} (each user's last two are kept for validation "
-            f"and test); at least {MINIMUM_USERS} are needed to train."
-        )
+    _require_users(sequences, len(usable))
     held = np.zeros(len(sequences), dtype=bool)
     held[rng.permutation(usable)[: max(round(len(usable) * share), 3)]] = True
     return held
 
 
+def _require_users(sequences: Sequences, usable: int) -> None:
+    if usable < MINIMUM_USERS:
+        what = "baskets" if sequences.baskets else "events"
+        raise DataError(
+            f"Only {usable} users have two or more training {what} (each user's last two are kept for validation "
+            f"and test); at least {MINIMUM_USERS} are needed to train."
+        )
+
+
 def draw_targets(
     sequences: Sequences,
-    held: np.ndarray,
+    per_user: np.ndarray,
     config: TrainConfig,
     rng: np.random.Generator,
     *,
     n_experts: int,
     n_items: int,
 ) -> Targets:
-    """The held-out users' last next items, as many as are wanted and as fit."""
-    per_user = np.where(held, np.minimum(sequences.lengths - 1, config.generator.targets_per_user), 0)
+    """Next items among each user's `per_user` last events, as many as are wanted and as fit."""
     return held_out_targets(
         sequences,
-        np.maximum(per_user, 0),
+        per_user,
         min(config.generator.max_targets, max(target_room(config, n_experts, n_items), 1)),
         rng,
         config.generator.keeps,
         config.generator.dropped_share,
+        config.generator.targets_per_basket if sequences.baskets else None,
     )
 
 

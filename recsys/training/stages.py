@@ -1,4 +1,4 @@
-"""The stages before any head: experts without the generator's users, the blend on these, experts on everyone.
+"""The stages before any head: experts without the generator's targets, the blend on these, experts on everyone.
 
 Sees training sequences only.
 """
@@ -18,7 +18,7 @@ from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun
 from recsys.training.experts import closed_form_fits, fit_body_expert, fit_closed_form
-from recsys.training.held_out import HeldOut, draw_targets, held_out_users, hold_out
+from recsys.training.held_out import HeldOut, draw_targets, hold_out, kept_back
 from recsys.training.progress import Progress
 
 MINIMUM_ITEMS = 2
@@ -33,7 +33,7 @@ class Stages:
         held_out: targets of users that no expert was fitted on, and the blend.
         final: the scoring network whose closed-form experts know everyone.
         body_losses: training loss of each epoch, nats.
-        held_out_users: how many users were kept back.
+        held_out_users: of how many users something was kept back.
     """
 
     held_out: HeldOut
@@ -54,9 +54,10 @@ def fit_stages(
 ) -> Stages:
     """Fits everything but heads.
 
-    A share of the users is kept from the body and, for the generator's sake, from the closed-form experts: their next
-    items are the targets of the shared blend and of the generator. The closed-form experts are then fitted again on
-    everyone; the body, whose basis the generator is bound to, is not. Arguments and errors are those of `fit_model`.
+    A share of the users, or everybody's last basket, is kept from the body and, for the generator's sake, from the
+    closed-form experts: the targets of the shared blend and of the generator are of it. The closed-form experts are
+    then fitted again on everything; the body, whose basis the generator is bound to, is not. Arguments and errors are
+    those of `fit_model`.
     """
     keep_large_blocks()
     start = begin(sequences, attributes, config, clock=clock)
@@ -68,21 +69,21 @@ def fit_stages(
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Who is kept back, and the source of all later random choices.
+    """What is kept back, and the source of all later random choices.
 
     Attributes:
-        held: (users,) bool, whose events no expert is fitted on while the generator is trained.
-        fit_on: the sequences of the others.
+        fit_on: what experts are fitted on while the generator is trained.
+        targets: (users,) int64 how many last events of each user may become its targets.
         rng: in the state after that draw.
     """
 
-    held: np.ndarray
     fit_on: Sequences
+    targets: np.ndarray
     rng: np.random.Generator
 
 
 def begin(sequences: Sequences, attributes: ItemAttributes, config: TrainConfig, *, clock: bool) -> Start:
-    """Refuses what cannot be trained on and draws the generator's users. Errors are those of `fit_model`."""
+    """Refuses what cannot be trained on and keeps back the generator's targets. Errors are those of `fit_model`."""
     if attributes.n_items < MINIMUM_ITEMS:
         raise DataError(
             f"Only {attributes.n_items} item has positive events; at least {MINIMUM_ITEMS} are needed to rank."
@@ -90,8 +91,8 @@ def begin(sequences: Sequences, attributes: ItemAttributes, config: TrainConfig,
     if config.popularity.half_life_days is not None and not clock:
         raise ConfigError("popularity.half_life_days needs real times, and these events have only an order. Unset it.")
     rng = np.random.default_rng(config.seed)
-    held = held_out_users(sequences, config.generator.held_out_users, rng)
-    return Start(held, sequences.take(np.flatnonzero(~held)), rng)
+    fit_on, targets = kept_back(sequences, config.generator, rng)
+    return Start(fit_on, targets, rng)
 
 
 def stages_on(
@@ -107,14 +108,14 @@ def stages_on(
     progress: Progress,
 ) -> Stages:
     """The stages after the body, which must have been fitted on `start.fit_on`. Arguments are those of `fit_stages`."""
-    n_items, rng, fit_on, held = attributes.n_items, start.rng, start.fit_on, start.held
+    n_items, rng, fit_on = attributes.n_items, start.rng, start.fit_on
     kinds = {"clock": clock, "repeats": repeats}
     experts = fit_closed_form(
-        closed_form_fits(fit_on, attributes, config, **kinds), progress, "without the generator's users"
+        closed_form_fits(fit_on, attributes, config, **kinds), progress, "without the generator's targets"
     )
     torch.manual_seed(config.seed)
     bases = torch.randn(2, config.body.width, config.head.rank) * config.body.width**-0.5
-    targets = draw_targets(sequences, held, config, rng, n_experts=len(experts) + 1, n_items=n_items)
+    targets = draw_targets(sequences, start.targets, config, rng, n_experts=len(experts) + 1, n_items=n_items)
     sample = targets.take(np.arange(min(_SCALE_SAMPLE, len(targets))))
     scales = expert_scales(
         body.expert,
@@ -125,4 +126,4 @@ def stages_on(
     held_out = hold_out(network, sequences, targets, profile, config, rng, progress, **kinds)
     everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
     final = ScoringNetwork(body.expert, everyone, held_out.network.scales, bases, config.discovery)
-    return Stages(held_out, final, body.losses, int(held.sum()))
+    return Stages(held_out, final, body.losses, int((start.targets > 0).sum()))

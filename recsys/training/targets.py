@@ -97,6 +97,7 @@ def held_out_targets(
     rng: np.random.Generator,
     keeps: tuple[int, ...],
     dropped_share: float,
+    per_basket: int | None = None,
 ) -> Targets:
     """The last `per_user` events of each user as targets, at most `limit` of them, with history dropout.
 
@@ -107,8 +108,11 @@ def held_out_targets(
         rng: source of randomness.
         keeps: lengths that dropout may cut a history to.
         dropped_share: how many targets it cuts.
+        per_basket: at most so many of a basket's items, drawn at random; None for all.
     """
     events = ragged_ranges(sequences.offsets[1:] - per_user, per_user)
+    if per_basket is not None:
+        events = _some_of_each_basket(sequences, events, per_basket, rng)
     known = sequences.known_before[events]
     events, known = events[known > 0], known[known > 0]
     users = np.searchsorted(sequences.offsets, events, side="right") - 1
@@ -117,6 +121,16 @@ def held_out_targets(
     dropped = rng.random(len(users)) < dropped_share
     keep[dropped] = np.minimum(keep[dropped], rng.choice(keeps, size=int(dropped.sum())))
     return Targets(users[chosen], sequences.items[events][chosen], known[chosen], keep[chosen])
+
+
+def _some_of_each_basket(sequences: Sequences, events: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `most` of the events (int64 positions) of each basket, in order."""
+    basket = (sequences.positions == sequences.known_before).cumsum()
+    shuffled = rng.permutation(events)
+    order = np.argsort(basket[shuffled], kind="stable")
+    own = basket[shuffled][order]
+    first = np.searchsorted(own, own, side="left")
+    return np.sort(shuffled[order][np.arange(len(own)) - first < most])
 
 
 def prepare(

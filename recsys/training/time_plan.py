@@ -20,7 +20,7 @@ from recsys.training.experts import closed_form_fits, fit_body_expert
 HEADS_SHARE = 0.25
 """Of all seconds: for heads, validation, feature store and registry."""
 CLOSED_FORM_FITS = 2
-"""Without the generator's users, and then on everyone."""
+"""Without the generator's targets, and then on everything."""
 _PROBE_EPOCHS = 2
 """The first one warms up, the second one is timed."""
 _PROBE_STEPS = 25

@@ -149,3 +149,18 @@ def test_blocks_make_no_difference(network, make_sequences):
         alone = prepared(network, sequences, at(sequences, [user], [length]))
         torch.testing.assert_close(many.scores[row : row + 1], alone.scores, atol=2e-3, rtol=2e-3)
         assert torch.equal(many.items[row : row + 1], alone.items)
+
+
+def test_of_a_large_basket_only_some_items_are_targets(make_sequences):
+    own = make_sequences([1, 2, 3, 4, 5, 6, 7], [6, 7, 8])
+    baskets = replace(own, times=np.array([1, 2, 2, 2, 2, 3, 3, 1, 2, 2]), baskets=True)
+    found = set()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        targets = held_out_targets(baskets, np.array([6, 2]), 99, rng, KEEPS, 0.0, per_basket=2)
+        assert sorted(zip(targets.users.tolist(), targets.lengths.tolist(), strict=True)) == [
+            (0, 1), (0, 1), (0, 5), (0, 5), (1, 1), (1, 1),
+        ]  # fmt: skip
+        found |= {item for item, user, known in zip(targets.items, targets.users, targets.lengths, strict=True)
+                  if (user, known) == (0, 1)}  # fmt: skip
+    assert found == {2, 3, 4, 5}, "drawn at random"

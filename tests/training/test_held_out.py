@@ -1,0 +1,45 @@
+"""What is kept from the experts for the generator's sake: some users, or everybody's last basket."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recsys.errors import DataError
+from recsys.training.generator import GeneratorConfig
+from recsys.training.held_out import kept_back
+
+
+def of(sequences, **settings):
+    return kept_back(sequences, GeneratorConfig(**settings), np.random.default_rng(0))
+
+
+def test_of_users_all_events_are_kept_from_the_experts(make_sequences):
+    sequences = make_sequences(*([1, 2, 3, 4] for _ in range(20)), [1], [])
+    fit_on, targets = of(sequences, held_out_users=0.25, targets_per_user=2)
+    held = np.flatnonzero(targets)
+    assert len(held) == 5
+    assert set(targets) == {0, 2}
+    assert set(fit_on.user_ids) == {sequences.user_ids[u] for u in np.flatnonzero(targets == 0)}
+
+
+def test_of_last_events_everybody_keeps_the_others(make_sequences):
+    sequences = make_sequences(*([1, 2, 3, 4] for _ in range(20)), [5], [])
+    fit_on, targets = of(sequences, hold_out="last")
+    assert targets.tolist() == [1] * 20 + [0, 0], "an only event is nobody's target"
+    assert fit_on.user_ids == sequences.user_ids
+    assert fit_on.items.tolist() == [1, 2, 3] * 20 + [5]
+
+
+def test_of_baskets_the_whole_last_one_is_kept_back(make_sequences):
+    own = make_sequences(*([1, 2, 3, 4] for _ in range(10)), [5, 6])
+    baskets = replace(own, times=np.array([1, 2, 2, 2] * 10 + [1, 1]), baskets=True)
+    fit_on, targets = of(baskets, hold_out="last")
+    assert targets.tolist() == [3] * 10 + [0]
+    assert fit_on.items.tolist() == [1] * 10 + [5, 6]
+
+
+@pytest.mark.parametrize("way", ["users", "last"])
+def test_too_few_users_with_something_to_predict_are_refused(make_sequences, way):
+    with pytest.raises(DataError, match="Only 9 users have two or more training events"):
+        of(make_sequences(*([1, 2] for _ in range(9)), *([1] for _ in range(30))), hold_out=way)
