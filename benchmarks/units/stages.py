@@ -91,7 +91,9 @@ def _body(
     """The body of a configuration and how long it took, by itself on disk: it costs most and depends on least."""
     parts = {"seed", "workers", "body", "body_training"}
     made_from = {"data": bench.fingerprint, "config": config.model_dump(mode="json", include=parts), **part.key}
-    key = key_of({**made_from, "held": config.generator.held_out_users})
+    generator = config.generator
+    held = generator.held_out_users if generator.hold_out == "users" else generator.hold_out
+    key = key_of({**made_from, "held": held})
     path = bench.work / bench.workspace.name / f"body-{key[:12]}-r{BODY_REVISION}.safetensors"
     if not path.is_file():
         schema = bench.dataset.schema

@@ -78,6 +78,8 @@ def test_other_configurations_and_data_have_stages_of_their_own(make_model_bench
     assert len(list((tmp_path / "work" / "tiny").glob("stages-*"))) == 4
     assert torch.equal(wider.final.body.items, first.final.body.items)
     assert (first.final.bases.shape[-1], wider.final.bases.shape[-1]) == (2, 3)
+    stages(make_model_bench(), tiny_config("generator.hold_out=last"), Silent())
+    assert body_fits == [17, 18, 17, 17], "its body knows other events"
 
 
 def test_stages_that_were_cut_short_go_on_with_the_body_that_was_done(make_model_bench, body_fits, monkeypatch):
