@@ -92,7 +92,7 @@ def _body(
     parts = {"seed", "workers", "body", "body_training"}
     made_from = {"data": bench.fingerprint, "config": config.model_dump(mode="json", include=parts), **part.key}
     generator = config.generator
-    held = generator.held_out_users if generator.hold_out == "users" else generator.hold_out
+    held = generator.held_out_users if generator.hold_out == "users" else ["last", generator.held_out_events]
     key = key_of({**made_from, "held": held})
     path = bench.work / bench.workspace.name / f"body-{key[:12]}-r{BODY_REVISION}.safetensors"
     if not path.is_file():

@@ -12,6 +12,8 @@ from typing import cast
 from recsys.data.schema import COLUMN_TYPES, ColumnType, EventMeaning, WorkspaceSchema
 from recsys.errors import ConfigError
 
+MOST_WEIGHT = 1000.0
+"""Of an event kind: larger ones drown every other event."""
 _TOP = {"name": str, "clock": bool, "repeats": bool, "baskets": bool, "title": str}
 _TABLES = ("events", "users", "items")
 _EVENT_KEYS = ("positive", "negative", "weights", "min_value")
@@ -135,8 +137,8 @@ def _event_problems(table: Mapping[str, object]) -> list[str]:
         if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
             problems.append(f"[events] {key} must be a list of event kinds")
     weights = table.get("weights", {})
-    if not isinstance(weights, dict) or not all(_is_number(weight) for weight in weights.values()):
-        problems.append("[events.weights] must give each event kind a number")
+    if not isinstance(weights, dict) or not all(_is_weight(weight) for weight in weights.values()):
+        problems.append(f"[events.weights] must give each event kind a number from 0 to {MOST_WEIGHT:g}")
     if not _is_number(table.get("min_value", 0)):
         problems.append("[events] min_value must be a number")
     return problems
@@ -144,6 +146,10 @@ def _event_problems(table: Mapping[str, object]) -> list[str]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_WEIGHT
 
 
 def _string(text: str) -> str:

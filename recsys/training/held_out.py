@@ -105,15 +105,22 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
         DataError: there are too few users with events enough.
     """
     if config.hold_out == "last":
-        last = _last_baskets(sequences)
+        last = _last_baskets(sequences) if sequences.baskets else _last_events(sequences, config.held_out_events)
         return sequences.without_last(last), last
     held = _held_out_users(sequences, config.held_out_users, rng)
     per_user = np.where(held, np.minimum(sequences.lengths - 1, config.targets_per_user), 0)
     return sequences.take(np.flatnonzero(~held)), np.maximum(per_user, 0)
 
 
+def _last_events(sequences: Sequences, most: int) -> np.ndarray:
+    """(users,) int64 at most so many, always leaving one."""
+    found: np.ndarray = np.clip(sequences.lengths - 1, 0, most)
+    _require_users(sequences, int((found > 0).sum()))
+    return found
+
+
 def _last_baskets(sequences: Sequences) -> np.ndarray:
-    """(users,) int64 events of the last basket, or 1; 0 where nothing comes before it."""
+    """(users,) int64 events of the last basket; 0 where nothing comes before it."""
     found = np.zeros(len(sequences), np.int64)
     users = np.flatnonzero(sequences.lengths > 0)
     known = sequences.known_before[sequences.offsets[1:][users] - 1]

@@ -30,7 +30,7 @@ meanings = st.builds(
     EventMeaning,
     positive=st.none() | kinds,
     negative=st.just(()),
-    weights=st.dictionaries(names, numbers, max_size=3),
+    weights=st.dictionaries(names, st.floats(0, 1000), max_size=3),
     min_value=st.none() | numbers,
 )
 sorts = st.tuples(st.booleans(), st.booleans(), st.booleans()).filter(lambda sort: not sort[2] or (sort[0] and sort[1]))

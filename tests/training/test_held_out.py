@@ -31,6 +31,13 @@ def test_of_last_events_everybody_keeps_the_others(make_sequences):
     assert fit_on.items.tolist() == [1, 2, 3] * 20 + [5]
 
 
+def test_of_several_last_events_one_is_always_left(make_sequences):
+    sequences = make_sequences(*([1, 2, 3, 4] for _ in range(20)), [5, 6], [7])
+    fit_on, targets = of(sequences, hold_out="last", held_out_events=2)
+    assert targets.tolist() == [2] * 20 + [1, 0]
+    assert fit_on.items.tolist() == [1, 2] * 20 + [5, 7]
+
+
 def test_of_baskets_the_whole_last_one_is_kept_back(make_sequences):
     own = make_sequences(*([1, 2, 3, 4] for _ in range(10)), [5, 6])
     baskets = replace(own, times=np.array([1, 2, 2, 2] * 10 + [1, 1]), baskets=True)
