@@ -11,6 +11,7 @@ import recsys
 from recsys.context.rows import feature_service_name
 from recsys.training.dataset import Dataset
 
+_RESULTS = "benchmarks/results"
 _MODEL_PACKAGES = ("context", "data", "events", "experts", "metrics", "model", "ranking", "training")
 
 
@@ -30,21 +31,24 @@ def lineage(dataset: Dataset) -> dict[str, object]:
 
 
 def code_commit() -> str:
-    """The checkout's commit, with -dirty where files differ from it; `unknown` outside a checkout."""
+    """The checkout's commit, with -dirty where code differs from it; `unknown` outside a checkout.
+
+    Results that are being written beside the code do not make it another one.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return "unknown"
     try:
-        described = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", f":(exclude){_RESULTS}")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return described.stdout.strip()
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
 
 
 def code_hash() -> str:

@@ -1,5 +1,7 @@
 """What a trained version says of itself, how it is chosen, and when it is refused."""
 
+import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +71,23 @@ def test_it_says_on_which_data_code_and_features_it_was_trained(trained_films, s
 def test_outside_a_checkout_the_commit_is_unknown(monkeypatch, tmp_path):
     monkeypatch.setattr("recsys.registry.lineage.__file__", str(tmp_path / "a" / "b" / "lineage.py"))
     assert code_commit() == "unknown"
+
+
+def test_a_commit_is_dirty_where_code_differs_and_not_where_results_do(monkeypatch, tmp_path):
+    code, results = tmp_path / "recsys" / "registry" / "lineage.py", tmp_path / "benchmarks" / "results" / "a.json"
+    for file in (code, results):
+        file.parent.mkdir(parents=True)
+        file.write_text("1")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "first")):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    monkeypatch.setattr("recsys.registry.lineage.__file__", str(code))
+    commit = code_commit()
+    assert re.fullmatch("[0-9a-f]{12}", commit)
+    results.write_text("2")
+    assert code_commit() == commit
+    code.write_text("2")
+    assert code_commit() == f"{commit}-dirty"
 
 
 def test_its_card_holds_the_figures_and_the_limits(trained_films, quick_config, snapshot):
