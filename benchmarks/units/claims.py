@@ -20,6 +20,9 @@ Metric = Literal["ndcg@10", "recall@10", "log_loss"]
 
 SHARED = "shared blend"
 FINE_TUNED = "per-user fine-tuned head"
+SHARED_MATRIX = "control: shared matrix"
+CONCATENATED = "control: context concatenated into the body"
+CONTROLS = (SHARED_MATRIX, CONCATENATED)
 HEAD_KINDS = ("gains", "film", "lowrank", "full")
 
 
@@ -31,6 +34,11 @@ def head(kind: str) -> str:
 def fed_others(name: str) -> str:
     """The name of the arm that is fed other users' contexts."""
     return f"{name}, others' contexts"
+
+
+def fed_mean(name: str) -> str:
+    """The name of the arm that is fed the mean context."""
+    return f"{name}, mean context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,28 @@ def judge_claims(claims: Sequence[Claim], arms: Iterable[Arm], *, resamples: int
         Tested(claim, compared.get(claim.name), adjusted.get(claim.name), _holds(claim, compared, adjusted))
         for claim in claims
     ]
+
+
+def head_comparisons(arms: Iterable[Arm], *, resamples: int = 2_000) -> list[dict[str, object]]:
+    """Every kind of head against the blend, other contexts and the controls: intervals to look at, no claims.
+
+    Args:
+        arms: all arms of a workspace and split.
+        resamples: of each bootstrap.
+    """
+    groups = by_scorer(arms)
+    found: list[dict[str, object]] = []
+    for kind in HEAD_KINDS:
+        own = head(kind)
+        for other in (SHARED, fed_others(own), fed_mean(own), *CONTROLS):
+            a, b = groups.get((WARM, own)), groups.get((WARM, other))
+            if a and b:
+                metrics: tuple[Metric, ...] = ("ndcg@10", "log_loss")
+                found += [
+                    {"a": own, "b": other, "metric": metric} | asdict(compare_arms(a, b, metric, resamples=resamples))
+                    for metric in metrics
+                ]
+    return found
 
 
 def by_scorer(arms: Iterable[Arm]) -> dict[tuple[str, str], list[Arm]]:

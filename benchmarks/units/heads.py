@@ -8,7 +8,7 @@ from functools import partial
 from torch import Tensor
 
 from benchmarks.units.bench import Bench
-from benchmarks.units.claims import HEAD_KINDS, SHARED, fed_others, head
+from benchmarks.units.claims import CONCATENATED, HEAD_KINDS, SHARED, SHARED_MATRIX, fed_mean, fed_others, head
 from benchmarks.units.controls import concatenated, shared_matrix
 from benchmarks.units.joint import Say, Steer, judged_together
 from benchmarks.units.kept import HEAD_REVISION, kept
@@ -24,12 +24,9 @@ from recsys.training.progress import Progress
 from recsys.training.stages import Stages
 
 SEEDS = (0, 1, 2, 3, 4)
-MEAN_CONTEXT = "{}, mean context"
-SHARED_MATRIX = "control: shared matrix"
-CONCATENATED = "control: context concatenated into the body"
 Notes = dict[tuple[str, int], Mapping[str, object]]
 _SEEDED = (
-    *(name for kind in HEAD_KINDS for name in (head(kind), fed_others(head(kind)), MEAN_CONTEXT.format(head(kind)))),
+    *(name for kind in HEAD_KINDS for name in (head(kind), fed_others(head(kind)), fed_mean(head(kind)))),
     SHARED_MATRIX,
     CONCATENATED,
 )
@@ -87,7 +84,7 @@ def _of_seed(found: Stages, config: TrainConfig, seed: int, run: UnitRun) -> tup
         mean = generator.mean[None]
         arms[name, seed] = partial(generated, network, generator)
         arms[fed_others(name), seed] = partial(generated, network, generator, change=rolled)
-        arms[MEAN_CONTEXT.format(name), seed] = partial(
+        arms[fed_mean(name), seed] = partial(
             generated, network, generator, change=lambda x, mean=mean: mean.expand(len(x), -1)
         )
     folder = heads_folder(run.bench, config)

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.units.arms import WARM, Arm, load_arm
 from benchmarks.units.bench import Bench
 from benchmarks.units.budget import BUDGET
-from benchmarks.units.claims import by_scorer, default_claims, judge_claims
+from benchmarks.units.claims import by_scorer, default_claims, head_comparisons, judge_claims
 from benchmarks.units.files import read_json, write_text
 from benchmarks.units.heads import configuration
 from benchmarks.units.table import markdown
@@ -47,6 +47,7 @@ def run_summary(run: UnitRun) -> Mapping[str, object]:
         "temporal": temporal,
         "unseen": unseen,
         "claims": claims,
+        "heads": head_comparisons(arms),
         "units": {result["unit"]: {k: result[k] for k in ("key", "commit", "seconds", "at")} for result in results},
     }
 
@@ -125,4 +126,4 @@ def _others(bench: Bench) -> dict[str, object]:
     return {result["unit"]: [result["key"], result["at"]] for result in other_results(bench)}
 
 
-UNIT = Unit(SUMMARY, run_summary, "table and claims", looks=False, also=_others)
+UNIT = Unit(SUMMARY, run_summary, "table and claims", looks=False, also=_others, revision=2)

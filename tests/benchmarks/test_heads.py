@@ -9,9 +9,9 @@ from torch import nn
 
 from benchmarks.units import heads
 from benchmarks.units.arms import load_arm
-from benchmarks.units.claims import HEAD_KINDS, SHARED, fed_others, head
+from benchmarks.units.claims import CONTROLS, HEAD_KINDS, SHARED, fed_mean, fed_others, head
 from benchmarks.units.controls import concatenated, shared_matrix
-from benchmarks.units.heads import CONCATENATED, HEADS, MEAN_CONTEXT, SHARED_MATRIX, STAGES
+from benchmarks.units.heads import HEADS, STAGES
 from benchmarks.units.joint import Say
 from benchmarks.units.runner import run_units
 from benchmarks.units.stages import stages
@@ -21,8 +21,6 @@ from recsys.model.scoring import ExpertOutputs
 from recsys.training.fit import fit_heads
 from recsys.training.progress import Silent
 from tests.benchmarks.conftest import basket_dataset, tiny_config, tiny_dataset
-
-CONTROLS = (SHARED_MATRIX, CONCATENATED)
 
 
 def run(bench, *units, **options):
@@ -48,7 +46,7 @@ def _others(kind):
 
 
 def _mean(kind):
-    return MEAN_CONTEXT.format(head(kind))
+    return fed_mean(head(kind))
 
 
 def test_heads_of_no_difference_are_the_blend_whoever_they_are_fed(make_model_bench, body_fits, monkeypatch):
