@@ -159,4 +159,4 @@ def _load_network(path: Path, config: TrainConfig) -> ScoringNetwork:
     }
     body = experts.pop(BODY)
     assert isinstance(body, BodyExpert)
-    return ScoringNetwork(body, experts, tensors["scales"], tensors["bases"], config.discovery)
+    return ScoringNetwork(body, experts, tensors["scales"], tensors["bases"], config.discovery, config.head.reads)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 HeadKind = Literal["gains", "film", "lowrank", "full"]
+StatisticGroup = Literal["activity", "popularity", "times", "coherence", "repetition", "opinions", "profile"]
 
 
 class HeadConfig(BaseModel):
@@ -24,6 +25,9 @@ class HeadConfig(BaseModel):
     """Size of the low-rank core."""
     hidden: int = Field(default=64, ge=4)
     """Width of the hypernetwork's hidden layers."""
+    reads: tuple[StatisticGroup, ...] | None = None
+    """Groups of context statistics (recsys/model/statistics.py) that heads are made from, beside the state where the
+    kind acts on it; None: all. Of few users a head learns more from less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class ScoringNetwork:
         bases: (2, width, rank) shared bases U and V of the low-rank head.
         discovery: experts that speak only of items new to the user, relative to the mean of these; without an expert
             `novelty`, which knows them, every item is new.
+        reads: groups of context statistics that heads are made from; None: all.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class ScoringNetwork:
         scales: Tensor,
         bases: Tensor,
         discovery: Collection[str] = (),
+        reads: Collection[str] | None = None,
     ) -> None:
         self.body = body
         self.others = dict(others)
         self.scales = scales
         self.bases = bases
+        self.reads = None if reads is None else frozenset(reads)
         self.names = (BODY, *self.others)
         there = NOVELTY in self.others
         self._novelty = self.names.index(NOVELTY) if there else None

@@ -6,12 +6,14 @@ Every statistic is a function of the context and of shared item tables alone; th
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.model.coherence import coherence
+from recsys.model.head import StatisticGroup
 from recsys.model.repetition import repetition
 from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 
@@ -31,15 +33,22 @@ def context_statistics(
         clock: whether event times are real; without a clock, time statistics are left at zero.
 
     Returns:
-        (batch, statistics) float32, not yet normalised. Always finite.
+        (batch, statistics) float32, not yet normalised, of the groups that the network's heads read. Always finite.
     """
     known = context.history > 0
-    parts = [_activity(context.event_count), *_popularity_profile(context.history, known, network.log_popularity)]
-    parts += _times(context.times, known) if clock else []
-    parts.append(coherence(context.history, network.unit_items))
-    parts += [repetition(context)] if network.repeats else []
-    parts += _opinions(outputs.scores)
-    return torch.cat([*parts, context.profile], dim=1).float()
+    groups: dict[StatisticGroup, Callable[[], list[Tensor]]] = {
+        "activity": lambda: [_activity(context.event_count)],
+        "popularity": lambda: _popularity_profile(context.history, known, network.log_popularity),
+        "times": lambda: _times(context.times, known) if clock else [],
+        "coherence": lambda: [coherence(context.history, network.unit_items)],
+        "repetition": lambda: [repetition(context)] if network.repeats else [],
+        "opinions": lambda: _opinions(outputs.scores),
+        "profile": lambda: [context.profile],
+    }
+    parts = [
+        part for name, group in groups.items() if network.reads is None or name in network.reads for part in group()
+    ]
+    return torch.cat([context.profile[:, :0], *parts], dim=1).float()
 
 
 def _activity(count: Tensor) -> Tensor:

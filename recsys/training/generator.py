@@ -9,6 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from recsys.errors import ConfigError
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.losses import RankingLoss
@@ -38,6 +39,8 @@ class GeneratorConfig(BaseModel):
     """At most so many targets, drawn at random; fewer where their scores would not fit `target_gigabytes`."""
     target_gigabytes: float = Field(default=2.0, gt=0)
     """Room for the targets' expert scores."""
+    blend_targets: int = Field(default=3_000, ge=100)
+    """At most so many of them, with complete histories, fit the shared blend."""
     ndcg_weight: float = Field(default=10.0, ge=0)
     """Weight of the soft NDCG beside the log-loss, for the shared blend and the heads alike."""
     ndcg_sharpness: float = Field(default=0.1, gt=0)
@@ -93,7 +96,12 @@ def fit_generator(
 
     Raises:
         TrainingError: the loss is not finite.
+        ConfigError: there is nothing that heads could be made from.
     """
+    if head.kind == "gains" and not targets.statistics.shape[1]:
+        raise ConfigError(
+            "head.reads names nothing that there is of these users: heads of kind gains read nothing else."
+        )
     torch.manual_seed(seed)
     hypernetwork = Hypernetwork(head, targets.statistics.shape[1], len(network.names), network.width)
     inputs = hypernetwork.inputs(targets.statistics, targets.states)

@@ -20,7 +20,6 @@ from recsys.training.progress import Progress
 from recsys.training.targets import Prepared, Targets, held_out_targets, prepare
 
 MINIMUM_USERS = 10
-_BLEND_SAMPLE = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,12 @@ def hold_out(
     stage = progress.stage("shared blend and the experts' say of its targets", 2)
     complete = train[torch.from_numpy(targets.complete)[train]].numpy()
     shown = complete if len(complete) else train.numpy()
-    sample = targets.take(np.sort(rng.permutation(shown)[:_BLEND_SAMPLE]))
+    sample = targets.take(np.sort(rng.permutation(shown)[: config.generator.blend_targets]))
     loss = ranking_loss(config)
     first = say(network, targets=sample)
     shared, scales = fit_blend(network, first, loss)
     stage.advance("blend")
-    scaled = ScoringNetwork(network.body, network.others, scales, network.bases, config.discovery)
+    scaled = ScoringNetwork(network.body, network.others, scales, network.bases, config.discovery, config.head.reads)
     prepared = say(scaled, targets=targets)
     stage.advance(f"{len(targets):,} targets")
     return HeldOut(scaled, targets, prepared, shared, train, selection)

@@ -122,8 +122,8 @@ def stages_on(
         experts,
         prefix_contexts(sequences, sample.users, sample.lengths, profile, history_length=config.history_length),
     )
-    network = ScoringNetwork(body.expert, experts, scales, bases, config.discovery)
+    network = ScoringNetwork(body.expert, experts, scales, bases, config.discovery, config.head.reads)
     held_out = hold_out(network, sequences, targets, profile, config, rng, progress, **kinds)
     everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
-    final = ScoringNetwork(body.expert, everyone, held_out.network.scales, bases, config.discovery)
+    final = ScoringNetwork(body.expert, everyone, held_out.network.scales, bases, config.discovery, config.head.reads)
     return Stages(held_out, final, body.losses, int((start.targets > 0).sum()))

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys.model.scoring import ScoringNetwork
 from recsys.model.statistics import context_statistics
 
 
@@ -73,3 +74,20 @@ def test_a_users_statistics_do_not_depend_on_the_batch(model, contexts, historie
         alone = contexts(history)
         expected = own.statistics(alone, own.network.outputs(alone))
         torch.testing.assert_close(found[row : row + 1], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_heads_read_only_the_groups_that_they_are_given(network, contexts):
+    context = replace(contexts([1, 2, 1], [3]), profile=torch.tensor([[0.5], [2.0]]))
+    outputs = network.outputs(context)
+
+    def reading(*groups):
+        own = ScoringNetwork(network.body, network.others, network.scales, network.bases, reads=groups)
+        return context_statistics(context, outputs, own, clock=True)
+
+    whole = context_statistics(context, outputs, network, clock=True)
+    parts = [
+        reading(name) for name in ("activity", "popularity", "times", "coherence", "repetition", "opinions", "profile")
+    ]
+    assert torch.equal(torch.cat(parts, dim=1), whole)
+    assert torch.equal(reading("profile", "activity"), torch.cat([whole[:, :4], context.profile], dim=1))
+    assert reading("repetition").shape == (2, 0), "no expert tells new items from known ones here"

@@ -200,6 +200,44 @@ def test_a_model_of_every_expert_is_rebuilt_from_its_tensors_and_scores_alike(
     assert torch.equal(again.forward(context).scores, found.model.forward(context).scores)
 
 
+def test_heads_that_read_little_are_rebuilt_and_score_alike(fitted_on, make_sequences):
+    sequences = make_sequences(*walks())
+    found = run(sequences, config('head.reads=["repetition", "activity"]'), repeats=True)
+    whole = run(sequences, repeats=True)
+    assert 0 < found.model.config.n_statistics < whole.model.config.n_statistics
+    again = build_model(ModelConfig.model_validate_json(found.model.config.model_dump_json()), found.model.tensors())
+    context = prefix_contexts(sequences, np.arange(5), np.arange(5), np.zeros((40, 0), np.float32), history_length=20)
+    assert torch.equal(again.forward(context).scores, found.model.forward(context).scores)
+
+
+def test_heads_that_would_read_nothing_are_refused(fitted_on, make_sequences):
+    with pytest.raises(ConfigError, match=r"head\.reads names nothing that there is of these users"):
+        run(make_sequences(*walks()), config("head.kind=gains", 'head.reads=["repetition"]'))
+
+
+@pytest.mark.parametrize("baskets", [False, True])
+def test_last_events_are_kept_from_the_experts_until_the_generator_is_trained(
+    fitted_on, make_sequences, monkeypatch, baskets
+):
+    whole = make_sequences(*walks())
+    pairs = replace(whole, times=whole.times // 7_200_000_000, baskets=True)
+    sequences = pairs if baskets else whole
+    events, fits = [], stages.closed_form_fits
+    monkeypatch.setattr(
+        stages, "closed_form_fits", lambda given, *rest, **kinds: events.append(given) or fits(given, *rest, **kinds)
+    )
+    found = run(sequences, config('generator.hold_out="last"', "generator.held_out_events=2"), repeats=baskets)
+    before, after = events
+    assert before.user_ids == after.user_ids == sequences.user_ids
+    assert after.items.tolist() == sequences.items.tolist()
+    assert (
+        len(sequences.items) - len(before.items)
+        == found.counts["generator_targets"] + found.counts["selection_targets"]
+    )
+    kept = sequences.known_before[sequences.offsets[1:] - 1] if baskets else sequences.lengths - 2
+    assert before.lengths.tolist() == kept.tolist()
+
+
 def test_experts_are_left_out_of_the_configuration_by_none(fitted_on, make_sequences, make_attributes):
     bare = config().model_copy(update={"memories": {}, "long_term": None, "content": None})
     found = run(make_sequences(*walks()), bare, attributes=make_attributes(*KINDS_OF_ITEMS))
