@@ -122,6 +122,7 @@ TINY = (
     "head.hidden=8",
     "head.rank=2",
     "generator.epochs=2",
+    "generator.hold_out=users",
     "generator.held_out_users=0.25",
     "generator.targets_per_user=5",
     "memories.memory.ridges=[5.0, 5.0]",

@@ -25,6 +25,7 @@ SETTINGS = (
     "body.layers=1",
     "body.length=6",
     "generator.epochs=2",
+    "generator.hold_out=users",
     "generator.held_out_users=0.25",
     "memories.memory.ridges=[5.0, 5.0]",
 )
