@@ -124,7 +124,7 @@ def _record(
         metrics = {f"{e['name']} (seed {e['seed']}, {e['protocol']})": e["metrics"] for e in run.arms}
         record_look(
             bench.workspace,
-            {"at": content["at"], "commit": content["commit"], "unit": unit.name, "config": dict(unit.settings)}
+            {"at": content["at"], "commit": content["commit"], "unit": unit.name, "config": inputs["settings"]}
             | {"metrics": metrics},
         )
     write_json(result_file(bench, unit.name), content)

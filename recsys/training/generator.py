@@ -50,7 +50,7 @@ class GeneratorConfig(BaseModel):
     keeps: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(1, 3, 5, 10), min_length=1)
     """How many newest events those targets show, one of these drawn for each, so that heads work for new users."""
     epochs: int = Field(default=40, ge=1)
-    """Most passes; training stops early when the held-out users' loss no longer falls."""
+    """Most passes; training stops early when the selection users' loss no longer falls."""
     patience: int = Field(default=5, ge=1)
     """Epochs without a better loss before it stops."""
     batch_size: int = Field(default=128, ge=1)

@@ -5,7 +5,7 @@ configuration and the catalogue. n items, a attributes, c stacked columns (histo
 
 - The body: every worker is a process with libraries, tables and one step's activations.
 - The targets of the heads: their expert scores (two bytes a score) and masks, beside
-  the experts fitted without the held-out users.
+  the experts fitted without them.
 - Each closed-form solve, on everyone: the experts of both fits, the targets, and the system. A sequence memory's is
   4c² bytes twice (XᵀDX and its factor) and 4cn twice (XᵀY and the solution); or, where that is more, 4c² and what it
   is counted from: the sparse product and, four times, the decayed histories (prefixes x windows), eight bytes an

@@ -30,7 +30,7 @@ class Stages:
     """What heads are trained on and what they will steer.
 
     Attributes:
-        held_out: targets of users that no expert was fitted on, and the blend.
+        held_out: targets that no expert was fitted on, and the blend.
         final: the scoring network whose closed-form experts know everyone.
         body_losses: training loss of each epoch, nats.
         held_out_users: of how many users something was kept back.
