@@ -25,12 +25,12 @@ class GeneratorConfig(BaseModel):
 
     hold_out: Literal["users", "last"] = "users"
     """What no expert is fitted on while the generator is trained, since its targets are of it: a share of the users,
-    or everybody's last basket (last events, without baskets). Of the latter heads learn from all users, and from
-    experts that know their users as well as those that will serve them."""
+    or everybody's last events (last baskets, with baskets). Of the latter heads learn from all users, and from experts
+    that know their users as well as those that will serve them."""
     held_out_users: float = Field(default=0.1, gt=0, lt=0.9)
     """The share, of `users`."""
     held_out_events: int = Field(default=1, ge=1)
-    """How many last events, of `last` without baskets; somebody's first event is never one of them."""
+    """How many last events or baskets, of `last`; somebody's first one is never among them."""
     targets_per_user: int = Field(default=50, ge=1)
     """At most so many last events of each of those users become targets."""
     targets_per_basket: int | None = Field(default=None, ge=1)

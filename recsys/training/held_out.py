@@ -104,26 +104,22 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
         DataError: there are too few users with events enough.
     """
     if config.hold_out == "last":
-        last = _last_baskets(sequences) if sequences.baskets else _last_events(sequences, config.held_out_events)
+        last = _last(sequences, config.held_out_events)
         return sequences.without_last(last), last
     held = _held_out_users(sequences, config.held_out_users, rng)
     per_user = np.where(held, np.minimum(sequences.lengths - 1, config.targets_per_user), 0)
     return sequences.take(np.flatnonzero(~held)), np.maximum(per_user, 0)
 
 
-def _last_events(sequences: Sequences, most: int) -> np.ndarray:
-    """(users,) int64 at most so many, always leaving one."""
-    found: np.ndarray = np.clip(sequences.lengths - 1, 0, most)
-    _require_users(sequences, int((found > 0).sum()))
-    return found
-
-
-def _last_baskets(sequences: Sequences) -> np.ndarray:
-    """(users,) int64 events of the last basket; 0 where nothing comes before it."""
-    found = np.zeros(len(sequences), np.int64)
-    users = np.flatnonzero(sequences.lengths > 0)
-    known = sequences.known_before[sequences.offsets[1:][users] - 1]
-    found[users] = np.where(known > 0, sequences.lengths[users] - known, 0)
+def _last(sequences: Sequences, most: int) -> np.ndarray:
+    """(users,) int64 events of at most so many last baskets, or at most so many last events; one always stays."""
+    begins = (sequences.positions == sequences.known_before).astype(np.int64)
+    owner = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    begun = begins.cumsum()
+    before = np.concatenate([[0], begun])[sequences.offsets]
+    place, baskets = begun - before[:-1][owner], np.diff(before)
+    kept = (place > 1) & (place > (baskets - most)[owner])
+    found: np.ndarray = np.bincount(owner[kept], minlength=len(sequences)).astype(np.int64)
     _require_users(sequences, int((found > 0).sum()))
     return found
 

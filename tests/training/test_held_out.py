@@ -46,6 +46,14 @@ def test_of_baskets_the_whole_last_one_is_kept_back(make_sequences):
     assert fit_on.items.tolist() == [1] * 10 + [5, 6]
 
 
+def test_of_several_last_baskets_one_is_always_left(make_sequences):
+    own = make_sequences(*([1, 2, 3, 4, 5] for _ in range(10)), [5, 6], [7, 8, 9], [])
+    times = np.array([1, 1, 2, 2, 3] * 10 + [1, 1] + [1, 2, 2])
+    fit_on, targets = of(replace(own, times=times, baskets=True), hold_out="last", held_out_events=2)
+    assert targets.tolist() == [3] * 10 + [0, 2, 0]
+    assert fit_on.items.tolist() == [1, 2] * 10 + [5, 6] + [7]
+
+
 @pytest.mark.parametrize("way", ["users", "last"])
 def test_too_few_users_with_something_to_predict_are_refused(make_sequences, way):
     with pytest.raises(DataError, match="Only 9 users have two or more training events"):
