@@ -227,7 +227,11 @@ def test_last_events_are_kept_from_the_experts_until_the_generator_is_trained(
     monkeypatch.setattr(
         stages, "closed_form_fits", lambda given, *rest, **kinds: events.append(given) or fits(given, *rest, **kinds)
     )
-    found = run(sequences, config('generator.hold_out="last"', "generator.held_out_events=2"), repeats=baskets)
+    found = run(
+        sequences,
+        config("generator.hold_out=last", f"generator.held_out_events={1 if baskets else 2}"),
+        repeats=baskets,
+    )
     before, after = events
     assert before.user_ids == after.user_ids == sequences.user_ids
     assert after.items.tolist() == sequences.items.tolist()
