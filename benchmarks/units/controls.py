@@ -63,9 +63,13 @@ class _Concatenated(nn.Module):
 def shared_matrix(
     held: HeldOut, final: ScoringNetwork, config: TrainConfig, seed: int, folder: Path
 ) -> tuple[Steer, Mapping[str, object]]:
-    """As many parameters as a generator has, in one matrix for everybody, with the gains trained along."""
+    """As many parameters as a generator of low-rank heads has, in one matrix for everybody; gains are trained along.
+
+    Whichever kind ships: the control does not shrink with it.
+    """
     torch.manual_seed(seed)
-    generator = Hypernetwork(config.head, held.prepared.statistics.shape[1], len(final.names), final.width)
+    largest = config.head.model_copy(update={"kind": "lowrank"})
+    generator = Hypernetwork(largest, held.prepared.statistics.shape[1], len(final.names), final.width)
     inner = max(round(sum(own.numel() for own in generator.parameters()) / (2 * final.width)), 1)
     path = folder / f"shared-matrix-s{seed}-r{HEAD_REVISION}.safetensors"
     return _fitted(_SharedMatrix(final.width, inner), held, final, config, seed, path)

@@ -29,9 +29,9 @@ def kept(path: Path, fit: Fit) -> tuple[dict[str, Tensor], dict[str, object]]:
         fit: called where nothing is there.
     """
     if not path.is_file():
-        started = time.monotonic()
+        started, commit = time.monotonic(), code_commit()
         tensors, notes = fit()
-        said = {**notes, "fit_seconds": round(time.monotonic() - started, 1), "fit_commit": code_commit()}
+        said = {**notes, "fit_seconds": round(time.monotonic() - started, 1), "fit_commit": commit}
         plain = {name: own.detach().contiguous().clone() for name, own in tensors.items()}
         write_whole(path, lambda file: save_file(plain, file, {"notes": json.dumps(said)}))
     with safe_open(path, framework="pt") as stored:

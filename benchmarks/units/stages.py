@@ -21,6 +21,7 @@ from recsys.experts.body import BodyExpert
 from recsys.experts.kinds import rebuilt
 from recsys.model.head import HeadWeights
 from recsys.model.scoring import BODY, ScoringNetwork
+from recsys.registry.lineage import code_commit
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun
 from recsys.training.experts import fit_body_expert
@@ -33,6 +34,8 @@ STAGES_REVISION = 2
 """Raised by hand when the code of the stages after the body changes what it would find."""
 BODY_REVISION = 1
 """The same for the body's code."""
+BASKETS_REVISION = 2
+"""The same for what concerns next baskets alone."""
 _PREPARED = ("scores", "states", "statistics", "items", "masked")
 _TARGETS = ("users", "items", "lengths", "keep")
 
@@ -56,14 +59,16 @@ def stages(bench: Bench, config: TrainConfig, progress: Progress, part: Training
         schema, attributes, profile = bench.dataset.schema, bench.dataset.attributes, profiles(bench)
         train = part.sequences(bench)
         kinds = {"clock": schema.clock, "repeats": schema.repeats}
-        start = begin(train, attributes, config, clock=schema.clock)
+        start = begin(train, attributes, config, **kinds, has_profile=profile.shape[1] > 0)
         body, fitted_in = _body(bench, start, config, progress, part)
-        started = time.monotonic()
+        started, commit = time.monotonic(), code_commit()
         found = stages_on(body, start, train, profile, attributes, config, **kinds, progress=progress)
         folder.mkdir(parents=True, exist_ok=True)
         _save(folder, found)
         seconds = round(fitted_in + time.monotonic() - started, 1)
-        write_json(folder / "done.json", {"key": key, "seconds": seconds, "losses": list(found.body_losses)})
+        write_json(
+            folder / "done.json", {"key": key, "seconds": seconds, "losses": list(found.body_losses), "commit": commit}
+        )
     return _load(folder, config)
 
 
@@ -81,7 +86,8 @@ def heads_folder(bench: Bench, config: TrainConfig, part: TrainingPart = EVERYTH
 def _place(bench: Bench, config: TrainConfig, part: TrainingPart) -> tuple[Path, str]:
     """Where stages lie and the key of what they were made from: of the head only the rank of the shared bases."""
     made_from = config.model_dump(mode="json", exclude={"head": {"kind", "hidden"}})
-    key = key_of({"data": bench.fingerprint, "config": made_from, **part.key, "revision": STAGES_REVISION})
+    baskets = {"baskets": BASKETS_REVISION} if bench.baskets else {}
+    key = key_of({"data": bench.fingerprint, "config": made_from, **part.key, **baskets, "revision": STAGES_REVISION})
     return bench.work / bench.workspace.name / f"stages-{key[:12]}", key
 
 
@@ -97,10 +103,10 @@ def _body(
     path = bench.work / bench.workspace.name / f"body-{key[:12]}-r{BODY_REVISION}.safetensors"
     if not path.is_file():
         schema = bench.dataset.schema
-        started = time.monotonic()
+        started, commit = time.monotonic(), code_commit()
         run = fit_body_expert(start.fit_on, bench.dataset.attributes, config, progress, clock=schema.clock)
         said = {"settings": dict(run.expert.settings()), "losses": list(run.losses)}
-        said["seconds"] = round(time.monotonic() - started, 1)
+        said |= {"seconds": round(time.monotonic() - started, 1), "commit": commit}
         tensors = {name: own.detach().contiguous() for name, own in run.expert.tensors().items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda file: save_file(tensors, file, {"said": json.dumps(said)}))

@@ -21,6 +21,7 @@ from benchmarks.units.stages import STAGES_REVISION, profiles, seconds_of, stage
 from benchmarks.units.training_part import EVERYTHING, without_share
 from benchmarks.units.unit import Unit, UnitRun, finished
 from benchmarks.units.unseen import protocol_name
+from recsys.errors import ConfigError
 from recsys.evaluation.cases import Cases
 from recsys.evaluation.unseen import CONTEXT_LENGTHS, context_name, held_out_users, unseen_cases
 from recsys.model.head import HeadWeights
@@ -51,7 +52,7 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
             if not len(cases):
                 continue
             if not all([run.has(name, seed, protocol) for name in names]):
-                rival = None if warm else _rival(run, found, cases, config, penalties.get(context_name(known)))
+                rival = None if warm else _rival(run, found, cases, config, _chosen(run, penalties, known))
                 _judge(run, found, fitted, rival, cases, seed, protocol)
             if not warm:
                 penalties[context_name(known)] = _penalty_of(run, protocol)
@@ -60,6 +61,15 @@ def run_unseen_model(run: UnitRun, seed: int) -> Mapping[str, object]:
         "stage_seconds": seconds_of(bench, config, without_share(seed)),
         "penalties": penalties,
     }
+
+
+def _chosen(run: UnitRun, penalties: Mapping[str, float], known: int | None) -> float | None:
+    """The rival's penalty that validation chose; None on validation itself, where it is still to be chosen."""
+    if run.bench.split == "validation":
+        return None
+    if context_name(known) not in penalties:
+        raise ConfigError(f"Validation has nobody with {context_name(known)} events to choose the rival's penalty by.")
+    return penalties[context_name(known)]
 
 
 def _judge(

@@ -1,6 +1,6 @@
 """From logits to the probability that an item is the next one, and that any of a list is. Knows no model.
 
-Both are lines on the log-odds, fitted on users that trained nothing. Two numbers each, since those users have few hits:
+Both are lines on the log-odds, fitted on users who trained no head. Two numbers each, since those users have few hits:
 on some hundred of them a step function costs more in noise than it wins in form (docs/experiments.md).
 """
 
@@ -14,6 +14,9 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 _CERTAIN = 1e-12
+_SURE = 1e-3
+"""A list is never surer than this: its items' probabilities may sum to more than one, and a miss that was certain would
+bend the whole line."""
 _LIGHT_PENALTY = 1e6
 
 
@@ -116,7 +119,8 @@ def _any_of(items: np.ndarray, *, baskets: bool) -> np.ndarray:
     """Of one next item at most one of a list comes true; of a basket each is missed on its own account."""
     chances = np.asarray(items, dtype=np.float64)
     found: np.ndarray = 1 - (1 - chances).prod(1) if baskets else chances.sum(1)
-    return found
+    bounded: np.ndarray = np.minimum(found, 1 - _SURE)
+    return bounded
 
 
 def _log_odds(probabilities: np.ndarray) -> np.ndarray:

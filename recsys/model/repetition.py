@@ -1,4 +1,4 @@
-"""How somebody repeats themselves: how many events are of items met before, and how much is taken at once.
+"""How somebody repeats themselves: how many events are of items met before and, of baskets, how much is taken at once.
 
 Read where items repeat. Knows items as numbers only.
 """
@@ -12,25 +12,24 @@ from recsys.context.batch import ContextBatch
 
 SPANS = (20, 60, 200)
 """Newest events among which repeated ones are counted."""
-N_REPETITION = len(SPANS) + 4
 
 
-def repetition(context: ContextBatch) -> Tensor:
-    """Log-odds that an event repeats an item of the window; sizes of baskets; how many different items there are.
+def repetition(context: ContextBatch, *, baskets: bool) -> Tensor:
+    """Log-odds that an event repeats an item of the window, for each span; size of the last basket, mean size, number.
 
     Args:
-        context: the batch. Events of equal times are one basket.
+        context: the batch.
+        baskets: whether events of equal times are one basket; if not, the last three are left out.
 
     Returns:
-        (batch, N_REPETITION) float32, finite; 0 where nothing is known.
+        (batch, spans or spans + 3) float32, finite; 0 where nothing is known.
     """
     known = context.history > 0
     again = _met_before(context.history)
     parts = [_log_odds(again[:, -span:], known[:, -span:]) for span in SPANS]
-    baskets, last = _baskets(context.times, known)
-    events = known.sum(1)
-    parts += [torch.log1p(last), torch.log1p(events / baskets.clamp(min=1)), torch.log1p(baskets)]
-    parts.append(torch.log1p(context.seen_offsets.diff()) - torch.log1p(context.event_count))
+    if baskets:
+        count, last = _baskets(context.times, known)
+        parts += [torch.log1p(last), torch.log1p(known.sum(1) / count.clamp(min=1)), torch.log1p(count)]
     return torch.stack(parts, dim=1).float()
 
 

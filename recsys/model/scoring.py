@@ -81,6 +81,11 @@ class ScoringNetwork:
         return self._novelty is not None
 
     @property
+    def baskets(self) -> bool:
+        """Whether events of equal times are one basket."""
+        return self.body.encoder.config.baskets
+
+    @property
     def n_items(self) -> int:
         """Items in the vocabulary."""
         return self.body.items.shape[0] - 1

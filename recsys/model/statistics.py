@@ -41,7 +41,7 @@ def context_statistics(
         "popularity": lambda: _popularity_profile(context.history, known, network.log_popularity),
         "times": lambda: _times(context.times, known) if clock else [],
         "coherence": lambda: [coherence(context.history, network.unit_items)],
-        "repetition": lambda: [repetition(context)] if network.repeats else [],
+        "repetition": lambda: [repetition(context, baskets=network.baskets)] if network.repeats else [],
         "opinions": lambda: _opinions(outputs.scores),
         "profile": lambda: [context.profile],
     }

@@ -27,7 +27,7 @@ Shared experts (sequence body, closed-form memories, popularity), steered for ea
 weights that a hypernetwork generates from the user's context.
 
 Trained on {counts["events"]:,} events of {counts["users"]:,} users over {len(dataset.vocabulary):,} items; the
-generator on {counts["generator_targets"]:,} next items of {counts["generator_users"]:,} users that no expert had seen.
+generator on {counts["generator_targets"]:,} next items that no expert had seen, of {counts["generator_users"]:,} users.
 
 ## Validation ({protocol}, full ranking)
 

@@ -144,7 +144,7 @@ def calibrate(model: PersonalModel, held_out: HeldOut, sequences: Sequences) -> 
     """Fitted on the selection users, who trained no head; a context counts once, however many items follow it.
 
     Args:
-        model: with the experts that do not know these users.
+        model: with the experts that do not know the targets.
         held_out: their targets.
         sequences: those that the targets were drawn from.
     """

@@ -9,7 +9,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from recsys.errors import ConfigError
 from recsys.model.head import HeadConfig, HeadWeights
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.losses import RankingLoss
@@ -30,7 +29,7 @@ class GeneratorConfig(BaseModel):
     held_out_users: float = Field(default=0.1, gt=0, lt=0.9)
     """The share, of `users`."""
     held_out_events: int = Field(default=1, ge=1)
-    """How many last events or baskets, of `last`; somebody's first one is never among them."""
+    """How many last events or baskets, of `last`; of nobody more than half."""
     targets_per_user: int = Field(default=50, ge=1)
     """At most so many last events of each of those users become targets."""
     targets_per_basket: int | None = Field(default=None, ge=1)
@@ -96,12 +95,7 @@ def fit_generator(
 
     Raises:
         TrainingError: the loss is not finite.
-        ConfigError: there is nothing that heads could be made from.
     """
-    if head.kind == "gains" and not targets.statistics.shape[1]:
-        raise ConfigError(
-            "head.reads names nothing that there is of these users: heads of kind gains read nothing else."
-        )
     torch.manual_seed(seed)
     hypernetwork = Hypernetwork(head, targets.statistics.shape[1], len(network.names), network.width)
     inputs = hypernetwork.inputs(targets.statistics, targets.states)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from recsys.context.sequences import Sequences
-from recsys.errors import DataError
+from recsys.errors import ConfigError, DataError
 from recsys.model.head import HeadWeights
 from recsys.model.losses import RankingLoss
 from recsys.model.scoring import ScoringNetwork
@@ -73,6 +73,7 @@ def hold_out(
     first = say(network, targets=sample)
     shared, scales = fit_blend(network, first, loss)
     stage.advance("blend")
+    del first
     scaled = ScoringNetwork(network.body, network.others, scales, network.bases, config.discovery, config.head.reads)
     prepared = say(scaled, targets=targets)
     stage.advance(f"{len(targets):,} targets")
@@ -102,23 +103,30 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
 
     Raises:
         DataError: there are too few users with events enough.
+        ConfigError: nobody has enough events for this way.
     """
     if config.hold_out == "last":
         last = _last(sequences, config.held_out_events)
-        return sequences.without_last(last), last
+        fit_on = sequences.without_last(last)
+        if not (fit_on.known_before > 0).any():
+            raise ConfigError(
+                "Histories are too short to keep everybody's last events from the experts: nobody has two left. Set "
+                "generator.hold_out to users."
+            )
+        return fit_on, last
     held = _held_out_users(sequences, config.held_out_users, rng)
     per_user = np.where(held, np.minimum(sequences.lengths - 1, config.targets_per_user), 0)
     return sequences.take(np.flatnonzero(~held)), np.maximum(per_user, 0)
 
 
 def _last(sequences: Sequences, most: int) -> np.ndarray:
-    """(users,) int64 events of at most so many last baskets, or at most so many last events; one always stays."""
+    """(users,) int64 events of at most so many last baskets, or at most so many last events, and of at most half."""
     begins = (sequences.positions == sequences.known_before).astype(np.int64)
     owner = np.repeat(np.arange(len(sequences)), sequences.lengths)
     begun = begins.cumsum()
     before = np.concatenate([[0], begun])[sequences.offsets]
     place, baskets = begun - before[:-1][owner], np.diff(before)
-    kept = (place > 1) & (place > (baskets - most)[owner])
+    kept = place > np.maximum(baskets - most, (baskets + 1) // 2)[owner]
     found: np.ndarray = np.bincount(owner[kept], minlength=len(sequences)).astype(np.int64)
     _require_users(sequences, int((found > 0).sum()))
     return found

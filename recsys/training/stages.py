@@ -33,7 +33,7 @@ class Stages:
         held_out: targets that no expert was fitted on, and the blend.
         final: the scoring network whose closed-form experts know everyone.
         body_losses: training loss of each epoch, nats.
-        held_out_users: of how many users something was kept back.
+        held_out_users: how many users the targets are of.
     """
 
     held_out: HeldOut
@@ -54,13 +54,13 @@ def fit_stages(
 ) -> Stages:
     """Fits everything but heads.
 
-    A share of the users, or everybody's last basket, is kept from the body and, for the generator's sake, from the
-    closed-form experts: the targets of the shared blend and of the generator are of it. The closed-form experts are
-    then fitted again on everything; the body, whose basis the generator is bound to, is not. Arguments and errors are
-    those of `fit_model`.
+    A share of the users, or everybody's last events or baskets, is kept from the body and, for the generator's sake,
+    from the closed-form experts: the targets of the shared blend and of the generator are of it. The closed-form
+    experts are then fitted again on everything; the body, whose basis the generator is bound to, is not. Arguments and
+    errors are those of `fit_model`.
     """
     keep_large_blocks()
-    start = begin(sequences, attributes, config, clock=clock)
+    start = begin(sequences, attributes, config, clock=clock, repeats=repeats, has_profile=profile.shape[1] > 0)
     body = fit_body_expert(start.fit_on, attributes, config, progress, clock=clock)
     return stages_on(
         body, start, sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress
@@ -82,7 +82,15 @@ class Start:
     rng: np.random.Generator
 
 
-def begin(sequences: Sequences, attributes: ItemAttributes, config: TrainConfig, *, clock: bool) -> Start:
+def begin(
+    sequences: Sequences,
+    attributes: ItemAttributes,
+    config: TrainConfig,
+    *,
+    clock: bool,
+    repeats: bool,
+    has_profile: bool,
+) -> Start:
     """Refuses what cannot be trained on and keeps back the generator's targets. Errors are those of `fit_model`."""
     if attributes.n_items < MINIMUM_ITEMS:
         raise DataError(
@@ -90,6 +98,13 @@ def begin(sequences: Sequences, attributes: ItemAttributes, config: TrainConfig,
         )
     if config.popularity.half_life_days is not None and not clock:
         raise ConfigError("popularity.half_life_days needs real times, and these events have only an order. Unset it.")
+    there = {"times": clock, "repetition": repeats, "profile": has_profile}
+    read = config.head.reads
+    if config.head.kind == "gains" and read is not None and not any(there.get(group, True) for group in read):
+        raise ConfigError(
+            f"head.reads names only {', '.join(read) or 'nothing'}, which these data do not have: heads of kind "
+            "gains are made from nothing else."
+        )
     rng = np.random.default_rng(config.seed)
     fit_on, targets = kept_back(sequences, config.generator, rng)
     return Start(fit_on, targets, rng)
@@ -126,4 +141,4 @@ def stages_on(
     held_out = hold_out(network, sequences, targets, profile, config, rng, progress, **kinds)
     everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
     final = ScoringNetwork(body.expert, everyone, held_out.network.scales, bases, config.discovery, config.head.reads)
-    return Stages(held_out, final, body.losses, int((start.targets > 0).sum()))
+    return Stages(held_out, final, body.losses, len(np.unique(targets.users)))

@@ -72,6 +72,19 @@ def test_of_a_basket_each_item_is_missed_on_its_own_account():
     np.testing.assert_allclose(said, [0.75, 0.5], rtol=1e-6)
 
 
+def test_items_that_sum_to_more_than_one_do_not_bend_the_line_of_lists():
+    rng = np.random.default_rng(2)
+    sure = np.full((300, 3), 0.4)  # of these nine in ten come true
+    plain = rng.uniform(0.05, 0.15, (2_000, 3))
+    items = np.concatenate([sure, plain])
+    came = rng.random(len(items)) < np.concatenate([np.full(300, 0.9), plain.sum(1)])
+    hits = np.zeros((len(items), 3), bool)
+    hits[came, 0] = True
+    fitted = fit_line(np.minimum(items.sum(1), 0.999), came)
+    assert fit_calibration(items, hits, baskets=False).any_of_list.slope > 0.3
+    assert fitted.of(np.array([0.3]))[0] == pytest.approx(0.3, abs=0.1)
+
+
 def test_an_empty_list_never_comes_true_whatever_the_line():
     line = Calibration(any_of_list=Line(0.5, 2.0))
     assert line.list_probabilities(np.zeros((1, 3)), baskets=False).tolist() == [0.0]

@@ -11,21 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.experts.novelty import NoveltyExpert
-from recsys.model.repetition import N_REPETITION, SPANS, repetition
+from recsys.model.repetition import SPANS, repetition
 from recsys.model.scoring import ScoringNetwork
 from recsys.model.statistics import context_statistics
 
-LAST, MEAN, BASKETS, DIFFERENT = range(len(SPANS), N_REPETITION)
+LAST, MEAN, BASKETS = range(len(SPANS), len(SPANS) + 3)
 
 
 def test_an_event_repeats_an_item_met_earlier_in_the_window(contexts):
-    one, other = repetition(contexts([1, 2, 1, 1, 2], [1, 2, 3], length=8)).tolist()
+    one, other = repetition(contexts([1, 2, 1, 1, 2], [1, 2, 3], length=8), baskets=False).tolist()
     assert one[: len(SPANS)] == pytest.approx([math.log(4 / 3)] * len(SPANS))
     assert other[: len(SPANS)] == pytest.approx([math.log(1 / 4)] * len(SPANS))
 
 
 def test_a_span_counts_its_newest_events_only(contexts):
-    (row,) = repetition(contexts([1] * 30 + [*range(2, 12)] * 2, length=60)).tolist()
+    (row,) = repetition(contexts([1] * 30 + [*range(2, 12)] * 2, length=60), baskets=False).tolist()
     assert row[0] == pytest.approx(math.log(11 / 11))
     assert row[1] == pytest.approx(math.log((29 + 10 + 1) / (1 + 10 + 1)))
 
@@ -33,28 +33,36 @@ def test_a_span_counts_its_newest_events_only(contexts):
 def test_events_of_one_time_are_a_basket(contexts):
     context = contexts([1, 2, 3, 4, 5, 6])
     times = torch.tensor([[0, 0, 1, 1, 2, 2, 2, 2]])
-    (row,) = repetition(replace(context, times=times)).tolist()
+    (row,) = repetition(replace(context, times=times), baskets=True).tolist()
     assert row[LAST] == pytest.approx(math.log1p(4))
     assert row[MEAN] == pytest.approx(math.log1p(3))
     assert row[BASKETS] == pytest.approx(math.log1p(2))
 
 
-def test_the_share_of_different_items_is_of_the_whole_history(contexts):
-    context = replace(contexts([1, 2]), event_count=torch.tensor([11.0]))
-    assert repetition(context)[0, DIFFERENT] == pytest.approx(math.log(3 / 12))
+def test_items_that_were_touched_in_another_way_change_nothing(contexts):
+    """Online the seen set holds them, in training it does not."""
+    context = contexts([1, 2, 1])
+    touched = replace(
+        context,
+        seen=torch.tensor([1, 2, 7, 8, 9]),
+        seen_offsets=torch.tensor([0, 5]),
+        seen_counts=torch.tensor([2, 1, 0, 0, 0]),
+        seen_last=torch.zeros(5, dtype=torch.int64),
+    )
+    assert torch.equal(repetition(touched, baskets=True), repetition(context, baskets=True))
 
 
 @given(st.lists(st.lists(st.integers(1, 12), max_size=12), max_size=4))
 def test_it_is_finite_for_every_history_and_alone_as_among_others(contexts, histories):
-    found = repetition(contexts(*histories))
-    assert found.shape == (len(histories), N_REPETITION)
+    found = repetition(contexts(*histories), baskets=True)
+    assert found.shape == (len(histories), len(SPANS) + 3)
     assert torch.isfinite(found).all()
     for row, history in zip(found, histories, strict=True):
-        torch.testing.assert_close(repetition(contexts(history))[0], row)
+        torch.testing.assert_close(repetition(contexts(history), baskets=True)[0], row)
 
 
 def test_of_nobody_nothing_is_said(contexts):
-    assert repetition(contexts([])).tolist() == [[0.0] * N_REPETITION]
+    assert repetition(contexts([]), baskets=True).tolist() == [[0.0] * (len(SPANS) + 3)]
 
 
 def test_heads_read_it_where_items_repeat(network, contexts):
@@ -65,7 +73,7 @@ def test_heads_read_it_where_items_repeat(network, contexts):
     assert not network.repeats
     told = context_statistics(context, repeating.outputs(context), repeating, clock=False)[0].tolist()
     plain = context_statistics(context, network.outputs(context), network, clock=False)[0].tolist()
-    own = repetition(context)[0].tolist()
-    windows = lambda row: [row[at : at + N_REPETITION] for at in range(len(row))]  # noqa: E731
+    own = repetition(context, baskets=False)[0].tolist()
+    windows = lambda row: [row[at : at + len(SPANS)] for at in range(len(row))]  # noqa: E731
     assert any(part == pytest.approx(own) for part in windows(told))
     assert not any(part == pytest.approx(own) for part in windows(plain))

@@ -212,8 +212,10 @@ def test_heads_that_read_little_are_rebuilt_and_score_alike(fitted_on, make_sequ
 
 
 def test_heads_that_would_read_nothing_are_refused(fitted_on, make_sequences):
-    with pytest.raises(ConfigError, match=r"head\.reads names nothing that there is of these users"):
-        run(make_sequences(*walks()), config("head.kind=gains", 'head.reads=["repetition"]'))
+    for reads, said in (('["repetition", "profile"]', "repetition, profile"), ("[]", "nothing")):
+        with pytest.raises(ConfigError, match=rf"head\.reads names only {said}, which these data do not have"):
+            run(make_sequences(*walks()), config("head.kind=gains", f"head.reads={reads}"))
+    assert fitted_on == []
 
 
 @pytest.mark.parametrize("baskets", [False, True])

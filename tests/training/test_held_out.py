@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys.errors import DataError
+from recsys.errors import ConfigError, DataError
 from recsys.training.generator import GeneratorConfig
 from recsys.training.held_out import kept_back
 
@@ -31,27 +31,32 @@ def test_of_last_events_everybody_keeps_the_others(make_sequences):
     assert fit_on.items.tolist() == [1, 2, 3] * 20 + [5]
 
 
-def test_of_several_last_events_one_is_always_left(make_sequences):
-    sequences = make_sequences(*([1, 2, 3, 4] for _ in range(20)), [5, 6], [7])
-    fit_on, targets = of(sequences, hold_out="last", held_out_events=2)
-    assert targets.tolist() == [2] * 20 + [1, 0]
-    assert fit_on.items.tolist() == [1, 2] * 20 + [5, 7]
+def test_of_several_last_events_half_are_always_left(make_sequences):
+    sequences = make_sequences(*([1, 2, 3, 4] for _ in range(20)), [1, 2, 3, 4, 5, 6, 7], [5, 6, 7], [5, 6], [7])
+    fit_on, targets = of(sequences, hold_out="last", held_out_events=3)
+    assert targets.tolist() == [2] * 20 + [3, 1, 1, 0]
+    assert fit_on.items.tolist() == [1, 2] * 20 + [1, 2, 3, 4] + [5, 6] + [5] + [7]
+
+
+def test_histories_that_would_leave_nobody_two_events_are_refused(make_sequences):
+    with pytest.raises(ConfigError, match=r"Set generator\.hold_out to users"):
+        of(make_sequences(*([1, 2] for _ in range(20))), hold_out="last")
 
 
 def test_of_baskets_the_whole_last_one_is_kept_back(make_sequences):
-    own = make_sequences(*([1, 2, 3, 4] for _ in range(10)), [5, 6])
-    baskets = replace(own, times=np.array([1, 2, 2, 2] * 10 + [1, 1]), baskets=True)
+    own = make_sequences(*([1, 2, 3, 4, 5] for _ in range(10)), [5, 6])
+    baskets = replace(own, times=np.array([1, 2, 3, 3, 3] * 10 + [1, 1]), baskets=True)
     fit_on, targets = of(baskets, hold_out="last")
     assert targets.tolist() == [3] * 10 + [0]
-    assert fit_on.items.tolist() == [1] * 10 + [5, 6]
+    assert fit_on.items.tolist() == [1, 2] * 10 + [5, 6]
 
 
-def test_of_several_last_baskets_one_is_always_left(make_sequences):
+def test_of_several_last_baskets_half_are_always_left(make_sequences):
     own = make_sequences(*([1, 2, 3, 4, 5] for _ in range(10)), [5, 6], [7, 8, 9], [])
-    times = np.array([1, 1, 2, 2, 3] * 10 + [1, 1] + [1, 2, 2])
-    fit_on, targets = of(replace(own, times=times, baskets=True), hold_out="last", held_out_events=2)
-    assert targets.tolist() == [3] * 10 + [0, 2, 0]
-    assert fit_on.items.tolist() == [1, 2] * 10 + [5, 6] + [7]
+    times = np.array([1, 1, 2, 3, 4] * 10 + [1, 1] + [1, 2, 2])
+    fit_on, targets = of(replace(own, times=times, baskets=True), hold_out="last", held_out_events=3)
+    assert targets.tolist() == [2] * 10 + [0, 2, 0]
+    assert fit_on.items.tolist() == [1, 2, 3] * 10 + [5, 6] + [7]
 
 
 @pytest.mark.parametrize("way", ["users", "last"])
