@@ -83,7 +83,7 @@ def test_probabilities_are_judged_on_users_that_were_not_used_to_fit_them(rows_a
     assert everybody[ITEM]["predictions"] == 10 * USERS
     assert everybody[ITEM]["base_rate"] == pytest.approx(0.1), "the target heads every list"
     assert everybody[LIST]["base_rate"] == 1
-    stated = measured.probabilities.sum(1).mean()
+    stated = np.minimum(measured.probabilities.sum(1), 0.999).mean()  # no list is surer
     assert everybody[LIST]["ece"] == pytest.approx(1 - stated)
     assert everybody[LIST]["brier_skill"] == 0, "where the base rate is certain nothing can be saved"
 
