@@ -14,13 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.units.claims import CONTROLS, FINE_TUNED, HEAD_KINDS, SHARED, fed_mean, fed_others, head
+from benchmarks.units.files import read_json, write_text
+from benchmarks.units.table import or_dash
+
 ROOT = Path(__file__).resolve().parents[1]
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
-
-from benchmarks.units.claims import CONTROLS, FINE_TUNED, HEAD_KINDS, SHARED, fed_mean, fed_others, head  # noqa: E402
-from benchmarks.units.files import read_json, write_text  # noqa: E402
-
 RESULTS = ROOT / "benchmarks" / "results" / "quality"
 PAGE = ROOT / "docs" / "results.md"
 DATA = {
@@ -100,8 +98,8 @@ def unseen(split: str) -> list[str]:
     for workspace, title in DATA.items():
         rows = (result(workspace, split, "summary") or {}).get("unseen", ())
         lines += [
-            f"| {title} | {row['context']} | {row['name']} | {row['ndcg@10']:.4f} | {_or_dash(row['warm'], '.4f')} | "
-            f"{_or_dash(row['relative_loss'], '.1%')} |"
+            f"| {title} | {row['context']} | {row['name']} | {row['ndcg@10']:.4f} | {or_dash(row['warm'], '.4f')} | "
+            f"{or_dash(row['relative_loss'], '.1%')} |"
             for row in rows
             if row["context"] in ("0", "3", "10", "all")
         ]
@@ -189,10 +187,6 @@ def _interval(found: Mapping[str, float] | None, digits: int) -> str:
 
 def _mean(seeds: Sequence[Mapping[str, Any]], part: str, figure: str) -> float:
     return float(sum(seed[part][figure] for seed in seeds) / len(seeds))
-
-
-def _or_dash(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
 
 
 if __name__ == "__main__":

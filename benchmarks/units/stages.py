@@ -124,7 +124,6 @@ def _save(folder: Path, found: Stages) -> None:
     tensors |= {f"targets.{name}": torch.tensor(getattr(held.targets, name)) for name in _TARGETS}
     tensors |= {"train": held.train, "selection": held.selection, "gains": held.shared.gains}
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "targets.safetensors")
-    write_json(folder / "users.json", {"held_out_users": found.held_out_users})
 
 
 def _load(folder: Path, config: TrainConfig) -> Stages:
@@ -138,9 +137,8 @@ def _load(folder: Path, config: TrainConfig) -> Stages:
         selection=tensors["selection"],
     )
     done: Mapping[str, Any] = read_json(folder / "done.json") or {}
-    users: Mapping[str, Any] = read_json(folder / "users.json") or {}
     final = _load_network(folder / "final.safetensors", config)
-    return Stages(held, final, tuple(done.get("losses", ())), int(users.get("held_out_users", 0)))
+    return Stages(held, final, tuple(done.get("losses", ())))
 
 
 def _save_network(path: Path, network: ScoringNetwork) -> None:

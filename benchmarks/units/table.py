@@ -76,7 +76,7 @@ def _unseen(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     return head + [
         f"| {row['name']} | {row['context']} | {row['users']} | {row['ndcg@10']:.4f} | "
-        f"{_or_dash(row['warm'], '.4f')} | {_or_dash(row['relative_loss'], '.1%')} |"
+        f"{or_dash(row['warm'], '.4f')} | {or_dash(row['relative_loss'], '.1%')} |"
         for row in rows
     ]
 
@@ -93,7 +93,7 @@ def _timed(points: Sequence[Mapping[str, Any]], picture: str | None) -> list[str
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     return head + [
-        f"| {point['scorer']} | {_or_dash(point['budget'], 'g')} | {_epochs(point)} | {point['seconds']:.1f} | "
+        f"| {point['scorer']} | {or_dash(point['budget'], 'g')} | {_epochs(point)} | {point['seconds']:.1f} | "
         f"{point['ndcg@10']:.4f} | {point['hr@10']:.4f} |"
         for point in points
     ]
@@ -124,5 +124,6 @@ def _claim(claim: Mapping[str, Any]) -> str:
     )
 
 
-def _or_dash(value: float | None, form: str) -> str:
+def or_dash(value: float | None, form: str) -> str:
+    """A figure in this format; a dash where there is none."""
     return "–" if value is None or math.isnan(value) else format(value, form)

@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import TypeGuard, cast
 
 from recsys.data.schema import COLUMN_TYPES, ColumnType, EventMeaning, WorkspaceSchema
 from recsys.errors import ConfigError
@@ -144,12 +144,12 @@ def _event_problems(table: Mapping[str, object]) -> list[str]:
     return problems
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
 def _is_weight(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_WEIGHT
+    return _is_number(value) and 0 <= value <= MOST_WEIGHT
 
 
 def _string(text: str) -> str:

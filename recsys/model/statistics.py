@@ -30,7 +30,7 @@ def context_statistics(
         context: the batch.
         outputs: the experts' scores of it.
         network: the experts; of them it reads the log popularity, the item vectors, and whether items repeat.
-        clock: whether event times are real; without a clock, time statistics are left at zero.
+        clock: whether event times are real; without a clock, time statistics are left out.
 
     Returns:
         (batch, statistics) float32, not yet normalised, of the groups that the network's heads read. Always finite.

@@ -10,6 +10,7 @@ import torch
 
 from recsys.context.sequences import Sequences
 from recsys.errors import ConfigError, DataError
+from recsys.experts.linear import prefix_of_events
 from recsys.model.head import HeadWeights
 from recsys.model.losses import RankingLoss
 from recsys.model.scoring import ScoringNetwork
@@ -116,17 +117,15 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
         return fit_on, last
     held = _held_out_users(sequences, config.held_out_users, rng)
     per_user = np.where(held, np.minimum(sequences.lengths - 1, config.targets_per_user), 0)
-    return sequences.take(np.flatnonzero(~held)), np.maximum(per_user, 0)
+    return sequences.take(np.flatnonzero(~held)), per_user
 
 
 def _last(sequences: Sequences, most: int) -> np.ndarray:
     """(users,) int64 events of at most so many last baskets, or at most so many last events, and of at most half."""
-    begins = (sequences.positions == sequences.known_before).astype(np.int64)
-    owner = np.repeat(np.arange(len(sequences)), sequences.lengths)
-    begun = begins.cumsum()
-    before = np.concatenate([[0], begun])[sequences.offsets]
-    place, baskets = begun - before[:-1][owner], np.diff(before)
-    kept = place > np.maximum(baskets - most, (baskets + 1) // 2)[owner]
+    basket, owner = prefix_of_events(sequences), np.repeat(np.arange(len(sequences)), sequences.lengths)
+    counts = np.bincount(owner[np.unique(basket, return_index=True)[1]], minlength=len(sequences))
+    from_last = counts.cumsum()[owner] - basket
+    kept = from_last <= np.minimum(most, counts // 2)[owner]
     found: np.ndarray = np.bincount(owner[kept], minlength=len(sequences)).astype(np.int64)
     _require_users(sequences, int((found > 0).sum()))
     return found

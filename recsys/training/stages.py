@@ -33,13 +33,16 @@ class Stages:
         held_out: targets that no expert was fitted on, and the blend.
         final: the scoring network whose closed-form experts know everyone.
         body_losses: training loss of each epoch, nats.
-        held_out_users: how many users the targets are of.
     """
 
     held_out: HeldOut
     final: ScoringNetwork
     body_losses: tuple[float, ...]
-    held_out_users: int
+
+    @property
+    def held_out_users(self) -> int:
+        """How many users the targets are of."""
+        return len(np.unique(self.held_out.targets.users))
 
 
 def fit_stages(
@@ -141,4 +144,4 @@ def stages_on(
     held_out = hold_out(network, sequences, targets, profile, config, rng, progress, **kinds)
     everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
     final = ScoringNetwork(body.expert, everyone, held_out.network.scales, bases, config.discovery, config.head.reads)
-    return Stages(held_out, final, body.losses, len(np.unique(targets.users)))
+    return Stages(held_out, final, body.losses)

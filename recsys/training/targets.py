@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from recsys.context.sequences import Sequences, prefix_contexts, ragged_ranges
+from recsys.experts.linear import prefix_of_events
 from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 from recsys.model.statistics import context_statistics
 from recsys.ranking.masks import seen_mask
@@ -52,9 +53,7 @@ class Targets:
         first = sequences.offsets[self.users] + self.lengths
         sizes = np.ones(len(self), np.int64)
         if sequences.baskets:
-            _, start, counts = np.unique(
-                (sequences.positions == sequences.known_before).cumsum(), return_index=True, return_counts=True
-            )
+            _, start, counts = np.unique(prefix_of_events(sequences), return_index=True, return_counts=True)
             sizes = counts[np.searchsorted(start, first)]
         return np.repeat(np.arange(len(self)), sizes), sequences.items[ragged_ranges(first, sizes)]
 
@@ -125,7 +124,7 @@ def held_out_targets(
 
 def _some_of_each_basket(sequences: Sequences, events: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
     """At most `most` of the events (int64 positions) of each basket, in order."""
-    basket = (sequences.positions == sequences.known_before).cumsum()
+    basket = prefix_of_events(sequences)
     shuffled = rng.permutation(events)
     order = np.argsort(basket[shuffled], kind="stable")
     own = basket[shuffled][order]
