@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -52,7 +52,8 @@ def run_fine_tuned(run: UnitRun) -> dict[str, object]:
 
     def tuned(users: np.ndarray, penalties: tuple[float, ...]) -> list[Tensor]:
         loss = ranking_loss(config)
-        return gains_of_all(bench, bench.train, network, shared, users, penalties, loss, run.progress)
+        tune = partial(tuned_gains, bench, bench.train, network, shared, penalties=penalties, loss=loss)
+        return gains_of_all(tune, shared, users, len(bench.train), run.progress)
 
     def judged(gains: Mapping[str, Tensor], notes: Mapping[str, object], cases: Cases | None, protocol: str) -> None:
         arms: dict[tuple[str, int], Steer] = {
@@ -95,27 +96,31 @@ def _some(cases: Cases) -> Cases:
 
 
 def gains_of_all(
-    bench: Bench,
-    sequences: Sequences,
-    network: ScoringNetwork,
+    tune: Callable[[np.ndarray], list[Tensor]],
     shared: HeadWeights,
     users: np.ndarray,
-    penalties: tuple[float, ...],
-    loss: RankingLoss,
+    everybody: int,
     progress: Progress,
 ) -> list[Tensor]:
-    """(users of the data set, experts) gains for each penalty, those of other users being the blend's.
+    """(everybody, experts) gains for each penalty, those of other users being the blend's.
 
-    Arguments are those of `tuned_gains`, which is called for a few users at a time.
+    Args:
+        tune: `tuned_gains` of all but the users; it is called for a few of them at a time.
+        shared: the blend.
+        users: (users,) int64 positions of those to tune, one at least.
+        everybody: how many users there are.
+        progress: bars.
     """
     bar = progress.stage("fine-tuned heads", -(-len(users) // _USERS))
-    gains = [shared.gains.repeat(len(sequences), 1) for _ in penalties]
+    parts = []
     for first in range(0, len(users), _USERS):
-        some = users[first : first + _USERS]
-        parts = tuned_gains(bench, sequences, network, shared, some, penalties, loss)
-        for whole, part in zip(gains, parts, strict=True):
-            whole[torch.from_numpy(some)] = part
+        parts.append(tune(users[first : first + _USERS]))
         bar.advance()
+    gains = []
+    for own in zip(*parts, strict=True):
+        whole = shared.gains.repeat(everybody, 1)
+        whole[torch.from_numpy(users)] = torch.cat(own)
+        gains.append(whole)
     return gains
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from benchmarks.units.claims import FINE_TUNED, SHARED, head
-from benchmarks.units.fine_tuned import PENALTIES, gains_of_all, own_gains
+from benchmarks.units.fine_tuned import PENALTIES, gains_of_all, own_gains, tuned_gains
 from benchmarks.units.heads import configuration, generated, kept_head, steered
 from benchmarks.units.joint import Steer, judged_together
 from benchmarks.units.kept import HEAD_REVISION
@@ -138,7 +138,8 @@ def _fine_tuned(
     ends[cases.users] = cases.known
     context = whole.without_last(whole.lengths - ends)
     loss = ranking_loss(config)
-    gains = gains_of_all(run.bench, context, network, shared, cases.users, penalties, loss, run.progress)
+    tune = partial(tuned_gains, run.bench, context, network, shared, penalties=penalties, loss=loss)
+    gains = gains_of_all(tune, shared, cases.users, len(whole), run.progress)
     return dict(zip(penalties, gains, strict=True))
 
 

@@ -74,7 +74,9 @@ def test_on_the_test_split_the_rival_has_the_penalty_that_validation_chose(
     _, validation = run(make_model_bench(), STAGES, UNIT)
     tried = []
     whole = unseen_model.gains_of_all
-    monkeypatch.setattr(unseen_model, "gains_of_all", lambda *given: tried.append(given[5]) or whole(*given))
+    monkeypatch.setattr(
+        unseen_model, "gains_of_all", lambda tune, *rest: tried.append(tune.keywords["penalties"]) or whole(tune, *rest)
+    )
     _, test = run(make_model_bench("test"), STAGES, UNIT)
     assert test["figures"]["penalties"] == validation["figures"]["penalties"]
     assert tried == [(penalty,) for penalty in validation["figures"]["penalties"].values()]
