@@ -61,6 +61,7 @@ class ScoringNetwork:
         self.others = dict(others)
         self.scales = scales
         self.bases = bases
+        self.discovery = tuple(discovery)
         self.reads = None if reads is None else frozenset(reads)
         self.names = (BODY, *self.others)
         there = NOVELTY in self.others
@@ -69,6 +70,17 @@ class ScoringNetwork:
         self.unit_items = unit_vectors(body.items)
         self.logarithmic = torch.tensor([expert.logarithmic for expert in (body, *self.others.values())])
         self.rescalable = self.logarithmic & ~self.discovers
+
+    def replaced(self, *, others: Mapping[str, Expert] | None = None, scales: Tensor | None = None) -> ScoringNetwork:
+        """The same network with other experts beside the body, or at other scales."""
+        return ScoringNetwork(
+            self.body,
+            self.others if others is None else others,
+            self.scales if scales is None else scales,
+            self.bases,
+            self.discovery,
+            self.reads,
+        )
 
     @property
     def width(self) -> int:

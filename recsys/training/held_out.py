@@ -75,7 +75,7 @@ def hold_out(
     shared, scales = fit_blend(network, first, loss)
     stage.advance("blend")
     del first
-    scaled = ScoringNetwork(network.body, network.others, scales, network.bases, config.discovery, config.head.reads)
+    scaled = network.replaced(scales=scales)
     prepared = say(scaled, targets=targets)
     stage.advance(f"{len(targets):,} targets")
     return HeldOut(scaled, targets, prepared, shared, train, selection)

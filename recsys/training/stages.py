@@ -143,5 +143,4 @@ def stages_on(
     network = ScoringNetwork(body.expert, experts, scales, bases, config.discovery, config.head.reads)
     held_out = hold_out(network, sequences, targets, profile, config, rng, progress, **kinds)
     everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
-    final = ScoringNetwork(body.expert, everyone, held_out.network.scales, bases, config.discovery, config.head.reads)
-    return Stages(held_out, final, body.losses)
+    return Stages(held_out, held_out.network.replaced(others=everyone), body.losses)
