@@ -62,7 +62,9 @@ class Bench:
 
     def on_validation(self) -> Bench:
         """The same benchmark on the split that everything is chosen by."""
-        return Bench(self.workspace, "validation", self.results, self.work, self.data, self.threads)
+        bench = Bench(self.workspace, "validation", self.results, self.work, self.data, self.threads)
+        bench.__dict__["dataset"] = self.dataset  # read once
+        return bench
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,58 +16,87 @@ from benchmarks.units.kept import HEAD_REVISION
 from benchmarks.units.stages import STAGES_REVISION, profiles, stages
 from benchmarks.units.unit import Unit, UnitRun
 from recsys.evaluation.calibrated import judged_lists
-from recsys.model.calibration import Calibration
-from recsys.model.personal import PersonalModel
+from recsys.evaluation.calibrating import RULE, calibrates
+from recsys.model.calibration import fit_calibration
+from recsys.model.hypernetwork import Hypernetwork
+from recsys.model.scoring import ScoringNetwork
 from recsys.ranking.top_k import top_k
 from recsys.training.config import TrainConfig
-from recsys.training.fit import calibrate, described
 
 LENGTH = 10
 
 
 def run_calibration(run: UnitRun) -> Mapping[str, object]:
-    """Calibrates as training does, and judges the top-10 of everybody else."""
+    """Calibrates on validation targets as training does, and judges the split's top-10 of everybody else."""
     bench, config = run.bench, configuration(run.bench)
     found = {str(seed): _judged(run, config, seed) for seed in run.seeds}
-    return {"config": config.model_dump(mode="json"), "kind": config.head.kind, "by_seed": found, "split": bench.split}
+    return {
+        "config": config.model_dump(mode="json"),
+        "kind": config.head.kind,
+        "calibrated_on": RULE,
+        "by_seed": found,
+        "split": bench.split,
+    }
 
 
 def _judged(run: UnitRun, config: TrainConfig, seed: int) -> Mapping[str, object]:
     bench = run.bench
     stage = stages(bench, config, run.progress)
-    held = stage.held_out
     generator, _ = kept_head(bench, config, stage, config.head.kind, seed, run.progress)
-    said = described(stage, config, clock=bench.dataset.schema.clock)
-    calibration = calibrate(PersonalModel(said, held.network, generator, held.shared), held, bench.train)
-    helped = np.unique(held.targets.users[held.selection.numpy()])
-    probabilities, hits, listed, users = [], [], [], []
-    with torch.no_grad():
-        for block, say in case_contexts(bench, stage.final, profiles(bench)):
-            own = _lists(generated(stage.final, generator, say), block.masked, block.targets, calibration)
-            for kept_parts, one in zip((probabilities, hits, listed), own, strict=True):
-                kept_parts.append(one)
-            users.append(block.users)
-    fresh = ~np.isin(np.concatenate(users), helped)
-    chances, came, there = (np.concatenate(own)[fresh] for own in (probabilities, hits, listed))
+    lists = _top_lists(bench, stage.final, generator)
+    validation = lists if bench.split == "validation" else _top_lists(bench.on_validation(), stage.final, generator)
+    helped = validation.of(bench, calibrating=True)
+    calibration = fit_calibration(helped.softmax, helped.hits, baskets=bench.baskets)
+    fresh = lists.of(bench, calibrating=False)
+    chances = calibration.probabilities(fresh.softmax)
     of_lists = calibration.list_probabilities(chances, baskets=bench.baskets)
     return {
-        "users": int(fresh.sum()),
-        "users_left_out": int((~fresh).sum()),
-        **judged_lists(chances, of_lists, came, there, baskets=bench.baskets),
+        "users": len(fresh.users),
+        "users_who_calibrated": len(helped.users),
+        "calibration": calibration.to_dict(),
+        **judged_lists(chances, of_lists, fresh.hits, fresh.listed, baskets=bench.baskets),
     }
 
 
-def _lists(
-    scores: Tensor, masked: Tensor | None, targets: Tensor, calibration: Calibration
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(batch, 10) probabilities, hits, and whether there is an item."""
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """The top-10 of some users.
+
+    Attributes:
+        users: (users,) int64 position of each user.
+        softmax: (users, 10) model probabilities; 0 past a list's end.
+        hits: (users, 10) bool, which items are targets.
+        listed: (users, 10) bool, whether there is an item.
+    """
+
+    users: np.ndarray
+    softmax: np.ndarray
+    hits: np.ndarray
+    listed: np.ndarray
+
+    def of(self, bench: Bench, *, calibrating: bool) -> _Lists:
+        """Those of the users who calibrate, or of all others."""
+        rows = calibrates([bench.whole.user_ids[user] for user in self.users]) == calibrating
+        return _Lists(self.users[rows], self.softmax[rows], self.hits[rows], self.listed[rows])
+
+
+@torch.no_grad()
+def _top_lists(bench: Bench, network: ScoringNetwork, generator: Hypernetwork) -> _Lists:
+    users, parts = [], []
+    for block, say in case_contexts(bench, network, profiles(bench)):
+        users.append(block.users)
+        parts.append(_lists(generated(network, generator, say), block.masked, block.targets))
+    return _Lists(np.concatenate(users), *(np.concatenate(own) for own in zip(*parts, strict=True)))
+
+
+def _lists(scores: Tensor, masked: Tensor | None, targets: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(batch, 10) softmax probabilities, hits, and whether there is an item."""
     allowed = scores if masked is None else scores.masked_fill(masked, -torch.inf)
     values, columns = top_k(allowed, min(LENGTH, allowed.shape[1]))
     there = torch.isfinite(values)
-    softmax = (values - allowed.logsumexp(1, keepdim=True)).exp().numpy()
-    said = np.where(there.numpy(), calibration.probabilities(softmax), 0.0)
+    softmax = (values - allowed.logsumexp(1, keepdim=True)).exp()  # 0 where there is none
     hit = (columns[:, :, None] == targets[:, None, :]).any(2) & there
-    return said, hit.numpy(), there.numpy()
+    return softmax.numpy(), hit.numpy(), there.numpy()
 
 
 def _also(bench: Bench) -> Mapping[str, object]:
@@ -77,8 +107,8 @@ CALIBRATION = Unit(
     "calibration",
     run_calibration,
     "whether the shipped head's probabilities come true on users who did not help to calibrate them",
-    settings={"head_revision": HEAD_REVISION, "length": LENGTH},
-    revision=STAGES_REVISION + 1,
+    settings={"head_revision": HEAD_REVISION, "length": LENGTH, "calibrated_on": RULE},
+    revision=STAGES_REVISION + 2,
     seeds=SEEDS,
     also=_also,
 )

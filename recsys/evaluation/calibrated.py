@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from recsys.evaluation.calibrating import RULE, calibrates
 from recsys.evaluation.full_ranking import MODEL
 from recsys.evaluation.measurement import Measured
 from recsys.metrics.calibration import BINS, brier_score, brier_skill, error_of_chance, reliability
@@ -18,9 +19,7 @@ _OF_AN_ITEM = {ITEM: "P(item is next)", LIST: "P(target in the top-10)"}
 _OF_A_BASKET = {ITEM: "P(item is in the next basket)", LIST: "P(any of the top-10 is in the next basket)"}
 
 
-def calibration_section(
-    measured: Measured, user_ids: Sequence[str], calibrated_on: Collection[str] | None
-) -> dict[str, Any]:
+def calibration_section(measured: Measured, user_ids: Sequence[str], calibrated_on: object) -> dict[str, Any]:
     """Calibration of P(item is next) over each top-10 and of P(target in the top-10).
 
     Where targets are baskets an item's probability is that of being in the next one.
@@ -28,18 +27,18 @@ def calibration_section(
     Args:
         measured: the model's lists with their probabilities.
         user_ids: the evaluated users, in the order of `measured`.
-        calibrated_on: users whose earlier events the calibration was fitted on: they are left out; None where the
-            snapshot does not say who they were, and then nobody can be.
+        calibrated_on: what the snapshot says that its calibration was fitted on. Users who helped are left out; where
+            that is not `RULE`, nobody knows who they were.
     """
-    fitted_on = set(calibrated_on or ())
-    fresh = np.array([user not in fitted_on for user in user_ids], dtype=bool)
+    known = calibrated_on == RULE
+    fresh = ~calibrates(user_ids) if known else np.ones(len(user_ids), dtype=bool)
     probabilities, hits = measured.probabilities[fresh], measured.hits[fresh]
     listed = measured.lists[MODEL][fresh] >= 0
     return {
         "bins": BINS,
         "users": int(fresh.sum()),
         "users_left_out": int((~fresh).sum()),
-        "users_it_was_fitted_on_are_known": calibrated_on is not None,
+        "users_it_was_fitted_on_are_known": known,
         **judged_lists(
             probabilities, measured.list_probabilities[fresh], hits, listed, baskets=measured.targets.baskets
         ),

@@ -149,10 +149,10 @@ def _calibration(section: Mapping[str, Any], words: Words, pictures: Mapping[str
 def _whose(section: Mapping[str, Any]) -> str:
     if not section["users_it_was_fitted_on_are_known"]:
         return (
-            "The snapshot does not say on whose earlier events the calibration was fitted, so some of these users may "
-            "be among them; their targets here were not."
+            "The snapshot does not say on whose events the calibration was fitted, so some of these users may be among "
+            "them."
         )
-    return f"The {section['users_left_out']:,} evaluated users on whose earlier events it was fitted are left out."
+    return f"The {section['users_left_out']:,} evaluated users on whose validation targets it was fitted are left out."
 
 
 def _personalisation(section: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ def evaluate_in_full(
     baselines: Mapping[str, Scorer],
     *,
     training_counts: np.ndarray,
-    calibrated_on: Collection[str] | None = None,
+    calibrated_on: object = None,
     histories: Histories | None = None,
 ) -> Evaluation:
     """Everything that a report holds.
@@ -74,7 +74,7 @@ def evaluate_in_full(
         split: who is evaluated on what.
         baselines: other scorers over the same vocabulary, by name.
         training_counts: (n_items,) training events of each item.
-        calibrated_on: users that the calibration was fitted on, None where that is not known.
+        calibrated_on: what the model says its calibration was fitted on; None where it does not say.
         histories: what baselines read instead of the model's contexts; None for the same.
     """
     rows = reader.as_of(split.user_ids, split.moments)

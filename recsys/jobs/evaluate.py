@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from recsys.errors import DataError
+from recsys.evaluation.calibrating import CALIBRATED_ON
 from recsys.evaluation.ledger import looks_before, record_look
 from recsys.evaluation.protocol import split_name
 from recsys.evaluation.report import EvaluationReport, plot_folder, report_files
@@ -25,7 +25,6 @@ from recsys.registry.chosen import chosen_version
 from recsys.registry.evaluations import log_evaluation
 from recsys.registry.lineage import code_commit
 from recsys.registry.loading import load_recommender
-from recsys.registry.snapshot import CALIBRATION_USERS
 from recsys.training.dataset import Dataset
 from recsys.workspace import Workspace
 
@@ -73,7 +72,7 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
         targets,
         beside.scorers,
         training_counts=np.bincount(train.items - 1, minlength=len(dataset.vocabulary)),
-        calibrated_on=_calibrated_on(chosen.snapshot.lineage),
+        calibrated_on=chosen.snapshot.lineage.get(CALIBRATED_ON),
         histories=beside.histories,
     )
     report = EvaluationReport(
@@ -87,7 +86,7 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
         tuned=beside.tuned,
         test_looks_before=looks_before(workspace),
         seconds=round(time.monotonic() - started, 2),
-        lineage=chosen.snapshot.origin,
+        lineage=chosen.snapshot.lineage,
         repeats=dataset.schema.repeats,
         protocol=protocol_of(dataset.schema),
         sections=found.sections,
@@ -122,12 +121,6 @@ def kept_report(workspace: Workspace, split: str, version: str, content_hash: st
         return EvaluationReport.from_dict(stored) if stored["content_hash"] == content_hash else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _calibrated_on(lineage: Mapping[str, object]) -> list[str] | None:
-    """Users on whose events the calibration was fitted, None where the snapshot does not say."""
-    users = lineage.get(CALIBRATION_USERS)
-    return [str(user) for user in users] if isinstance(users, list) else None
 
 
 def _log_position(lineage: object) -> int:

@@ -111,5 +111,5 @@ def explain(workspace: Workspace, user_id: str, *, k: int = 10) -> Explanations:
         ),
         model_version=found.champion.version,
         content_hash=found.champion.content_hash,
-        lineage=found.snapshot.origin,
+        lineage=found.snapshot.lineage,
     )

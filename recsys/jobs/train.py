@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.context.encoder import ContextEncoder
+from recsys.context.reader import ContextReader
 from recsys.errors import TrainingError
+from recsys.evaluation.calibrating import CALIBRATED_ON, RULE, calibrated
 from recsys.evaluation.full_ranking import EXPERT_PREFIX, MODEL
 from recsys.evaluation.next_basket import BasketSplit
 from recsys.evaluation.protocol import Split
@@ -18,6 +20,7 @@ from recsys.evaluation.run import evaluate_split
 from recsys.evaluation.workspace_protocol import protocol_of, targets_of, training_sequences_of
 from recsys.jobs.materialise import materialise
 from recsys.jobs.previous_training import PreviousTraining
+from recsys.model.calibration import Calibration
 from recsys.model.head import head_size
 from recsys.ranking.recommender import Recommender
 from recsys.registry.card import model_card
@@ -93,6 +96,8 @@ def train(
         TrainingError: a loss or score is not finite, or a worker failed; nothing was registered.
         RegistryError: MLflow refused; nothing was registered.
     """
+    from recsys.context.reader import FeastReader
+
     started = time.monotonic()
     refuse_unreadable(workspace)
     dataset = Dataset.load(workspace)
@@ -108,8 +113,10 @@ def train(
     encoding = dataset.profile_encoding()
     fitted = _fit(dataset, dataset.encoded_profiles(encoding), config, progress or Silent())
     encoder = ContextEncoder(dataset.vocabulary, encoding, config.history_length)
-    recommender = Recommender(fitted.model, encoder, dataset.schema, fitted.calibration, UNREGISTERED)
-    metrics = _validation(workspace, dataset, split, recommender)
+    reader = FeastReader(workspace, dataset.schema)
+    recommender = Recommender(fitted.model, encoder, dataset.schema, Calibration(), UNREGISTERED)
+    metrics = _validation(reader, split, recommender)
+    recommender = calibrated(recommender, reader, split)
     result = _register(workspace, dataset, config, recommender, fitted, metrics, started)
     PreviousTraining.remember(workspace, config, dataset, result.as_dict())
     return result
@@ -130,11 +137,9 @@ def _fit(dataset: Dataset, profile: np.ndarray, config: TrainConfig, progress: P
 
 
 def _validation(
-    workspace: Workspace, dataset: Dataset, split: Split | BasketSplit, recommender: Recommender
+    reader: ContextReader, split: Split | BasketSplit, recommender: Recommender
 ) -> dict[str, dict[str, float]]:
-    from recsys.context.reader import FeastReader
-
-    compared = evaluate_split(recommender, FeastReader(workspace, dataset.schema), split, {})
+    compared = evaluate_split(recommender, reader, split, {})
     named = {f"validation_{name.removeprefix(EXPERT_PREFIX).replace(' ', '_')}": own for name, own in compared.items()}
     own = named.pop(f"validation_{MODEL}")
     if not own["ndcg@10"] > 0:
@@ -151,10 +156,10 @@ def _register(
     metrics: Mapping[str, Mapping[str, float]],
     started: float,
 ) -> TrainResult:
-    from recsys.registry.snapshot import CALIBRATION_USERS, write_snapshot
+    from recsys.registry.snapshot import write_snapshot
     from recsys.registry.tracking import log_run
 
-    origin = lineage(dataset)
+    origin = lineage(dataset) | {CALIBRATED_ON: RULE}
     model = fitted.model
     with tempfile.TemporaryDirectory(prefix="recsys-snapshot-") as scratch:
         snapshot = write_snapshot(
@@ -167,10 +172,10 @@ def _register(
             vocabulary=dataset.vocabulary,
             schema=dataset.schema,
             profile=recommender.encoder.profile.to_dict(),
-            calibration=fitted.calibration.to_dict(),
+            calibration=recommender.calibration.to_dict(),
             metrics={name: dict(own) for name, own in metrics.items()},
             card=model_card(dataset, config, fitted.counts, metrics, origin, protocol_of(dataset.schema)),
-            lineage=origin | {CALIBRATION_USERS: list(fitted.calibration_users)},
+            lineage=origin,
         )
         record = log_run(
             workspace,

@@ -1,7 +1,7 @@
 """From logits to the probability that an item is the next one, and that any of a list is. Knows no model.
 
-Both are lines on the log-odds, fitted on users who trained no head. Two numbers each, since those users have few hits:
-on some hundred of them a step function costs more in noise than it wins in form (docs/experiments.md).
+Both are lines on the log-odds: two numbers each, since few of those who calibrate are hits. On some hundred of them a
+step function costs more in noise than it wins in form (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -90,14 +90,15 @@ def fit_calibration(softmax: np.ndarray, hits: np.ndarray, *, baskets: bool) -> 
     """Both lines, on the same lists.
 
     Args:
-        softmax: (lists, length) model probabilities of recommended items.
+        softmax: (lists, length) model probabilities of recommended items; 0 past a list's end.
         hits: (lists, length) 1 where the item was the next one, or was in the next basket.
         baskets: whether more than one of a list may come true.
 
     Source: Platt, Probabilistic outputs for support vector machines (1999).
     """
     came = np.asarray(hits, dtype=bool)
-    item = fit_line(softmax.ravel(), came.ravel())
+    there = np.asarray(softmax) > 0
+    item = fit_line(np.asarray(softmax)[there], came[there])
     return Calibration(item, fit_line(_any_of(item.of(softmax), baskets=baskets), np.asarray(came.any(1))))
 
 

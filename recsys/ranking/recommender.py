@@ -62,6 +62,10 @@ class Recommender:
         self.version = version
         self.vocabulary = encoder.vocabulary
 
+    def calibrated(self, calibration: Calibration) -> Recommender:
+        """The same recommender with other probabilities."""
+        return Recommender(self.model, self.encoder, self.schema, calibration, self.version)
+
     def recommend(
         self,
         rows: Sequence[FeatureRow],

@@ -41,6 +41,6 @@ generator on {counts["generator_targets"]:,} next items that no expert had seen,
 
 ## Limits
 
-Items without a positive event cannot be recommended. Probabilities are calibrated for the top ten of users that
-trained nothing, not for every item. Validation figures chose the epoch; test figures come from `recsys evaluate`.
+Items without a positive event cannot be recommended. Probabilities are calibrated for the top ten, on the
+validation targets of every fourth user, not for every item. Test figures come from `recsys evaluate`.
 """

@@ -18,8 +18,6 @@ from recsys.errors import SnapshotError
 from recsys.registry.durable import canonical_json, new_folder, sync, write_durably
 from recsys.registry.manifest import MANIFEST, REMEDY, Manifest, verified
 
-CALIBRATION_USERS = "calibration_users"
-"""Where the lineage names the users that the calibration was fitted on; evaluation leaves them out."""
 _Json = TypeVar("_Json", dict[str, Any], list[Any])
 
 
@@ -36,7 +34,7 @@ class Snapshot:
         profile: the profile encoding, as its `to_dict` wrote it.
         calibration: how scores become probabilities.
         metrics: what the training run measured.
-        lineage: where it came from: data position, code, run, times, whom the calibration was fitted on.
+        lineage: where it came from: data position, code, run, times, what the calibration was fitted on.
         content_hash: SHA-256 over the model-defining files; equal for equal models.
         snapshot_hash: SHA-256 over everything, records included.
     """
@@ -52,11 +50,6 @@ class Snapshot:
     lineage: Mapping[str, object]
     content_hash: str
     snapshot_hash: str
-
-    @property
-    def origin(self) -> dict[str, object]:
-        """The lineage as it is told to people and services: without anybody's id."""
-        return {name: value for name, value in self.lineage.items() if name != CALIBRATION_USERS}
 
 
 def write_snapshot(

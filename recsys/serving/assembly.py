@@ -81,7 +81,7 @@ def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
         vocabulary=frozenset(recommender.vocabulary),
         titles=_titles(workspace, schema),
         metrics=snapshot.metrics,
-        lineage=snapshot.origin,
+        lineage=snapshot.lineage,
         degraded=None if found.degraded is None else "registry_unreachable",
         context_faults=recommender.context_faults,
     )

@@ -1,14 +1,12 @@
-"""The whole fit: the stages up to the blend, then generator and calibration. Sees training sequences only."""
+"""The whole fit: the stages up to the blend, then the generator. Sees training sequences only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from recsys.context.sequences import Sequences
-from recsys.model.calibration import Calibration, fit_calibration
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.personal import ModelConfig, PersonalModel, expert_specs
 from recsys.training.attributes import ItemAttributes
@@ -18,25 +16,18 @@ from recsys.training.held_out import HeldOut, ranking_loss
 from recsys.training.progress import Progress
 from recsys.training.stages import Stages, fit_stages
 
-_CALIBRATED_TOP = 10
-_BLOCK = 256
-
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """What a training run gives.
 
     Attributes:
-        model: experts and generator, ready to score.
-        calibration: logits to probabilities.
-        calibration_users: ids of the users that it was fitted on.
+        model: experts and generator, ready to score; its probabilities are not calibrated.
         curves: one value an epoch, by name.
         counts: how much was trained on what.
     """
 
     model: PersonalModel
-    calibration: Calibration
-    calibration_users: tuple[str, ...]
     curves: dict[str, list[float]]
     counts: dict[str, int]
 
@@ -70,13 +61,8 @@ def fit_model(
     stages = fit_stages(sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress)
     held_out = stages.held_out
     hypernetwork, curves = fit_heads(held_out, config, progress)
-    model_config = described(stages, config, clock=clock)
-    held_model = PersonalModel(model_config, held_out.network, hypernetwork, held_out.shared)
-    selected = np.unique(held_out.targets.users[held_out.selection.numpy()])
     return Fitted(
-        model=PersonalModel(model_config, stages.final, hypernetwork, held_out.shared),
-        calibration=calibrate(held_model, held_out, sequences),
-        calibration_users=tuple(sequences.user_ids[user] for user in selected),
+        model=PersonalModel(described(stages, config, clock=clock), stages.final, hypernetwork, held_out.shared),
         curves={"body_loss": list(stages.body_losses), **curves},
         counts={
             "users": len(sequences),
@@ -137,36 +123,3 @@ def fit_heads(
         on_epoch=on_epoch,
     )
     return hypernetwork, {"generator_loss": losses, "generator_selection_loss": selections}
-
-
-@torch.no_grad()
-def calibrate(model: PersonalModel, held_out: HeldOut, sequences: Sequences) -> Calibration:
-    """Fitted on the selection users, who trained no head; a context counts once, however many items follow it.
-
-    Args:
-        model: with the experts that do not know the targets.
-        held_out: their targets.
-        sequences: those that the targets were drawn from.
-    """
-    targets, prepared = held_out.targets, held_out.prepared
-    rows = held_out.selection.numpy()
-    complete = rows[targets.complete[rows]]  # whoever is served shows all there is
-    rows = complete if len(complete) else rows
-    contexts = np.stack([targets.users[rows], targets.lengths[rows], targets.keep[rows]])
-    rows = rows[np.sort(np.unique(contexts, axis=1, return_index=True)[1])]
-    softmax, hits = [], []
-    for part in np.split(rows, range(_BLOCK, len(rows), _BLOCK)):
-        batch = torch.from_numpy(part)
-        outputs = prepared.outputs(batch)
-        head = model.hypernetwork(model.hypernetwork.inputs(prepared.statistics[batch], outputs.states))
-        scores = model.network.score(outputs, head)
-        if not sequences.baskets:  # in a basket the masked ones are the target's companions, which count as hits
-            scores = scores.masked_fill(prepared.masked[batch], -torch.inf)
-        top = torch.softmax(scores, dim=1).topk(min(_CALIBRATED_TOP, scores.shape[1]), dim=1)
-        following = torch.zeros_like(scores, dtype=torch.bool)
-        row, item = targets.take(part).what_follows(sequences)
-        following[torch.from_numpy(row), torch.from_numpy(item - 1)] = True
-        softmax.append(top.values.numpy())
-        hits.append(following.gather(1, top.indices).numpy())
-    lists, came = np.concatenate(softmax), np.concatenate(hits)
-    return fit_calibration(lists, came, baskets=sequences.baskets)

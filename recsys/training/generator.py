@@ -59,7 +59,7 @@ class GeneratorConfig(BaseModel):
     delta_penalty: float = Field(default=0.01, ge=0)
     """Weight of the mean squared distance from the shared head."""
     selection_share: float = Field(default=0.15, gt=0, lt=0.5)
-    """Share of users whose targets choose the epoch and fit the calibration, and train nothing."""
+    """Share of users whose targets choose the epoch, and train nothing."""
 
     def schedule(self) -> Schedule:
         """What the fit of every head, and of every control of heads, goes by."""

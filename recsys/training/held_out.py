@@ -33,7 +33,7 @@ class HeldOut:
         prepared: the same with the experts' say.
         shared: the best shared blend.
         train: (rows,) int64 targets to train on.
-        selection: (rows,) int64 targets of other users, to choose the epoch by and to calibrate on.
+        selection: (rows,) int64 targets of other users, to choose the epoch by.
     """
 
     network: ScoringNetwork
@@ -172,7 +172,7 @@ def draw_targets(
 
 
 def _split(targets: Targets, config: TrainConfig, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows to train on and rows, of other users, to select the epoch and calibrate on."""
+    """Rows to train on and rows, of other users, to select the epoch by."""
     users = rng.permutation(np.unique(targets.users))
     chosen = users[: max(round(len(users) * config.generator.selection_share), 1)]
     selection = np.isin(targets.users, chosen)

@@ -1,4 +1,4 @@
-"""Next items that no expert was fitted on, with the experts' say: what heads are trained and calibrated on."""
+"""Next items that no expert was fitted on, with the experts' say: what heads are trained on."""
 
 from __future__ import annotations
 

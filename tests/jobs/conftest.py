@@ -37,12 +37,12 @@ def _interactions(users: int, events: int) -> list[tuple[str, str, int]]:
 
 @pytest.fixture(scope="session")
 def imported_data():
-    """Makes a data set; `last` maps (user, item) of each user's last two events to another item."""
+    """Makes a data set; `last` maps (user, item) of each user's `of_last` last events to another item."""
 
-    def make(*, users: int = 40, events: int = 8, last=None, extra=()) -> ImportedData:
+    def make(*, users: int = 40, events: int = 8, last=None, of_last=2, extra=()) -> ImportedData:
         rows = _interactions(users, events)
         if last is not None:
-            rows = [(user, last(user, item) if n >= events - 2 else item, n) for user, item, n in rows]
+            rows = [(user, last(user, item) if n >= events - of_last else item, n) for user, item, n in rows]
         rows += list(extra)
         schema = WorkspaceSchema(name="x", user_columns={"age": "numeric"})
         types = {"user_id": pl.String, "item_id": pl.String, "occurred_at": pl.Int64}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import ConfigError, SnapshotError
+from recsys.evaluation.calibrating import CALIBRATED_ON
 from recsys.model import statistics
 from recsys.registry.card import model_card
 from recsys.registry.chosen import chosen_version
@@ -60,7 +61,7 @@ def test_heads_that_read_other_statistics_than_this_version_gives_are_refused(sn
 def test_it_says_on_which_data_code_and_features_it_was_trained(trained_films, snapshot):
     workspace, _ = trained_films
     now = lineage(Dataset.load(workspace))
-    assert now.keys() == snapshot.origin.keys()
+    assert {*now, CALIBRATED_ON} == snapshot.lineage.keys()
     for name in ("workspace", "data_fingerprint", "log_position", "feature_schema_hash", "feature_service"):
         assert snapshot.lineage[name] == now[name], name
     assert snapshot.lineage["log_position"] == 320
@@ -93,7 +94,7 @@ def test_a_commit_is_dirty_where_code_differs_and_not_where_results_do(monkeypat
 def test_its_card_holds_the_figures_and_the_limits(trained_films, quick_config, snapshot):
     workspace, result = trained_films
     written = (Path(result.snapshot) / "MODEL_CARD.md").read_text()
-    card = model_card(Dataset.load(workspace), quick_config(), result.counts, result.metrics, snapshot.origin)
+    card = model_card(Dataset.load(workspace), quick_config(), result.counts, result.metrics, snapshot.lineage)
     assert sorted(written.splitlines()) == sorted(card.splitlines())
     own = result.metrics["validation"]
     assert f"| validation | {own['ndcg@10']:.4f} | {own['hr@10']:.4f} |" in card
