@@ -121,7 +121,7 @@ def _hand_over(
     chosen_by = chosen_by.take(np.sort(np.random.default_rng(seed).permutation(others)[:SELECTING_USERS]))
     trained = pl.DataFrame(
         {
-            "user": np.repeat(np.arange(len(train)), train.lengths),
+            "user": train.owners,
             "item": train.items,
             "position": ragged_ranges(np.zeros(len(train), np.int64), train.lengths),
             "validation": np.zeros(len(train.items), dtype=bool),

@@ -52,6 +52,12 @@ class Sequences:
         return found
 
     @property
+    def owners(self) -> np.ndarray:
+        """(events,) int64 position of each event's user."""
+        found: np.ndarray = np.repeat(np.arange(len(self)), self.lengths)
+        return found
+
+    @property
     def known_before(self) -> np.ndarray:
         """(events,) int64 how many first events are known before each: with baskets, those before its basket."""
         positions = self.positions

@@ -130,7 +130,7 @@ def _last_baskets(sequences: Sequences, config: HabitConfig) -> tuple[np.ndarray
 def _item_features(sequences: Sequences, n_items: int) -> Tensor:
     """(n_items, 2) float32, standardised: log popularity and the logit of the share of repeated events."""
     events = np.bincount(sequences.items - 1, minlength=n_items)
-    owner = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    owner = sequences.owners
     buyers = np.bincount(np.unique(owner * n_items + sequences.items - 1) % n_items, minlength=n_items)
     repeated = (events - buyers + 1) / (events + 5)
     found = np.stack([np.log1p(events), np.log(repeated / (1 - repeated))], axis=1)

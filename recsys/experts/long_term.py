@@ -78,7 +78,7 @@ def fit_long_term_memory(sequences: Sequences, n_items: int, config: LongTermCon
     Raises:
         TrainingError: the ridge is too small to solve for the weights.
     """
-    users = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    users = sequences.owners
     shape = (len(sequences), n_items)
     counts = sparse.csr_matrix((np.ones(len(users), np.float32), (users, sequences.items - 1)), shape=shape)
     counts.data = np.minimum(counts.data, 1)

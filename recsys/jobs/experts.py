@@ -94,7 +94,7 @@ def evaluate_expert(
     dataset = Dataset.load(workspace)
     entry = _entry(workspace, name, _roster(dataset, config))
     targets = array_targets(dataset)
-    refuse_expert_that_does_not_fit(config, name, **dataset.sizes)
+    refuse_expert_that_does_not_fit(config, name, dataset.sizes)
     loaded = time.monotonic()
     expert = _fitted(dataset, name, config, progress or Silent())
     fitted = time.monotonic()

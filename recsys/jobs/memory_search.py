@@ -104,7 +104,7 @@ def search_memory_setting(
         known = ", ".join(config.memories) or "none"
         raise ConfigError(f"Only sequence memories are searched for; the configuration has {known}, not '{name}'.")
     dataset = Dataset.load(workspace)
-    refuse_expert_that_does_not_fit(config, name, **dataset.sizes)
+    refuse_expert_that_does_not_fit(config, name, dataset.sizes)
     targets = array_targets(dataset, at_most=JUDGED_USERS)
     grams = SharedGrams(
         training_sequences_of(dataset),

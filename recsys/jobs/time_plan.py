@@ -32,7 +32,7 @@ def plan_training(
     started = time.monotonic()
     stage = (progress or Silent()).stage("measuring for the budget", 1)
     dataset = Dataset.load(workspace)
-    refuse_what_does_not_fit(config, **dataset.sizes)
+    refuse_what_does_not_fit(config, dataset.sizes)
     plan = plan_within(
         training_sequences_of(dataset),
         dataset.attributes,

@@ -108,7 +108,7 @@ def train(
             return TrainResult(**{**previous.result, **again, "seconds": round(time.monotonic() - started, 2)})
 
     split = targets_of(dataset, "validation")
-    refuse_what_does_not_fit(config, **dataset.sizes)
+    refuse_what_does_not_fit(config, dataset.sizes)
     materialise(workspace)
     encoding = dataset.profile_encoding()
     fitted = _fit(dataset, dataset.encoded_profiles(encoding), config, progress or Silent())

@@ -19,6 +19,7 @@ from recsys.events.log import EventLog
 from recsys.events.ordering import interactions
 from recsys.experts.linear import prefix_of_events
 from recsys.training.attributes import ItemAttributes, item_attributes
+from recsys.training.system_sizes import DataSizes
 from recsys.workspace import Workspace
 
 
@@ -78,14 +79,16 @@ class Dataset:
         )
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """What memory goes by: `n_items`, `n_attributes`, `n_events` and `n_prefixes`, one an event or a basket."""
-        return {
-            "n_items": len(self.vocabulary),
-            "n_attributes": self.attributes.n_attributes,
-            "n_events": len(self.sequences.items),
-            "n_prefixes": int(prefix_of_events(self.sequences).max(initial=-1)) + 1,
-        }
+    def sizes(self) -> DataSizes:
+        """What memory goes by."""
+        events = len(self.sequences.items)
+        return DataSizes(
+            n_items=len(self.vocabulary),
+            n_attributes=self.attributes.n_attributes,
+            n_events=events,
+            n_prefixes=int(prefix_of_events(self.sequences).max(initial=-1)) + 1,
+            n_repeatable=events if self.schema.repeats else 0,
+        )
 
     def profile_encoding(self) -> ProfileEncoding:
         """Categories and scales of the users with events."""

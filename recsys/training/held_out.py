@@ -122,7 +122,7 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
 
 def _last(sequences: Sequences, most: int) -> np.ndarray:
     """(users,) int64 events of at most so many last baskets, or at most so many last events, and of at most half."""
-    basket, owner = prefix_of_events(sequences), np.repeat(np.arange(len(sequences)), sequences.lengths)
+    basket, owner = prefix_of_events(sequences), sequences.owners
     counts = np.bincount(owner[np.unique(basket, return_index=True)[1]], minlength=len(sequences))
     from_last = counts.cumsum()[owner] - basket
     kept = from_last <= np.minimum(most, counts // 2)[owner]
@@ -133,7 +133,7 @@ def _last(sequences: Sequences, most: int) -> np.ndarray:
 
 def _held_out_users(sequences: Sequences, share: float, rng: np.random.Generator) -> np.ndarray:
     """(users,) bool: whose events no expert is fitted on while the generator is trained."""
-    users = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    users = sequences.owners
     usable = np.unique(users[sequences.known_before > 0])
     _require_users(sequences, len(usable))
     held = np.zeros(len(sequences), dtype=bool)

@@ -10,6 +10,7 @@ configuration and the catalogue. n items, a attributes, c stacked columns (histo
   4c² bytes twice (XᵀDX and its factor) and 4cn twice (XᵀY and the solution); or, where that is more, 4c² and what it
   is counted from: the sparse product and, four times, the decayed histories (prefixes x windows), eight bytes an
   entry. EASE's is 4n² four times.
+- The habits, where items repeat: one record for each item that came before each target, with what is made of it.
 - The snapshot: the experts, and their tensors twice while they are written.
 
 To each comes what the driver's libraries and the events take. It is an upper bound of the arrays, not of the
@@ -24,7 +25,7 @@ from recsys.errors import ConfigError
 from recsys.model.scoring import BODY
 from recsys.training.config import TrainConfig
 from recsys.training.machine_memory import available_memory
-from recsys.training.system_sizes import Part, expert_sizes
+from recsys.training.system_sizes import DataSizes, Part, expert_sizes
 
 GIGA = 1_000_000_000
 DRIVER_BYTES = 500_000_000
@@ -35,6 +36,10 @@ EVENT_BYTES = 150
 """An event in the log's frame and in the flat arrays."""
 _ACTIVATIONS = 12
 """Arrays of a step's size that a block keeps for its gradient."""
+_RECORD_BYTES = 112
+"""Of a habit's record beside its numbers: two indices, whether it came true, the loss's terms and gradients."""
+_RECORD_COPIES = 3
+"""Of its numbers: by block, together, and to one scale."""
 _TABLE_COPIES = 3
 """Item tables in a worker: the weights, the gradient's rows and the gathered copy."""
 
@@ -62,33 +67,23 @@ class Moment:
         return max((part for part in self.parts if part.lower), key=lambda part: part.size)
 
 
-def largest_moment(
-    config: TrainConfig, *, n_items: int, n_attributes: int, n_events: int, n_prefixes: int | None = None
-) -> Moment:
+def largest_moment(config: TrainConfig, sizes: DataSizes) -> Moment:
     """The moment of a training run that takes the most memory; see the module for how it is reckoned.
 
     Args:
         config: everything that decides.
-        n_items: size of the vocabulary.
-        n_attributes: distinct item attributes.
-        n_events: events to train on.
-        n_prefixes: histories that something follows; None: one an event.
+        sizes: of the data.
     """
-    return max(
-        moments(config, n_items=n_items, n_attributes=n_attributes, n_events=n_events, n_prefixes=n_prefixes),
-        key=lambda m: m.total,
-    )
+    return max(moments(config, sizes), key=lambda m: m.total)
 
 
-def moments(
-    config: TrainConfig, *, n_items: int, n_attributes: int, n_events: int, n_prefixes: int | None = None
-) -> list[Moment]:
+def moments(config: TrainConfig, sizes: DataSizes) -> list[Moment]:
     """Every moment that is reckoned; arguments as for `largest_moment`."""
-    experts = expert_sizes(config, n_items, n_attributes, n_prefixes or n_events)
+    experts = expert_sizes(config, sizes)
     n_experts = 3 + len(experts) + (config.repeat is not None) + (config.habit is not None) + (config.trend is not None)
-    prepared = _prepared(config, n_experts, n_items, n_events)
+    prepared = _prepared(config, n_experts, sizes)
     weights = tuple(expert.weights for expert in experts)
-    driver = _driver(n_events)
+    driver = _driver(sizes.n_events)
     solves = (
         Moment(
             f"fitting {expert.name} on everyone",
@@ -104,41 +99,35 @@ def moments(
         if expert.system
     )
     return [
-        Moment("training the body", (driver, *_workers(config, n_items, n_attributes))),
+        Moment("training the body", (driver, *_workers(config, sizes))),
         Moment("preparing the heads' targets", (driver, prepared, *weights)),
         *solves,
+        *_habits(config, sizes, driver, prepared),
         Moment("writing the snapshot", (driver, *weights, *(part.times(2) for part in weights))),
     ]
 
 
-def refuse_what_does_not_fit(
-    config: TrainConfig, *, n_items: int, n_attributes: int, n_events: int, n_prefixes: int | None = None
-) -> None:
+def refuse_what_does_not_fit(config: TrainConfig, sizes: DataSizes) -> None:
     """Stops before anything is fitted; arguments as for `largest_moment`.
 
     Raises:
         ConfigError: the largest moment takes more memory than there is; the message says which setting to lower.
     """
-    _refuse(
-        largest_moment(config, n_items=n_items, n_attributes=n_attributes, n_events=n_events, n_prefixes=n_prefixes),
-        n_items,
-    )
+    _refuse(largest_moment(config, sizes), sizes.n_items)
 
 
-def refuse_expert_that_does_not_fit(
-    config: TrainConfig, name: str, *, n_items: int, n_attributes: int, n_events: int, n_prefixes: int | None = None
-) -> None:
+def refuse_expert_that_does_not_fit(config: TrainConfig, name: str, sizes: DataSizes) -> None:
     """The same for one expert fitted alone; those without item-item weights always fit.
 
     Raises:
         ConfigError: fitting it takes more memory than there is; the message says which setting to lower.
     """
-    driver = _driver(n_events)
+    driver = _driver(sizes.n_events)
     if name == BODY:
-        _refuse(Moment("training the body", (driver, *_workers(config, n_items, n_attributes))), n_items)
-    for expert in expert_sizes(config, n_items, n_attributes, n_prefixes or n_events):
+        _refuse(Moment("training the body", (driver, *_workers(config, sizes))), sizes.n_items)
+    for expert in expert_sizes(config, sizes):
         if expert.name == name:
-            _refuse(Moment(f"fitting {name}", (driver, expert.weights, *expert.system)), n_items)
+            _refuse(Moment(f"fitting {name}", (driver, expert.weights, *expert.system)), sizes.n_items)
 
 
 def _refuse(moment: Moment, n_items: int) -> None:
@@ -157,15 +146,15 @@ def _driver(n_events: int) -> Part:
     return Part("libraries and events", DRIVER_BYTES + EVENT_BYTES * n_events, "")
 
 
-def _prepared(config: TrainConfig, n_experts: int, n_items: int, n_events: int) -> Part:
-    rows = min(config.generator.max_targets, n_events)
-    size = min(rows * n_items * (2 * n_experts + 1), int(config.generator.target_gigabytes * GIGA))
+def _prepared(config: TrainConfig, n_experts: int, sizes: DataSizes) -> Part:
+    rows = min(config.generator.max_targets, sizes.n_events)
+    size = min(rows * sizes.n_items * (2 * n_experts + 1), int(config.generator.target_gigabytes * GIGA))
     return Part("the targets' expert scores", size, "lower generator.target_gigabytes or generator.max_targets")
 
 
-def _workers(config: TrainConfig, n_items: int, n_attributes: int) -> tuple[Part, ...]:
+def _workers(config: TrainConfig, sizes: DataSizes) -> tuple[Part, ...]:
     body, training, workers = config.body, config.body_training, config.workers
-    tables = 4 * body.width * (n_items + 1 + n_attributes) * _TABLE_COPIES
+    tables = 4 * body.width * (sizes.n_items + 1 + sizes.n_attributes) * _TABLE_COPIES
     events = training.batch_events
     states = 4 * events * body.width * _ACTIVATIONS * body.layers
     attention = 4 * events * body.length * body.heads * 3 * body.layers
@@ -175,6 +164,15 @@ def _workers(config: TrainConfig, n_items: int, n_attributes: int) -> tuple[Part
         Part("the workers' item tables", tables * workers, "lower body.width or workers"),
         Part("a step's activations", states + attention + logits, "lower body_training.batch_events"),
     )
+
+
+def _habits(config: TrainConfig, sizes: DataSizes, driver: Part, prepared: Part) -> tuple[Moment, ...]:
+    if config.habit is None or not sizes.n_repeatable:
+        return ()
+    records = min(config.habit.targets_per_user * sizes.n_repeatable, config.habit.max_targets * sizes.n_items)
+    size = records * (_RECORD_COPIES * 4 * (len(config.habit.half_lives) + 2) + _RECORD_BYTES)
+    lower = "lower habit.max_targets or habit.targets_per_user"
+    return (Moment("fitting habit on everyone", (driver, prepared, Part("the users' records", size, lower))),)
 
 
 def _gigabytes(size: int) -> str:

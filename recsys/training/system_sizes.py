@@ -16,6 +16,25 @@ _HISTORY_COPIES = 4
 
 
 @dataclass(frozen=True, slots=True)
+class DataSizes:
+    """What of a data set memory goes by.
+
+    Attributes:
+        n_items: size of the vocabulary.
+        n_attributes: distinct item attributes.
+        n_events: events to train on.
+        n_prefixes: histories that something follows: one an event, or one a basket.
+        n_repeatable: events of items that may come again: all or none.
+    """
+
+    n_items: int
+    n_attributes: int
+    n_events: int
+    n_prefixes: int
+    n_repeatable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Something that takes memory.
 
@@ -49,17 +68,16 @@ class ExpertSize:
     system: tuple[Part, ...]
 
 
-def expert_sizes(config: TrainConfig, n_items: int, n_attributes: int, n_prefixes: int) -> list[ExpertSize]:
+def expert_sizes(config: TrainConfig, sizes: DataSizes) -> list[ExpertSize]:
     """Of every closed-form expert with item-item or attribute-item weights.
 
     Args:
         config: everything that decides.
-        n_items: size of the vocabulary.
-        n_attributes: distinct item attributes.
-        n_prefixes: histories that something follows: one an event, or one a basket.
+        sizes: of the data.
     """
+    n_items, n_attributes = sizes.n_items, sizes.n_attributes
     found = [
-        _memory(name, own, n_items, n_attributes, n_prefixes)
+        _memory(name, own, n_items, n_attributes, sizes.n_prefixes)
         for name, own in config.memories.items()
         if own.max_items is None or n_items <= own.max_items
     ]

@@ -34,7 +34,7 @@ def require_implicit() -> ModuleType:
 
 def user_item_matrix(sequences: Sequences, n_items: int) -> sparse.csr_matrix:
     """(users, n_items) float32: 1 where the user touched the item, however often."""
-    users = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    users = sequences.owners
     counts = sparse.csr_matrix(
         (np.ones(len(users), np.float32), (users, sequences.items - 1)), shape=(len(sequences), n_items)
     )
