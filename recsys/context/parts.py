@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ import polars as pl
 ROW_GROUP = 4_096
 
 
-def replace_parts(folder: Path, rows: pl.DataFrame) -> Path:
+def replace_parts(folder: Path, rows: pl.DataFrame, guard: AbstractContextManager[None] | None = None) -> Path:
     """Replaces all parquet parts of a folder by one new part.
 
     The new part appears in one step, then the older ones go: a reader sees the old rows, both, or the new ones.
@@ -19,21 +20,23 @@ def replace_parts(folder: Path, rows: pl.DataFrame) -> Path:
     Args:
         folder: made when missing.
         rows: the part's content.
+        guard: entered once the part is written, for the moment in which it takes the others' place.
 
     Returns:
         The new part.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    older = list(folder.glob("*.parquet"))
     part = folder / f"rows-{uuid4().hex}.parquet"
     writing = part.with_suffix(".writing")
     try:
         rows.write_parquet(writing, row_group_size=ROW_GROUP)
-        _appear(writing, part)
+        with guard or nullcontext():
+            older = list(folder.glob("*.parquet"))
+            _appear(writing, part)
+            for path in older:
+                path.unlink(missing_ok=True)
     finally:
         writing.unlink(missing_ok=True)
-    for path in older:
-        path.unlink(missing_ok=True)
     return part
 
 

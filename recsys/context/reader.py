@@ -16,7 +16,8 @@ from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
 from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import ConfigError, FeatureStoreError
+from recsys.errors import ConfigError, FeatureStoreError, LeaseError
+from recsys.events.lease import FoldLease
 from recsys.workspace import Workspace
 
 
@@ -46,12 +47,15 @@ class FeastReader:
     """
 
     def __init__(self, workspace: Workspace, schema: WorkspaceSchema) -> None:
+        from recsys.context.catch_up import CatchUp
         from recsys.context.store import FeatureStoreAdapter
 
         self.schema = schema
         self._store = FeatureStoreAdapter(workspace, schema)
         self._store.open()
         self._folder = RowFolder.of(workspace, schema)
+        self._catch_up = CatchUp(self._store, self._folder)
+        self._lease = FoldLease(workspace.event_log)
 
     def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         """One row a user, in that order, with every acknowledged event folded in.
@@ -101,9 +105,26 @@ class FeastReader:
             for row, is_exact, user_id, moment in zip(rows, exact, user_ids, moments, strict=True)
         ]
 
-    def refresh(self, user_ids: Sequence[str]) -> None:
-        """Folds these users' rows as of now and writes them online; a newer stored row stays."""
-        self._store.push(self._folder.now(user_ids))
+    def catch_up(self, token: int) -> bool:
+        """Folds the next events' users into the online rows, for the holder of the lease: see `CatchUp.step`."""
+        return self._catch_up.step(token)
+
+    def refresh(self, user_ids: Sequence[str]) -> bool:
+        """Folds these users' rows as of now and writes them online, if no other process holds the lease.
+
+        Returns:
+            Whether they were written; when not, whoever holds the lease will, and reads are exact all the same.
+        """
+        token = self._lease.acquire("serving")
+        if token is None:
+            return False
+        try:
+            self._store.push(self._folder.now(user_ids), token)
+        except LeaseError:
+            return False
+        finally:
+            self._lease.release(token)
+        return True
 
     def _refolded(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         return feature_rows(self._folder.now(user_ids).to_dict(as_series=False), self.schema)

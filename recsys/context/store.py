@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import polars as pl
 
 from recsys import columns
 from recsys.context.feast_calls import load_definitions, own_duckdb, quieten, reported
+from recsys.context.fence import writing_as
 from recsys.context.layout import configuration, configuration_file, is_configured_here, offline_rows
 from recsys.context.parts import replace_parts, write_text
 from recsys.context.rows import FOREVER, feature_service_name, row_schema
@@ -70,13 +72,14 @@ class FeatureStoreAdapter:
             FeatureStore(fs_yaml_file=file).apply([user, source, context, seen, validity, service])
         self._opened = None
 
-    def write_offline(self, rows: pl.DataFrame) -> Path:
+    def write_offline(self, rows: pl.DataFrame, guard: AbstractContextManager[None]) -> Path:
         """Replaces the offline rows by these, atomically: readers see the old part, both, or the new one.
 
         Seeing both is harmless: of two rows of one moment the one folded later wins.
 
         Args:
             rows: what `RowFolder.cuts` returns.
+            guard: entered for the moment in which the files change (`FoldLease.guarded`).
 
         Returns:
             The parquet part.
@@ -84,33 +87,43 @@ class FeatureStoreAdapter:
         stamped = rows.with_columns(
             pl.col(columns.EFFECTIVE_AT).cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP), _version()
         )
-        return replace_parts(offline_rows(self.workspace), stamped.drop(columns.EFFECTIVE_AT))
+        return replace_parts(offline_rows(self.workspace), stamped.drop(columns.EFFECTIVE_AT), guard)
 
-    def materialise(self) -> int:
+    def materialise(self, token: int) -> int:
         """Brings each user's newest offline row online; a live row that was folded later stays.
 
         The rows go through Feast's `write_to_online_store`, not through `feast materialize`: that one would take the
         time of a user's last event for the row's version, and a late event changes a row without moving that time.
 
+        Args:
+            token: of the lease that is held.
+
         Returns:
             How many users' rows were written.
+
+        Raises:
+            LeaseError: the lease is lost.
         """
         parts = pl.scan_parquet(offline_rows(self.workspace) / "*.parquet")
         newest = parts.filter(pl.col(columns.VALID_UNTIL) == FOREVER).select(self._columns.names()).collect()
-        self.push(newest)
+        self.push(newest, token)
         return newest.height
 
-    def push(self, rows: pl.DataFrame) -> None:
+    def push(self, rows: pl.DataFrame, token: int) -> None:
         """Writes rows online. A row folded at an earlier log position than the stored one changes nothing.
 
         Args:
             rows: columns of `row_schema`, for example what `RowFolder.now` returns.
+            token: of the lease that was held before the rows were folded.
+
+        Raises:
+            LeaseError: the lease is lost.
         """
         store, _ = self.open()
         versioned = rows.select(
             *self._columns.names(), _version().alias(columns.EVENT_TIMESTAMP), _version()
         ).with_columns(pl.col(pl.List(pl.String)).fill_null([]))
-        with reported("write online rows", self.workspace):
+        with reported("write online rows", self.workspace), writing_as(token):
             for slice_ in versioned.iter_slices(ROWS_A_WRITE):
                 frame = slice_.to_pandas()
                 for view in ONLINE_VIEWS:

@@ -1,12 +1,16 @@
 """The embedded online store: write-ahead log, a connection per thread, exact times, no way back in time."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from recsys.errors import LeaseError
 
 pytestmark = pytest.mark.slow
 
@@ -40,12 +44,15 @@ def key(user_id):
     return EntityKey(join_keys=["user_id"], entity_values=[Value(string_val=user_id)])
 
 
-def write(store, user_id, moment, **features):
+def write(store, user_id, moment, token=1, **features):
     from feast.protos.feast.types.Value_pb2 import Value
+
+    from recsys.context.fence import writing_as
 
     subject, config = store
     values = {name: Value(int64_val=value) for name, value in features.items()}
-    subject.online_write_batch(config, VIEW, [(key(user_id), values, moment, None)], None)
+    with writing_as(token):
+        subject.online_write_batch(config, VIEW, [(key(user_id), values, moment, None)], None)
 
 
 def read(store, *user_ids):
@@ -94,6 +101,84 @@ def test_a_reader_is_not_kept_waiting_by_a_writer(store):
     with sqlite3.connect(config.online_store.path) as writer:
         writer.execute("BEGIN IMMEDIATE")
         assert read(store, "a") == [(NOON, {"x": 1})]
+
+
+def test_a_writer_with_an_older_token_changes_nothing(store):
+    write(store, "a", NOON, token=5, x=1)
+    with pytest.raises(LeaseError, match="later holder of the lease \\(5\\) than this one \\(4\\)"):
+        write(store, "a", NOON + TICK, token=4, x=2)
+    with pytest.raises(LeaseError):
+        write(store, "b", NOON, token=4, x=2)
+    assert read(store, "a", "b") == [(NOON, {"x": 1}), (None, None)]
+    write(store, "a", NOON + TICK, token=5, x=3)
+    write(store, "a", NOON + TICK, token=6, x=4)
+    assert read(store, "a") == [(NOON + TICK, {"x": 4})]
+
+
+def test_a_raised_fence_shuts_out_earlier_holders_before_the_first_write(store):
+    from recsys.context.fence import writing_as
+
+    subject, config = store
+    with writing_as(7):
+        subject.raise_fence(config)
+    with pytest.raises(LeaseError):
+        write(store, "a", NOON, token=6, x=1)
+
+
+def test_who_holds_no_lease_cannot_write(store):
+    subject, config = store
+    with pytest.raises(LeaseError, match="Only the holder"):
+        subject.online_write_batch(config, VIEW, [(key("a"), {}, NOON, None)], None)
+
+
+def test_how_far_the_log_is_folded_is_kept_and_never_goes_back(store):
+    from recsys.context.fence import writing_as
+
+    subject, config = store
+    assert subject.folded_up_to(config) == 0
+    with writing_as(1):
+        subject.note_folded(config, 7)
+        subject.note_folded(config, 5)
+    assert subject.folded_up_to(config) == 7
+    with writing_as(0), pytest.raises(LeaseError):
+        subject.note_folded(config, 9)
+    assert subject.folded_up_to(config) == 7
+
+
+def test_deleting_leaves_no_byte_of_a_user_in_any_file(store):
+    from recsys.context.fence import writing_as
+
+    subject, config = store
+    for number in range(300):
+        write(store, f"somebody-else-{number}", NOON, x=number)
+        write(store, "unmistakable-user", NOON + number * TICK, x=number)
+    with writing_as(1):
+        subject.delete_entities(config, [key("unmistakable-user")])
+    assert read(store, "unmistakable-user", "somebody-else-7") == [(None, None), (NOON, {"x": 7})]
+    assert bytes_below(Path(config.online_store.path).parent, b"unmistakable-user") == []
+    assert bytes_below(Path(config.online_store.path).parent, b"somebody-else-7") != []
+
+
+def test_rows_that_were_not_written_again_go(store):
+    from recsys.context.fence import writing_as
+
+    subject, config = store
+    write(store, "gone", NOON, x=1)
+    write(store, "here", NOON + TICK, x=2)
+    with writing_as(1):
+        subject.delete_older(config, VIEW, NOON + TICK)
+    assert read(store, "gone", "here") == [(None, None), (NOON + TICK, {"x": 2})]
+
+
+def bytes_below(folder, wanted):
+    """The files that hold these bytes, looked for by another process: closing a file here would drop sqlite's locks."""
+    program = "import pathlib, sys\nfor p in pathlib.Path(sys.argv[1]).rglob('*'):\n    " + (
+        "p.is_file() and sys.argv[2].encode() in p.read_bytes() and print(p)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, str(folder), wanted.decode()], capture_output=True, text=True, check=True
+    )
+    return found.stdout.splitlines()
 
 
 def test_teardown_leaves_nothing(store):
