@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from feast import RepoConfig
+from feast import FeatureStore, RepoConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
@@ -34,6 +34,7 @@ class OnlineRows:
 
     def __init__(self, adapter: FeatureStoreAdapter) -> None:
         self._adapter = adapter
+        self._store: FeatureStore | None = None
 
     def raise_fence(self, token: int) -> None:
         """Shuts out earlier holders of the lease."""
@@ -59,7 +60,7 @@ class OnlineRows:
 
     def delete_older(self, position: int, token: int) -> None:
         """Removes the rows that were folded at an earlier log position: nobody's who is still known."""
-        store, _ = self._adapter.open()
+        store = self._connected()
         with self._writing("delete online rows", token) as (live, config):
             for view in ONLINE_VIEWS:
                 live.delete_older(config, store.get_feature_view(view), _EPOCH + timedelta(microseconds=position))
@@ -71,5 +72,10 @@ class OnlineRows:
 
     def _live(self) -> tuple[LiveStore, RepoConfig]:
         """The online store behind Feast, for what Feast has no call for."""
-        store, _ = self._adapter.open()
+        store = self._connected()
         return cast(LiveStore, store._get_provider().online_store), store.config
+
+    def _connected(self) -> FeatureStore:
+        if self._store is None:
+            self._store = self._adapter.connect()
+        return self._store

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from uuid import uuid4
 
 import polars as pl
 
+from recsys.columns import USER_ID
+from recsys.events.lease import Guard
+
 ROW_GROUP = 4_096
 
 
-def replace_parts(folder: Path, rows: pl.DataFrame, guard: AbstractContextManager[None] | None = None) -> Path:
+def replace_parts(folder: Path, rows: pl.DataFrame, guard: Guard = nullcontext) -> Path:
     """Replaces all parquet parts of a folder by one new part.
 
     The new part appears in one step, then the older ones go: a reader sees the old rows, both, or the new ones.
@@ -30,7 +34,7 @@ def replace_parts(folder: Path, rows: pl.DataFrame, guard: AbstractContextManage
     writing = part.with_suffix(".writing")
     try:
         rows.write_parquet(writing, row_group_size=ROW_GROUP)
-        with guard or nullcontext():
+        with guard():
             older = list(folder.glob("*.parquet"))
             _appear(writing, part)
             for path in older:
@@ -38,6 +42,32 @@ def replace_parts(folder: Path, rows: pl.DataFrame, guard: AbstractContextManage
     finally:
         writing.unlink(missing_ok=True)
     return part
+
+
+def remove_users(file: Path, user_ids: Sequence[str], guard: Guard = nullcontext) -> int:
+    """Rewrites a parquet file without these users' rows, in one step; a file that has none of them stays untouched.
+
+    Args:
+        file: a parquet file with a column user_id; its own metadata are kept.
+        user_ids: whose rows.
+        guard: entered for the moment in which the file is replaced.
+
+    Returns:
+        How many rows went.
+    """
+    rows = pl.read_parquet(file)
+    kept = rows.filter(~pl.col(USER_ID).is_in(list(user_ids)))
+    if kept.height == rows.height:
+        return 0
+    metadata = {key: text for key, text in pl.read_parquet_metadata(file).items() if key != "ARROW:schema"}
+    writing = file.with_suffix(f".{uuid4().hex}.writing")
+    try:
+        kept.write_parquet(writing, row_group_size=ROW_GROUP, metadata=metadata)
+        with guard():
+            _appear(writing, file)
+    finally:
+        writing.unlink(missing_ok=True)
+    return rows.height - kept.height
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError, FeatureStoreError, LeaseError
 from recsys.events.lease import FoldLease
+from recsys.events.removals import Removals
 from recsys.workspace import Workspace
 
 
@@ -56,6 +57,7 @@ class FeastReader:
         self._folder = RowFolder.of(workspace, schema)
         self._catch_up = CatchUp(self._store, self._folder)
         self._lease = FoldLease(workspace.event_log)
+        self._removals = Removals(workspace.event_log)
 
     def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         """One row a user, in that order, with every acknowledged event folded in.
@@ -69,8 +71,11 @@ class FeastReader:
         stale = self._outrun(user_ids, _positions(stored))
         if not stale:
             return rows
-        refolded = {row.user_id: row for row in self._refolded(stale)}
-        return [refolded.get(row.user_id, row) for row in rows]
+        again = dict.fromkeys(stale) | {row.user_id: row for row in self._refolded(stale)}
+        return [
+            (again[user_id] or unknown_user(user_id, self.schema)) if user_id in again else row
+            for user_id, row in zip(user_ids, rows, strict=True)
+        ]
 
     def as_of(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[FeatureRow]:
         """One row a (user, moment), in that order: the user's events strictly before the effective moment.
@@ -130,7 +135,7 @@ class FeastReader:
         return feature_rows(self._folder.now(user_ids).to_dict(as_series=False), self.schema)
 
     def _outrun(self, user_ids: Sequence[str], positions: Sequence[int]) -> list[str]:
-        """The users of whom the log holds events after the position at which their row was folded (0: no row)."""
+        """The users whose slice of the log has changed since the position at which their row was folded (0: no row)."""
         oldest, position = min(positions), self._folder.log.position()
         if position < max(positions):
             raise FeatureStoreError(
@@ -148,7 +153,11 @@ class FeastReader:
         newer = tail.join(folded_at, on=columns.USER_ID).filter(
             pl.col(columns.LOG_SEQUENCE) > pl.col(columns.LOG_POSITION)
         )
-        return newer[columns.USER_ID].unique().to_list()
+        outrun = set(newer[columns.USER_ID])
+        for removed, at in self._removals.felt_by(user_ids, oldest):
+            affected = folded_at.filter(pl.col(columns.LOG_POSITION) < at)[columns.USER_ID]
+            outrun.update(affected if removed is None else affected.filter(affected == removed))
+        return sorted(outrun)
 
 
 def _positions(stored: Mapping[str, Sequence[object]]) -> list[int]:

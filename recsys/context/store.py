@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from recsys.context.parts import replace_parts, write_text
 from recsys.context.rows import FOREVER, feature_service_name, row_schema
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError
+from recsys.events.lease import Guard
 from recsys.workspace import Workspace
 
 with warnings.catch_warnings():  # importing Feast turns on every deprecation warning of the process
@@ -72,7 +72,7 @@ class FeatureStoreAdapter:
             FeatureStore(fs_yaml_file=file).apply([user, source, context, seen, validity, service])
         self._opened = None
 
-    def write_offline(self, rows: pl.DataFrame, guard: AbstractContextManager[None]) -> Path:
+    def write_offline(self, rows: pl.DataFrame, guard: Guard) -> Path:
         """Replaces the offline rows by these, atomically: readers see the old part, both, or the new one.
 
         Seeing both is harmless: of two rows of one moment the one folded later wins.
@@ -189,28 +189,39 @@ class FeatureStoreAdapter:
                 self._opened = self._opened_anew()
             return self._opened
 
-    def _opened_anew(self) -> tuple[FeatureStore, FeatureService]:
-        missing = FeatureStoreError(
-            f"The workspace '{self.workspace.name}' has no features of its present schema yet. "
-            f"Make them with: recsys features materialise --workspace {self.workspace.name}"
-        )
+    def connect(self) -> FeatureStore:
+        """The store, whatever features it has.
+
+        Raises:
+            FeatureStoreError: it was never made, or belongs to a workspace elsewhere.
+        """
         file = configuration_file(self.workspace)
         if not file.is_file():
-            raise missing
+            raise self._missing()
         if not is_configured_here(self.workspace):
             raise FeatureStoreError(
                 f"{file} points to another folder than its own: the workspace was moved or copied. Make its feature "
                 f"store anew with: recsys features materialise --rebuild --workspace {self.workspace.name}"
             )
         with reported("open the feature store", self.workspace):
-            store = FeatureStore(fs_yaml_file=file)
+            return FeatureStore(fs_yaml_file=file)
+
+    def _opened_anew(self) -> tuple[FeatureStore, FeatureService]:
+        store = self.connect()
+        with reported("open the feature store", self.workspace):
             try:
                 service = store.get_feature_service(feature_service_name(self.schema))
             except FeastObjectNotFoundException:
-                raise missing from None
+                raise self._missing() from None
         if service.tags.get("schema_hash") != self.schema.feature_hash():
-            raise missing
+            raise self._missing()
         return store, service
+
+    def _missing(self) -> FeatureStoreError:
+        return FeatureStoreError(
+            f"The workspace '{self.workspace.name}' has no features of its present schema yet. "
+            f"Make them with: recsys features materialise --workspace {self.workspace.name}"
+        )
 
 
 def _version() -> pl.Expr:

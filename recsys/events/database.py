@@ -46,6 +46,7 @@ _TABLES = (
         state TEXT NOT NULL
     ) STRICT
     """,
+    "CREATE INDEX IF NOT EXISTS removals_felt ON removals (log_sequence) WHERE digest IS NULL OR user_id NOT NULL",
     "CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB NOT NULL) STRICT",
 )
 _INDEXES = {
@@ -132,6 +133,12 @@ def make_indexes(connection: sqlite3.Connection) -> None:
     """Builds the indexes that are missing."""
     for definition in _INDEXES.values():
         connection.execute(definition)
+
+
+def position(connection: sqlite3.Connection) -> int:
+    """The log's position. It outlives the deletion of the newest events, unlike max(log_sequence)."""
+    query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
+    return int(connection.execute(query).fetchone()[0])
 
 
 def _start(connection: sqlite3.Connection) -> None:

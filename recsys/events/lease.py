@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,8 @@ from recsys.errors import LeaseError
 from recsys.events.database import Database
 
 Purpose = Literal["serving", "maintenance"]
+Guard = Callable[[], AbstractContextManager[None]]
+"""Makes something to enter for the moment in which files change; raises LeaseError when the lease is lost."""
 
 SECONDS = 10.0
 WAIT_SECONDS = 60.0

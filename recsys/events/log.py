@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import polars as pl
 from recsys.columns import EVENT, EVENT_ID, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import DataError
-from recsys.events.database import Database, drop_indexes, make_indexes
+from recsys.events.database import Database, drop_indexes, make_indexes, position
+from recsys.events.removals import without_deleted
 
 LOG_SCHEMA = pl.Schema(
     {
@@ -32,8 +34,6 @@ LOG_SCHEMA = pl.Schema(
     }
 )
 
-# Outlives the deletion of the newest events, unlike max(log_sequence).
-_POSITION = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
 _LARGE = 10_000
 _INSERT = (
     "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value) "
@@ -50,12 +50,14 @@ class Appended:
         last_sequence: the log's position after the append; every event handed over lies at or before it.
         accepted: events that are new.
         duplicates: events whose id the log had already, or that came twice; they changed nothing.
+        withheld: events that happened before their user was deleted; they were left out.
     """
 
     first_sequence: int
     last_sequence: int
     accepted: int
     duplicates: int
+    withheld: int = 0
 
 
 class EventLog:
@@ -72,7 +74,8 @@ class EventLog:
     def append(self, frame: pl.DataFrame, received_at: int | None = None) -> Appended:
         """Appends events in the frame's order, in one transaction; on return they are on disk.
 
-        An event whose event_id the log has already is left out, so an append can be repeated.
+        An event whose event_id the log has already is left out, so an append can be repeated; so is one that happened
+        before its user was deleted.
 
         Args:
             frame: columns and types of EVENT_SCHEMA; only event and value may be null.
@@ -87,17 +90,20 @@ class EventLog:
             EVENT_ID, USER_ID, ITEM_ID, OCCURRED_AT, pl.lit(moment, dtype=pl.Int64).alias(RECEIVED_AT), EVENT, VALUE
         )
         with self._database.writing() as connection:
-            before = _position(connection)
-            new = _new(connection, rows)
+            before = position(connection)
+            allowed = without_deleted(connection, rows)
+            new = _new(connection, allowed)
             if before == 0 and new.height >= _LARGE:
                 drop_indexes(connection)
             connection.executemany(_INSERT, new.iter_rows(buffer_size=_LARGE))
             make_indexes(connection)
-        return Appended(before + 1, before + new.height, new.height, frame.height - new.height)
+        return Appended(
+            before + 1, before + new.height, new.height, allowed.height - new.height, frame.height - allowed.height
+        )
 
     def position(self) -> int:
         """Sequence of the newest event; 0 when the log is empty."""
-        return _position(self._database.connection())
+        return position(self._database.connection())
 
     def count(self) -> int:
         """Number of events."""
@@ -135,11 +141,11 @@ class EventLog:
         rows = self._database.connection().execute(query, [number]).fetchall()
         return pl.DataFrame(rows[::-1], schema=LOG_SCHEMA, orient="row")
 
-    def users_after(self, position: int, events: int) -> tuple[list[str], int]:
+    def users_after(self, after: int, events: int) -> tuple[list[str], int]:
         """Whom the next events after a position are of.
 
         Args:
-            position: a sequence.
+            after: a sequence.
             events: how many events to look at, at most.
 
         Returns:
@@ -151,19 +157,19 @@ class EventLog:
             .execute(
                 "SELECT log_sequence, user_id FROM events WHERE log_sequence > ? AND log_sequence <= ? "
                 "ORDER BY log_sequence LIMIT ?",
-                [position, end, events],
+                [after, end, events],
             )
             .fetchall()
         )
         return list(dict.fromkeys(user_id for _, user_id in rows)), rows[-1][0] if len(rows) == events else end
 
+    def alone(self) -> AbstractContextManager[object]:
+        """While the block runs nobody else appends, deletes users or takes the lease; it must not append itself."""
+        return self._database.writing()
+
     def close(self) -> None:
         """Closes the calling thread's connection; the next call opens another."""
         self._database.close()
-
-
-def _position(connection: sqlite3.Connection) -> int:
-    return int(connection.execute(_POSITION).fetchone()[0])
 
 
 def _new(connection: sqlite3.Connection, rows: pl.DataFrame) -> pl.DataFrame:

@@ -6,12 +6,14 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from recsys.context.folding import RowFolder
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease, maintenance
+from recsys.jobs.delete_users import finish_deletions
 from recsys.workspace import Workspace
 
 CUTS = (0, 1, 2)
@@ -67,14 +69,15 @@ def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS, *, rebuild: bo
     if 0 not in cuts or len(set(cuts)) != len(cuts) or min(cuts) < 0:
         raise ConfigError(f"cuts is {tuple(cuts)}; it needs 0 (all events) and no number twice or below 0.")
     schema = WorkspaceSchema.load(workspace.schema_file)
-    last = Materialised.last(workspace)
-    if not rebuild and last is not None and last.inputs == Inputs.present(workspace, schema, sorted(cuts)):
-        return _result(workspace, last, reused=True, seconds=time.monotonic() - started)
     lease = FoldLease(workspace.event_log)
+    if rebuild:
+        with maintenance(lease, "rebuild the feature store") as token, lease.guarded(token):
+            shutil.rmtree(workspace.feature_store, ignore_errors=True)
+    finish_deletions(workspace)
+    last = Materialised.last(workspace)
+    if last is not None and last.inputs == Inputs.present(workspace, schema, sorted(cuts)):
+        return _result(workspace, last, reused=True, seconds=time.monotonic() - started)
     with maintenance(lease, "materialise features") as token:
-        if rebuild:
-            with lease.guarded(token):
-                shutil.rmtree(workspace.feature_store, ignore_errors=True)
         done = _written(workspace, schema, sorted(cuts), lease, token)
     return _result(workspace, done, reused=False, seconds=done.seconds)
 
@@ -93,7 +96,7 @@ def _written(
     online.raise_fence(token)
     inputs = Inputs.present(workspace, schema, cuts)
     rows = RowFolder.of(workspace, schema).cuts(inputs.cuts)
-    part = store.write_offline(rows, lease.guarded(token))
+    part = store.write_offline(rows, partial(lease.guarded, token))
     users = store.materialise(token)
     online.delete_older(inputs.log_position, token)
     online.note_folded(inputs.log_position, token)

@@ -1,8 +1,6 @@
 """The embedded online store: write-ahead log, a connection per thread, exact times, no way back in time."""
 
 import sqlite3
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -145,7 +143,7 @@ def test_how_far_the_log_is_folded_is_kept_and_never_goes_back(store):
     assert subject.folded_up_to(config) == 7
 
 
-def test_deleting_leaves_no_byte_of_a_user_in_any_file(store):
+def test_deleting_leaves_no_byte_of_a_user_in_any_file(store, files_with):
     from recsys.context.fence import writing_as
 
     subject, config = store
@@ -155,8 +153,8 @@ def test_deleting_leaves_no_byte_of_a_user_in_any_file(store):
     with writing_as(1):
         subject.delete_entities(config, [key("unmistakable-user")])
     assert read(store, "unmistakable-user", "somebody-else-7") == [(None, None), (NOON, {"x": 7})]
-    assert bytes_below(Path(config.online_store.path).parent, b"unmistakable-user") == []
-    assert bytes_below(Path(config.online_store.path).parent, b"somebody-else-7") != []
+    assert files_with(Path(config.online_store.path).parent, "unmistakable-user") == []
+    assert files_with(Path(config.online_store.path).parent, "somebody-else-7") != []
 
 
 def test_rows_that_were_not_written_again_go(store):
@@ -168,17 +166,6 @@ def test_rows_that_were_not_written_again_go(store):
     with writing_as(1):
         subject.delete_older(config, VIEW, NOON + TICK)
     assert read(store, "gone", "here") == [(None, None), (NOON + TICK, {"x": 2})]
-
-
-def bytes_below(folder, wanted):
-    """The files that hold these bytes, looked for by another process: closing a file here would drop sqlite's locks."""
-    program = "import pathlib, sys\nfor p in pathlib.Path(sys.argv[1]).rglob('*'):\n    " + (
-        "p.is_file() and sys.argv[2].encode() in p.read_bytes() and print(p)"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", program, str(folder), wanted.decode()], capture_output=True, text=True, check=True
-    )
-    return found.stdout.splitlines()
 
 
 def test_teardown_leaves_nothing(store):
