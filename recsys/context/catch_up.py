@@ -9,6 +9,7 @@ from __future__ import annotations
 from recsys.context.folding import RowFolder
 from recsys.context.online_rows import OnlineRows
 from recsys.context.store import FeatureStoreAdapter
+from recsys.failpoints import Failpoint, reached
 
 EVENTS_A_STEP = 2_000
 
@@ -45,5 +46,7 @@ class CatchUp:
         user_ids, upto = self._folder.log.users_after(done, EVENTS_A_STEP)
         if user_ids:
             self._store.push(self._folder.now(user_ids), token)
+        reached(Failpoint.FOLD_ROWS_WRITTEN)
         self._rows.note_folded(upto, token)
+        reached(Failpoint.FOLD_NOTED)
         return upto < end

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from recsys.errors import FeatureStoreError, LeaseError
+from recsys.failpoints import Failpoint, reached
 
 _TOKEN: ContextVar[int | None] = ContextVar("recsys_lease_token", default=None)
 _TABLE = """
@@ -93,6 +94,7 @@ def scrub(connection: sqlite3.Connection, what: str) -> None:
         FeatureStoreError: readers kept the write-ahead log busy all the time.
     """
     connection.execute("VACUUM")
+    reached(Failpoint.DELETE_ONLINE_REWRITTEN)
     deadline = time.monotonic() + _SCRUB_SECONDS
     while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         if time.monotonic() > deadline:

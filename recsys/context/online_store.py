@@ -22,6 +22,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from recsys.context import fence
+from recsys.failpoints import Failpoint, reached
 
 OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Found = tuple[datetime | None, dict[str, Value] | None]
@@ -125,6 +126,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         with fence.fenced(connection, fence.writer()):
             for name in _tables(connection):
                 connection.executemany(f"DELETE FROM {name} WHERE entity_key = ?", keys)
+        reached(Failpoint.DELETE_ROWS_GONE)
         fence.scrub(connection, self._get_db_path(config))
 
     def delete_older(self, config: RepoConfig, table: FeatureView, moment: datetime) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 
 from recsys.columns import USER_ID
 from recsys.events.lease import Guard
+from recsys.failpoints import Failpoint, reached
 
 ROW_GROUP = 4_096
 
@@ -36,7 +37,9 @@ def replace_parts(folder: Path, rows: pl.DataFrame, guard: Guard = nullcontext) 
         rows.write_parquet(writing, row_group_size=ROW_GROUP)
         with guard():
             older = list(folder.glob("*.parquet"))
+            reached(Failpoint.MATERIALISE_PART_WRITTEN)
             _appear(writing, part)
+            reached(Failpoint.MATERIALISE_PART_ADDED)
             for path in older:
                 path.unlink(missing_ok=True)
     finally:

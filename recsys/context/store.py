@@ -23,6 +23,7 @@ from recsys.context.rows import FOREVER, feature_service_name, row_schema
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError
 from recsys.events.lease import Guard
+from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
 
 with warnings.catch_warnings():  # importing Feast turns on every deprecation warning of the process
@@ -128,6 +129,7 @@ class FeatureStoreAdapter:
                 frame = slice_.to_pandas()
                 for view in ONLINE_VIEWS:
                     store.write_to_online_store(view, frame)
+                    reached(Failpoint.FOLD_VIEW_WRITTEN)
 
     def read_online(self, user_ids: Sequence[str]) -> Mapping[str, Sequence[object]]:
         """The stored online rows, as they are.

@@ -19,6 +19,7 @@ from typing import Literal
 
 from recsys.errors import LeaseError
 from recsys.events.database import Database
+from recsys.failpoints import Failpoint, reached
 
 Purpose = Literal["serving", "maintenance"]
 Guard = Callable[[], AbstractContextManager[None]]
@@ -39,15 +40,15 @@ class FoldLease:
 
     Args:
         path: the event log's file.
-        clock: microseconds since the epoch.
+        clock: microseconds since the epoch; None: the machine's.
         seconds: how long the lease lasts when it is not renewed.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], int] = _now, seconds: float = SECONDS) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], int] | None = None, seconds: float = SECONDS) -> None:
         self.seconds = seconds
         self.holder = f"process {os.getpid()} ({secrets.token_hex(4)})"
         self._database = Database(path)
-        self._clock = clock
+        self._clock = clock or _now
 
     def acquire(self, purpose: Purpose) -> int | None:
         """Takes the lease when it is free or expired; maintenance also takes it from a serving process.
@@ -64,6 +65,7 @@ class FoldLease:
             connection.execute(
                 "INSERT OR REPLACE INTO lease VALUES (1, ?, ?, ?, ?)", [token, self.holder, purpose, self._expiry()]
             )
+        reached(Failpoint.LEASE_TAKEN)
         return token
 
     def renew(self, token: int) -> bool:

@@ -20,6 +20,7 @@ from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import DataError
 from recsys.events.database import Database, drop_indexes, make_indexes, position
 from recsys.events.removals import without_deleted
+from recsys.failpoints import Failpoint, reached
 
 LOG_SCHEMA = pl.Schema(
     {
@@ -97,6 +98,8 @@ class EventLog:
                 drop_indexes(connection)
             connection.executemany(_INSERT, new.iter_rows(buffer_size=_LARGE))
             make_indexes(connection)
+            reached(Failpoint.APPEND_WRITTEN)
+        reached(Failpoint.APPEND_COMMITTED)
         return Appended(
             before + 1, before + new.height, new.height, allowed.height - new.height, frame.height - allowed.height
         )

@@ -19,6 +19,7 @@ import polars as pl
 from recsys.columns import OCCURRED_AT, USER_ID
 from recsys.errors import DataError
 from recsys.events.database import Database, position
+from recsys.failpoints import Failpoint, reached
 
 _PATIENCE_SECONDS = 60.0
 
@@ -107,6 +108,7 @@ class Removals:
         """
         connection = self._database.connection()
         connection.execute("VACUUM")
+        reached(Failpoint.DELETE_LOG_REWRITTEN)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             if time.monotonic() > deadline:
@@ -115,6 +117,7 @@ class Removals:
                     "removed is out of use; run the command again to remove its last bytes."
                 )
             time.sleep(0.02)
+        reached(Failpoint.DELETE_LOG_CLEAN)
         with self._database.writing():
             connection.execute("UPDATE removals SET state = 'done' WHERE state = 'scrubbing'")
 
@@ -135,6 +138,39 @@ class Removals:
     def deleted(self, user_ids: Sequence[str]) -> dict[str, int]:
         """When each of these users was deleted, microseconds; users who never were are left out."""
         return _deleted(self._database.connection(), user_ids)
+
+    def take_over(self, other: Removals, user_ids: Sequence[str]) -> list[str]:
+        """Deletes from this log whom another log of the same origin has deleted: for a log that comes from a backup.
+
+        Args:
+            other: the removals of the log that this one replaces.
+            user_ids: everybody of whom anything came with the backup.
+
+        Returns:
+            Those of them who are deleted by it.
+        """
+        salt = _salt(self._database.connection())
+        if salt != _salt(other._database.connection()):
+            return []
+        mine = _tombstones(self._database.connection())
+        newer = {
+            digest: moment
+            for digest, moment in _tombstones(other._database.connection()).items()
+            if mine.get(digest, 0) < moment
+        }
+        by_digest = {_digest(salt, user_id): user_id for user_id in user_ids}
+        deleted = [by_digest[digest] for digest in newer if digest in by_digest]
+        self.remove_users(deleted)
+        with self._database.writing() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO removals VALUES (?, ?, NULL, ?, 'done')",
+                [
+                    (_next_position(connection), digest, moment)
+                    for digest, moment in newer.items()
+                    if digest not in by_digest
+                ],
+            )
+        return deleted
 
 
 def without_deleted(connection: sqlite3.Connection, events: pl.DataFrame) -> pl.DataFrame:
@@ -159,6 +195,10 @@ def _deleted(connection: sqlite3.Connection, user_ids: Sequence[str]) -> dict[st
         [orjson.dumps(list(by_digest)).decode()],
     )
     return {by_digest[digest]: removed_at for digest, removed_at in rows.fetchall()}
+
+
+def _tombstones(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT digest, removed_at FROM removals WHERE digest NOT NULL").fetchall())
 
 
 def _next_position(connection: sqlite3.Connection) -> int:

@@ -21,6 +21,7 @@ from recsys.errors import DataError
 from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
+from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
 
 
@@ -65,6 +66,7 @@ def delete_users(workspace: Workspace, user_ids: Sequence[str]) -> DeleteResult:
     lease, removals = FoldLease(workspace.event_log), Removals(workspace.event_log)
     with maintenance(lease, "delete a user") as token:
         events = removals.remove_users(user_ids)
+        reached(Failpoint.DELETE_EVENTS_GONE)
         _clean(workspace, removals, lease, token)
     position = EventLog(workspace.event_log).position()
     return DeleteResult(
@@ -88,12 +90,18 @@ def _clean(workspace: Workspace, removals: Removals, lease: FoldLease, token: in
     user_ids = removals.being_deleted()
     if user_ids:
         _clean_catalogue(workspace, user_ids, guard)
+        reached(Failpoint.DELETE_PROFILE_GONE)
         _clean_online(workspace, user_ids, token, guard)
+        reached(Failpoint.DELETE_ONLINE_CLEAN)
         _clean_offline(workspace, user_ids, guard)
+        reached(Failpoint.DELETE_OFFLINE_CLEAN)
         for folder in _folders(workspace.recommendations):
             forget_users(folder, user_ids, guard)
+        reached(Failpoint.DELETE_LISTS_CLEAN)
         removals.forget_names(user_ids)
+        reached(Failpoint.DELETE_NAMES_FORGOTTEN)
     removals.scrub()
+    reached(Failpoint.DELETE_SCRUBBED)
 
 
 def _clean_catalogue(workspace: Workspace, user_ids: Sequence[str], guard: Guard) -> None:

@@ -17,6 +17,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals, happened_before
+from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
 
 
@@ -75,7 +76,9 @@ def ingest(workspace: Workspace, imported: ImportedData) -> IngestResult:
     if known is None:
         catalogue = Catalogue.empty(schema).updated(imported.users, imported.items, imported.events)
         catalogue.save(workspace)
+        reached(Failpoint.IMPORT_CATALOGUE_SAVED)
         schema.save(workspace.schema_file)
+        reached(Failpoint.IMPORT_SCHEMA_SAVED)
     else:
         _refuse_other_schema(workspace, known, schema)
         with log.alone():

@@ -13,6 +13,7 @@ from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease, maintenance
+from recsys.failpoints import Failpoint, reached
 from recsys.jobs.delete_users import finish_deletions
 from recsys.workspace import Workspace
 
@@ -92,18 +93,25 @@ def _written(
     started = time.monotonic()
     store = FeatureStoreAdapter(workspace, schema)
     store.apply()
+    reached(Failpoint.MATERIALISE_APPLIED)
     online = OnlineRows(store)
     online.raise_fence(token)
+    reached(Failpoint.MATERIALISE_FENCED)
     inputs = Inputs.present(workspace, schema, cuts)
     rows = RowFolder.of(workspace, schema).cuts(inputs.cuts)
     part = store.write_offline(rows, partial(lease.guarded, token))
+    reached(Failpoint.MATERIALISE_PARTS_REPLACED)
     users = store.materialise(token)
+    reached(Failpoint.MATERIALISE_ROWS_WRITTEN)
     online.delete_older(inputs.log_position, token)
+    reached(Failpoint.MATERIALISE_OLDER_ROWS_GONE)
     online.note_folded(inputs.log_position, token)
+    reached(Failpoint.MATERIALISE_NOTED)
     seconds = round(time.monotonic() - started, 3)
     done = Materialised(inputs=inputs, part=part, users=users, offline_rows=rows.height, seconds=seconds)
     with lease.guarded(token):
         done.save(workspace)
+    reached(Failpoint.MATERIALISE_SAVED)
     return done
 
 
