@@ -40,6 +40,9 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What recsys backup wrote.")],
     replace: Annotated[bool, typer.Option("--replace", help="Let a workspace of that name give way.")] = False,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", "-w", help="Which workspace it must be of (default: whichever it is).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring a workspace back from a backup, under its own name, into $RECSYS_HOME; every byte is verified first.
@@ -49,7 +52,7 @@ def restore(
     with reported(as_json) as report:
         from recsys.jobs.restore import restore as job
 
-        result = job(file, replace=replace)
+        result = job(file, replace=replace, name=workspace)
         report.show(
             f"'{result.workspace}' is as of {result.made_at[:19]} UTC; log position {result.position:,}. "
             f"MLflow's records: {result.registry}."

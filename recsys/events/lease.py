@@ -98,6 +98,10 @@ class FoldLease:
         row = self._database.connection().execute(_HELD).fetchone()
         return None if row is None or row[3] <= self._clock() else f"{row[1]}, {row[2]}"
 
+    def close(self) -> None:
+        """Closes the calling thread's connection; the next call opens another."""
+        self._database.close()
+
     def _is_open_to(self, connection: sqlite3.Connection, purpose: Purpose) -> bool:
         row = connection.execute(_HELD).fetchone()
         if row is None or row[3] <= self._clock():

@@ -9,6 +9,7 @@ import hashlib
 import os
 import uuid
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -98,7 +99,7 @@ def _read(path: Path, folder: Path | None) -> Archived:
                     raise DataError(f"{path} was changed: its file {name} is not what was backed up. Use another copy.")
     except FileNotFoundError:
         raise DataError(f"There is no file {path}.") from None
-    except (zipfile.BadZipFile, EOFError, KeyError, ValueError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError, NotImplementedError) as error:
         raise DataError(
             f"{path} is no whole backup of recsys ({error}): it was cut off, damaged or changed."
         ) from error

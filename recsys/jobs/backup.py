@@ -71,9 +71,10 @@ def backup(workspace: Workspace, file: Path) -> BackupResult:
     finish_deletions(workspace)
     with (
         tempfile.TemporaryDirectory(prefix=f"{TEMPORARY_PREFIX}backup-", dir=file.parent) as scratch,
-        maintenance(FoldLease(workspace.event_log), "back the workspace up"),
+        maintenance(FoldLease(workspace.event_log), "back the workspace up") as token,
     ):
         copies = dict(_copied_databases(workspace, Path(scratch)))
+        _let_go(copies[workspace.event_log], token)
         position = EventLog(workspace.event_log).position()
         about = {
             "workspace": workspace.name,
@@ -95,8 +96,22 @@ def _copied_databases(workspace: Workspace, scratch: Path) -> Iterator[tuple[Pat
         target = scratch / f"{number}{path.suffix}"
         with closing(sqlite3.connect(path, timeout=60.0)) as source, closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
+        _make_one_file(target)
         yield path, target
+
+
+def _let_go(log: Path, token: int) -> None:
+    """Nobody holds the copied lease: whoever restores it must not wait for it to expire."""
+    lease = FoldLease(log)
+    lease.release(token)
+    lease.close()
+    _make_one_file(log)
+
+
+def _make_one_file(database: Path) -> None:
+    """Brings what lies in the write-ahead log into the database itself."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def _files(workspace: Workspace, copies: dict[Path, Path]) -> Iterator[tuple[str, Path]]:

@@ -49,7 +49,7 @@ class RestoreResult:
         return asdict(self)
 
 
-def restore(file: Path, *, replace: bool = False) -> RestoreResult:
+def restore(file: Path, *, replace: bool = False, name: str | None = None) -> RestoreResult:
     """Restores a workspace under its own name, into the present home.
 
     Nothing is touched before every byte of the backup was verified. Users who were deleted from the workspace that
@@ -58,13 +58,16 @@ def restore(file: Path, *, replace: bool = False) -> RestoreResult:
     Args:
         file: what `backup` wrote.
         replace: let a workspace of that name give way.
+        name: which workspace the backup must be of; None: any.
 
     Raises:
         DataError: the file is missing, cut off or was changed; nothing was touched.
-        ConfigError: the workspace exists, or a process is using it; nothing was touched.
+        ConfigError: the backup is of another workspace, or that exists or is in use; nothing was touched.
     """
     about = verify_archive(file).about
     workspace = Workspace.named(str(about["workspace"]))
+    if name not in (None, workspace.name):
+        raise ConfigError(f"{file} is a backup of the workspace '{workspace.name}', not of '{name}'.")
     exists = workspace.root.exists()
     _refuse_if_in_use(workspace, exists, replace)
     workspace.home.mkdir(parents=True, exist_ok=True)

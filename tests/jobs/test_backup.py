@@ -202,6 +202,8 @@ def test_the_commands_say_what_they_did_and_what_is_wrong(workspace, tmp_path):
     assert orjson.loads(done.stdout.splitlines()[-1])["position"] == 10
     refused = run.invoke(build_app(), ["restore", target])
     assert (refused.exit_code, "--replace" in refused.output) == (2, True)
+    other = run.invoke(build_app(), ["restore", target, "--replace", "-w", "another"])
+    assert (other.exit_code, "not of 'another'" in other.output) == (2, True)
     missing = run.invoke(build_app(), ["restore", str(tmp_path / "none"), "--json"])
     assert missing.exit_code == 2
     assert "no file" in orjson.loads(missing.stdout.splitlines()[-1])["message"]
