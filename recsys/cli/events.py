@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     events.command("count")(count)
     events.command("export-user")(export_user)
     events.command("delete-user")(delete_user)
+    events.command("prune")(prune)
     app.add_typer(events, name="events")
 
 
@@ -151,6 +152,33 @@ def delete_user(
             f"{result.users:,} users deleted with {result.events:,} events; log position {result.position:,}. "
             f"Other users' rows are made anew by: recsys features materialise --workspace {workspace}"
         )
+        report.result(result.as_dict())
+
+
+def prune(
+    workspace: WorkspaceOption,
+    older_than: Annotated[float, typer.Option("--older-than", metavar="DAYS", help="Events older than this go.")],
+    keep_last: Annotated[
+        int, typer.Option("--keep-last", min=0, metavar="N", help="Newest events of each user that stay anyway.")
+    ] = 0,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove old events for good, and what is stored because of them. A scheduler runs this nightly.
+
+    What a user has seen is forgotten with the events: items may be recommended again. Importing an old file again
+    brings its events back.
+
+    Example: recsys events prune --older-than 730 --keep-last 200 --workspace my-shop --yes
+    """
+    with reported(as_json) as report:
+        target = Workspace.existing(workspace)
+        if not yes and not typer.confirm(f"Remove old events from '{workspace}' for good?", err=True):
+            raise typer.Abort
+        from recsys.jobs.prune import prune as job
+
+        result = job(target, older_than, keep_last=keep_last)
+        report.show(f"{result.removed:,} events removed, {result.kept:,} are left; log position {result.position:,}.")
         report.result(result.as_dict())
 
 
