@@ -145,11 +145,13 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
             Path(self._get_db_path(config) + suffix).unlink(missing_ok=True)
 
     def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
+        """The thread's connection, opened anew when the file is another one by now: a rebuild starts a new store."""
         existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if existing is not None and self._local.process == os.getpid():
+        path = Path(self._get_db_path(config))
+        if existing is not None and self._local.opened == (os.getpid(), _file_number(path)):
             return existing
-        opened = _open(Path(self._get_db_path(config)), config.online_store.busy_timeout_seconds)
-        self._local.connection, self._local.process = opened, os.getpid()
+        opened = _open(path, config.online_store.busy_timeout_seconds)
+        self._local.connection, self._local.opened = opened, (os.getpid(), _file_number(path))
         return opened
 
 
@@ -161,6 +163,13 @@ def _open(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     connection.execute("PRAGMA secure_delete = ON")
     fence.put_up(connection)
     return connection
+
+
+def _file_number(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

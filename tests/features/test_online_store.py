@@ -168,6 +168,17 @@ def test_rows_that_were_not_written_again_go(store):
     assert read(store, "gone", "here") == [(None, None), (NOON + TICK, {"x": 2})]
 
 
+def test_a_store_that_was_made_anew_is_read_by_those_who_had_the_old_one_open(store, tmp_path):
+    write(store, "a", NOON, token=9, x=1)
+    rebuilder = make_store(tmp_path)
+    rebuilder[0].teardown(rebuilder[1], [], [])
+    rebuilder[0].update(rebuilder[1], [], [VIEW], [], [], partial=False)
+    write(rebuilder, "b", NOON, token=1, x=2)
+    assert read(store, "a", "b") == [(None, None), (NOON, {"x": 2})]
+    write(store, "b", NOON + TICK, token=1, x=3)
+    assert read(rebuilder, "b") == [(NOON + TICK, {"x": 3})]
+
+
 def test_teardown_leaves_nothing(store):
     subject, config = store
     write(store, "a", NOON, x=1)
