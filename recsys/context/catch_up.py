@@ -7,7 +7,7 @@ seconds: import this module late.
 from __future__ import annotations
 
 from recsys.context.folding import RowFolder
-from recsys.context.online_rows import OnlineRows
+from recsys.context.online_upkeep import OnlineUpkeep
 from recsys.context.store import FeatureStoreAdapter
 from recsys.failpoints import Failpoint, reached
 
@@ -24,7 +24,7 @@ class CatchUp:
 
     def __init__(self, store: FeatureStoreAdapter, folder: RowFolder) -> None:
         self._store = store
-        self._rows = OnlineRows(store)
+        self._rows = OnlineUpkeep(store)
         self._folder = folder
 
     def step(self, token: int) -> bool:

@@ -9,12 +9,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
-from recsys.errors import FeatureStoreError, LeaseError
+from recsys.context.fencing import FENCE, FencedOffError
+from recsys.errors import FeatureStoreError
 from recsys.failpoints import Failpoint, reached
 
-_TOKEN: ContextVar[int | None] = ContextVar("recsys_lease_token", default=None)
 _TABLE = """
 CREATE TABLE IF NOT EXISTS recsys_fence (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -25,25 +24,15 @@ CREATE TABLE IF NOT EXISTS recsys_fence (
 _SCRUB_SECONDS = 60.0
 
 
-@contextmanager
-def writing_as(token: int) -> Iterator[None]:
-    """Says on whose behalf the block writes: Feast's calls have no room for a token."""
-    before = _TOKEN.set(token)
-    try:
-        yield
-    finally:
-        _TOKEN.reset(before)
-
-
 def writer() -> int:
-    """The token of the block that is running.
+    """The token of whoever writes now (`fencing.writer_token`).
 
     Raises:
-        LeaseError: nobody said who writes.
+        FencedOffError: nobody said who writes.
     """
-    token = _TOKEN.get()
+    token = FENCE.get()
     if token is None:
-        raise LeaseError("Only the holder of the workspace's lease may write online rows: see recsys.events.lease.")
+        raise FencedOffError("Only the holder of the workspace's lease may write online rows: see recsys.events.lease.")
     return token
 
 
@@ -58,13 +47,13 @@ def fenced(connection: sqlite3.Connection, token: int) -> Iterator[None]:
     """One write transaction that takes place only if nobody with a larger token was here before.
 
     Raises:
-        LeaseError: somebody was; nothing was written.
+        FencedOffError: somebody was; nothing was written.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
         seen = int(connection.execute("SELECT token FROM recsys_fence").fetchone()[0])
         if seen > token:
-            raise LeaseError(
+            raise FencedOffError(
                 f"The online store belongs to a later holder of the lease ({seen}) than this one ({token}): nothing "
                 "was written. If the event log was replaced or restored, rebuild: recsys features materialise --rebuild"
             )

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class LiveStore(Protocol):
-    """An online store with a fence: each write names its lease's token (`recsys.context.fence.writer`).
+    """An online store with a fence: each write names its lease's token (`recsys.context.fencing`).
 
-    A write with a smaller token than the largest seen raises LeaseError and changes nothing, `online_write_batch`
+    A write with a smaller token than the largest seen raises FencedOffError and changes nothing, `online_write_batch`
     included; the check and the write are one transaction.
     """
 
@@ -30,7 +30,7 @@ class LiveStore(Protocol):
         """Keeps that every event up to this log position is in its user's row."""
         ...
 
-    def delete_entities(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
+    def online_remove(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
         """Removes these entities' rows from every view, to the last byte."""
         ...
 

@@ -61,7 +61,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         """Upserts rows in one transaction; a row older than what is stored changes nothing.
 
         Raises:
-            LeaseError: the writer (`fence.writing_as`) no longer holds the lease, or nobody said who it is.
+            FencedOffError: the writer (`fencing.writer_token`) no longer holds the lease, or nobody said who it is.
         """
         rows = [
             (_key(config, entity_key), feature, value.SerializeToString(), _microseconds(moment))
@@ -119,7 +119,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         with fence.fenced(connection, fence.writer()):
             fence.note_folded(connection, position)
 
-    def delete_entities(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
+    def online_remove(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
         """Removes these entities' rows from every view, and their bytes from the files."""
         connection = self._get_conn(config)
         keys = [(_key(config, entity_key),) for entity_key in entity_keys]

@@ -51,13 +51,15 @@ def remove_users(file: Path, user_ids: Sequence[str], guard: Guard = nullcontext
     """Rewrites a parquet file without these users' rows, in one step; a file that has none of them stays untouched.
 
     Args:
-        file: a parquet file with a column user_id; its own metadata are kept.
+        file: a parquet file, with or without a column user_id; its own metadata are kept.
         user_ids: whose rows.
         guard: entered for the moment in which the file is replaced.
 
     Returns:
         How many rows went.
     """
+    if USER_ID not in pl.read_parquet_schema(file):
+        return 0
     rows = pl.read_parquet(file)
     kept = rows.filter(~pl.col(USER_ID).is_in(list(user_ids)))
     if kept.height == rows.height:

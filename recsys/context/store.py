@@ -16,7 +16,7 @@ import polars as pl
 
 from recsys import columns
 from recsys.context.feast_calls import load_definitions, own_duckdb, quieten, reported
-from recsys.context.fence import writing_as
+from recsys.context.fencing import writer_token
 from recsys.context.layout import configuration, configuration_file, is_configured_here, offline_rows
 from recsys.context.parts import replace_parts, write_text
 from recsys.context.rows import FOREVER, feature_service_name, row_schema
@@ -124,7 +124,7 @@ class FeatureStoreAdapter:
         versioned = rows.select(
             *self._columns.names(), _version().alias(columns.EVENT_TIMESTAMP), _version()
         ).with_columns(pl.col(pl.List(pl.String)).fill_null([]))
-        with reported("write online rows", self.workspace), writing_as(token):
+        with reported("write online rows", self.workspace), writer_token(token):
             for slice_ in versioned.iter_slices(ROWS_A_WRITE):
                 frame = slice_.to_pandas()
                 for view in ONLINE_VIEWS:

@@ -14,7 +14,7 @@ from pathlib import Path
 from recsys.errors import DataError
 
 _LOCK_WAIT_SECONDS = 60.0
-_LAYOUT = 1
+_LAYOUT = 2
 _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS events (

@@ -120,11 +120,11 @@ def _clean_online(workspace: Workspace, user_ids: Sequence[str], token: int, gua
         with guard():
             shutil.rmtree(workspace.feature_store)
         return
-    from recsys.context.online_rows import OnlineRows
+    from recsys.context.online_upkeep import OnlineUpkeep
     from recsys.context.store import FeatureStoreAdapter
 
     schema = WorkspaceSchema.load(workspace.schema_file)
-    OnlineRows(FeatureStoreAdapter(workspace, schema)).delete(user_ids, token)
+    OnlineUpkeep(FeatureStoreAdapter(workspace, schema)).delete(user_ids, token)
 
 
 def _clean_offline(workspace: Workspace, user_ids: Sequence[str], guard: Guard) -> None:

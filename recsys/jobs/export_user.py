@@ -67,5 +67,7 @@ def _online(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
 
 
 def _rows(path: Path, root: Path, user_id: str) -> Iterator[dict[str, object]]:
+    if columns.USER_ID not in pl.read_parquet_schema(path):
+        return
     for row in pl.scan_parquet(path).filter(pl.col(columns.USER_ID) == user_id).collect().to_dicts():
         yield {"record": "stored", "where": str(path.relative_to(root)), **row}

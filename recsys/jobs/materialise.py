@@ -87,14 +87,14 @@ def _written(
     workspace: Workspace, schema: WorkspaceSchema, cuts: Sequence[int], lease: FoldLease, token: int
 ) -> Materialised:
     """Writes everything under the lease. Whatever a crash leaves undone, the next materialisation does."""
-    from recsys.context.online_rows import OnlineRows
+    from recsys.context.online_upkeep import OnlineUpkeep
     from recsys.context.store import FeatureStoreAdapter
 
     started = time.monotonic()
     store = FeatureStoreAdapter(workspace, schema)
     store.apply()
     reached(Failpoint.MATERIALISE_APPLIED)
-    online = OnlineRows(store)
+    online = OnlineUpkeep(store)
     online.raise_fence(token)
     reached(Failpoint.MATERIALISE_FENCED)
     inputs = Inputs.present(workspace, schema, cuts)

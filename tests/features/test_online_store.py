@@ -45,11 +45,11 @@ def key(user_id):
 def write(store, user_id, moment, token=1, **features):
     from feast.protos.feast.types.Value_pb2 import Value
 
-    from recsys.context.fence import writing_as
+    from recsys.context.fencing import writer_token
 
     subject, config = store
     values = {name: Value(int64_val=value) for name, value in features.items()}
-    with writing_as(token):
+    with writer_token(token):
         subject.online_write_batch(config, VIEW, [(key(user_id), values, moment, None)], None)
 
 
@@ -114,10 +114,10 @@ def test_a_writer_with_an_older_token_changes_nothing(store):
 
 
 def test_a_raised_fence_shuts_out_earlier_holders_before_the_first_write(store):
-    from recsys.context.fence import writing_as
+    from recsys.context.fencing import writer_token
 
     subject, config = store
-    with writing_as(7):
+    with writer_token(7):
         subject.raise_fence(config)
     with pytest.raises(LeaseError):
         write(store, "a", NOON, token=6, x=1)
@@ -130,40 +130,40 @@ def test_who_holds_no_lease_cannot_write(store):
 
 
 def test_how_far_the_log_is_folded_is_kept_and_never_goes_back(store):
-    from recsys.context.fence import writing_as
+    from recsys.context.fencing import writer_token
 
     subject, config = store
     assert subject.folded_up_to(config) == 0
-    with writing_as(1):
+    with writer_token(1):
         subject.note_folded(config, 7)
         subject.note_folded(config, 5)
     assert subject.folded_up_to(config) == 7
-    with writing_as(0), pytest.raises(LeaseError):
+    with writer_token(0), pytest.raises(LeaseError):
         subject.note_folded(config, 9)
     assert subject.folded_up_to(config) == 7
 
 
 def test_deleting_leaves_no_byte_of_a_user_in_any_file(store, files_with):
-    from recsys.context.fence import writing_as
+    from recsys.context.fencing import writer_token
 
     subject, config = store
     for number in range(300):
         write(store, f"somebody-else-{number}", NOON, x=number)
         write(store, "unmistakable-user", NOON + number * TICK, x=number)
-    with writing_as(1):
-        subject.delete_entities(config, [key("unmistakable-user")])
+    with writer_token(1):
+        subject.online_remove(config, [key("unmistakable-user")])
     assert read(store, "unmistakable-user", "somebody-else-7") == [(None, None), (NOON, {"x": 7})]
     assert files_with(Path(config.online_store.path).parent, "unmistakable-user") == []
     assert files_with(Path(config.online_store.path).parent, "somebody-else-7") != []
 
 
 def test_rows_that_were_not_written_again_go(store):
-    from recsys.context.fence import writing_as
+    from recsys.context.fencing import writer_token
 
     subject, config = store
     write(store, "gone", NOON, x=1)
     write(store, "here", NOON + TICK, x=2)
-    with writing_as(1):
+    with writer_token(1):
         subject.delete_older(config, VIEW, NOON + TICK)
     assert read(store, "gone", "here") == [(None, None), (NOON + TICK, {"x": 2})]
 

@@ -135,6 +135,13 @@ class Parity(RuleBasedStateMachine):
             assert max(0, *(other or 0 for other in self.tokens)) > token or not self.leases[who].renew(token)
             self.tokens[who] = None
 
+    @rule(who=st.integers(0, 1), user=st.sampled_from(USERS[:3]), item=st.sampled_from(VOCABULARY))
+    def be_deleted_while_a_folder_is_paused(self, who, user, item) -> None:
+        self.append([(user, item, FUTURE, 0, None)])
+        self.fold_and_pause_before_writing(who)
+        self.delete(user)
+        self.write_late(who)
+
     @rule()
     def pass_an_hour(self) -> None:
         self.ahead += HOUR

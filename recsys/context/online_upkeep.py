@@ -16,14 +16,14 @@ from feast.protos.feast.types.Value_pb2 import Value
 
 from recsys import columns
 from recsys.context.feast_calls import reported
-from recsys.context.fence import writing_as
+from recsys.context.fencing import writer_token
 from recsys.context.live_store import LiveStore
 from recsys.context.store import ONLINE_VIEWS, FeatureStoreAdapter
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class OnlineRows:
+class OnlineUpkeep:
     """One workspace's online rows.
 
     Every write names the token of the lease that is held and raises LeaseError when that is lost.
@@ -56,7 +56,7 @@ class OnlineRows:
         """Removes users' rows, to the last byte."""
         keys = [EntityKey(join_keys=[columns.USER_ID], entity_values=[Value(string_val=user)]) for user in user_ids]
         with self._writing("delete online rows", token) as (live, config):
-            live.delete_entities(config, keys)
+            live.online_remove(config, keys)
 
     def delete_older(self, position: int, token: int) -> None:
         """Removes the rows that were folded at an earlier log position: nobody's who is still known."""
@@ -67,7 +67,7 @@ class OnlineRows:
 
     @contextmanager
     def _writing(self, what: str, token: int) -> Iterator[tuple[LiveStore, RepoConfig]]:
-        with reported(what, self._adapter.workspace), writing_as(token):
+        with reported(what, self._adapter.workspace), writer_token(token):
             yield self._live()
 
     def _live(self) -> tuple[LiveStore, RepoConfig]:
