@@ -118,7 +118,8 @@ def _files(workspace: Workspace, copies: dict[Path, Path]) -> Iterator[tuple[str
     """(name in the backup, file to read) each."""
     for path in _kept(workspace.root):
         inside = path.relative_to(workspace.root)
-        if inside.parts[0] != workspace.recommendations.name:
+        made_meanwhile = path.suffix in _SQLITE and path not in copies  # never to be read as a plain file
+        if inside.parts[0] != workspace.recommendations.name and not made_meanwhile:
             yield f"{WORKSPACE}/{inside.as_posix()}", copies.get(path, path)
     artifacts = workspace.tracking_artifacts / workspace.name
     for path in _kept(artifacts):

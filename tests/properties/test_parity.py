@@ -191,5 +191,5 @@ def known(frame: pl.DataFrame):
     return {row.user_id: row for row in as_rows(frame)}
 
 
-Parity.TestCase.settings = settings(max_examples=8, stateful_step_count=15, deadline=None)
+Parity.TestCase.settings = settings(max_examples=6, stateful_step_count=14, deadline=None)
 TestParity = Parity.TestCase
