@@ -23,6 +23,10 @@ class FeatureStoreError(RecsysError):
     """The feature store could not be written or read."""
 
 
+class LeaseError(FeatureStoreError):
+    """Another process is changing the feature store, or has taken over from this one."""
+
+
 class TrainingError(RecsysError):
     """A fit went wrong (non-finite loss, a lost worker); nothing was registered."""
 

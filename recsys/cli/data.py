@@ -108,11 +108,15 @@ def _ingested(report: Report, result: IngestResult) -> None:
 
     report.show(schema_view(result.schema))
     if result.appended == 0:
-        report.show(f"Nothing new: all {result.read:,} events were in '{result.workspace}' already.")
+        report.show(
+            f"Nothing new: of {result.read:,} events {result.already_there:,} were in '{result.workspace}' already."
+        )
     else:
         there = f" ({result.already_there:,} were there already)" if result.already_there else ""
         report.show(
             f"{result.appended:,} events appended to '{result.workspace}'{there}: "
             f"{result.users:,} users, {result.items:,} items, {result.seconds:.1f} s."
         )
+    if result.withheld:
+        report.show(f"{result.withheld:,} events were left out: they happened before their users were deleted.")
     report.result(result.as_dict())

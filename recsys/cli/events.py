@@ -18,6 +18,9 @@ def register(app: typer.Typer) -> None:
     events.command("append")(append)
     events.command("show")(show)
     events.command("count")(count)
+    events.command("export-user")(export_user)
+    events.command("delete-user")(delete_user)
+    events.command("prune")(prune)
     app.add_typer(events, name="events")
 
 
@@ -51,6 +54,8 @@ def append(
             f"{result.appended:,} events appended, {result.already_there:,} were there already; "
             f"log position {result.position:,}."
         )
+        if result.withheld:
+            report.show(f"{result.withheld:,} were left out: they happened before their users were deleted.")
         if result.unknown_items:
             report.show(f"{result.unknown_items:,} items are new: they are kept, the next training learns them.")
         report.result(result.as_dict())
@@ -93,6 +98,88 @@ def count(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
         events, position = log.count(), log.position()
         report.show(f"{events:,} events; log position {position:,}.")
         report.result({"events": events, "position": position})
+
+
+def export_user(
+    workspace: WorkspaceOption,
+    user: Annotated[str, typer.Argument(metavar="ID", help="The user's id.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the lines there instead of showing them.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hand out all that is kept of a user, as JSON lines: profile, events, and the rows and lists made from them.
+
+    Example: recsys events export-user 7 --workspace movielens-100k --out user-7.jsonl
+    """
+    with reported(as_json) as report:
+        if as_json and out is None:
+            raise ConfigError("With --json give --out FILE: the lines and the result would be mixed otherwise.")
+        import orjson
+
+        from recsys.jobs.export_user import export_user as job
+
+        records = job(Workspace.existing(workspace), user)
+        lines = b"".join(orjson.dumps(record, default=str, option=orjson.OPT_APPEND_NEWLINE) for record in records)
+        if out is None:
+            typer.echo(lines.decode(), nl=False)
+            return
+        out.write_bytes(lines)
+        report.show(f"{len(records):,} records of this user written to {out}.")
+        report.result({"records": len(records), "file": str(out)})
+
+
+def delete_user(
+    workspace: WorkspaceOption,
+    users: Annotated[list[str], typer.Argument(metavar="ID...", help="The ids of the users to delete.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete users for good: events, profile, feature rows, recommendations, down to the bytes. It cannot be undone.
+
+    Of each a salted hash stays, so that importing an old file brings nobody back. Backups made before keep the data.
+
+    Example: recsys events delete-user 7 --workspace movielens-100k --yes
+    """
+    with reported(as_json) as report:
+        target = Workspace.existing(workspace)
+        if not yes and not typer.confirm(f"Delete {len(set(users)):,} users from '{workspace}' for good?", err=True):
+            raise typer.Abort
+        from recsys.jobs.delete_users import delete_users
+
+        result = delete_users(target, users)
+        report.show(
+            f"{result.users:,} users deleted with {result.events:,} events; log position {result.position:,}. "
+            f"Other users' rows are made anew by: recsys features materialise --workspace {workspace}"
+        )
+        report.result(result.as_dict())
+
+
+def prune(
+    workspace: WorkspaceOption,
+    older_than: Annotated[float, typer.Option("--older-than", metavar="DAYS", help="Events older than this go.")],
+    keep_last: Annotated[
+        int, typer.Option("--keep-last", min=0, metavar="N", help="Newest events of each user that stay anyway.")
+    ] = 0,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove old events for good, and what is stored because of them. A scheduler runs this nightly.
+
+    What a user has seen is forgotten with the events: items may be recommended again. Importing an old file again
+    brings its events back.
+
+    Example: recsys events prune --older-than 730 --keep-last 200 --workspace my-shop --yes
+    """
+    with reported(as_json) as report:
+        target = Workspace.existing(workspace)
+        if not yes and not typer.confirm(f"Remove old events from '{workspace}' for good?", err=True):
+            raise typer.Abort
+        from recsys.jobs.prune import prune as job
+
+        result = job(target, older_than, keep_last=keep_last)
+        report.show(f"{result.removed:,} events removed, {result.kept:,} are left; log position {result.position:,}.")
+        report.result(result.as_dict())
 
 
 def _event(text: str) -> dict[str, object]:

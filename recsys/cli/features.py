@@ -45,10 +45,7 @@ def materialise(
     with reported(as_json) as report:
         from recsys.jobs import materialise as job
 
-        target = Workspace.existing(workspace)
-        if rebuild:
-            job.forget(target)
-        result = job.materialise(target)
+        result = job.materialise(Workspace.existing(workspace), rebuild=rebuild)
         done = "still valid, reused" if result.reused else f"written in {result.seconds:.1f} s"
         report.show(
             f"{result.users:,} users online, {result.offline_rows:,} rows of past moments offline: {done}. "

@@ -1,4 +1,4 @@
-"""Feast's embedded online store made fit for live rows: many threads, many processes, newer rows never lost.
+"""Feast's embedded online store made fit for live rows: many threads and processes, one writer, newer rows never lost.
 
 It knows Feast's online-store interface and nothing of what the features mean. Feast's own sqlite store shares one
 connection between threads, cuts timestamps to seconds and lets an older row overwrite a newer one.
@@ -21,6 +21,9 @@ from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStor
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from recsys.context import fence
+from recsys.failpoints import Failpoint, reached
+
 OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Found = tuple[datetime | None, dict[str, Value] | None]
 
@@ -42,7 +45,7 @@ class WalSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
 
 
 class WalSqliteOnlineStore(SqliteOnlineStore):
-    """WAL, a connection per thread, microsecond timestamps, and no row is replaced by one with an older timestamp."""
+    """WAL, a connection per thread, microsecond timestamps; no row gives way to an older one, or to a late writer's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +58,11 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         data: list[OnlineRow],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Upserts rows in one transaction; a row older than what is stored changes nothing."""
+        """Upserts rows in one transaction; a row older than what is stored changes nothing.
+
+        Raises:
+            FencedOffError: the writer (`fencing.writer_token`) no longer holds the lease, or nobody said who it is.
+        """
         rows = [
             (_key(config, entity_key), feature, value.SerializeToString(), _microseconds(moment))
             for entity_key, values, moment, _ in data
@@ -63,7 +70,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         ]
         name = _table(config, table)
         connection = self._get_conn(config)
-        with connection:
+        with fence.fenced(connection, fence.writer()):
             connection.executemany(
                 f"INSERT INTO {name} (entity_key, feature_name, value, event_ts) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (entity_key, feature_name) DO UPDATE SET value = excluded.value, "
@@ -97,6 +104,37 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
                 moments[key] = moment
         return [(_EPOCH + moments[key] * _MICROSECOND, found[key]) if key in moments else (None, None) for key in keys]
 
+    def raise_fence(self, config: RepoConfig) -> None:
+        """Shuts out every earlier holder of the lease from now on."""
+        with fence.fenced(self._get_conn(config), fence.writer()):
+            pass
+
+    def folded_up_to(self, config: RepoConfig) -> int:
+        """The log position up to which every event is in its user's row; 0 in a new store."""
+        return fence.folded_up_to(self._get_conn(config))
+
+    def note_folded(self, config: RepoConfig, position: int) -> None:
+        """Keeps that every event up to this log position is in its user's row."""
+        connection = self._get_conn(config)
+        with fence.fenced(connection, fence.writer()):
+            fence.note_folded(connection, position)
+
+    def online_remove(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
+        """Removes these entities' rows from every view, and their bytes from the files."""
+        connection = self._get_conn(config)
+        keys = [(_key(config, entity_key),) for entity_key in entity_keys]
+        with fence.fenced(connection, fence.writer()):
+            for name in _tables(connection):
+                connection.executemany(f"DELETE FROM {name} WHERE entity_key = ?", keys)
+        reached(Failpoint.DELETE_ROWS_GONE)
+        fence.scrub(connection, self._get_db_path(config))
+
+    def delete_older(self, config: RepoConfig, table: FeatureView, moment: datetime) -> None:
+        """Removes a view's rows that were last written with an earlier timestamp."""
+        connection = self._get_conn(config)
+        with fence.fenced(connection, fence.writer()):
+            connection.execute(f"DELETE FROM {_table(config, table)} WHERE event_ts < ?", [_microseconds(moment)])
+
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         """Removes the database and its write-ahead log."""
         connection = getattr(self._local, "connection", None)
@@ -107,20 +145,41 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
             Path(self._get_db_path(config) + suffix).unlink(missing_ok=True)
 
     def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
+        """The thread's connection, opened anew when the file is another one by now: a rebuild starts a new store."""
         existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if existing is not None and self._local.process == os.getpid():
+        path = Path(self._get_db_path(config))
+        if existing is not None and self._local.opened == (os.getpid(), _file_number(path)):
             return existing
-        opened = _open(Path(self._get_db_path(config)), config.online_store.busy_timeout_seconds)
-        self._local.connection, self._local.process = opened, os.getpid()
+        opened = _open(path, config.online_store.busy_timeout_seconds)
+        self._local.connection, self._local.opened = opened, (os.getpid(), _file_number(path))
         return opened
 
 
 def _open(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=busy_timeout_seconds, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA secure_delete = ON")
+    fence.put_up(connection)
     return connection
+
+
+def _file_number(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    """Every table of rows, also those of views that are defined no longer."""
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return [
+        f'"{name}"'
+        for name in names
+        if any(column[1] == "entity_key" for column in connection.execute(f'PRAGMA table_info("{name}")'))
+    ]
 
 
 def _table(config: RepoConfig, table: FeatureView) -> str:

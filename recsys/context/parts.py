@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from uuid import uuid4
 
 import polars as pl
 
+from recsys.columns import USER_ID
+from recsys.events.lease import Guard
+from recsys.failpoints import Failpoint, reached
+
 ROW_GROUP = 4_096
 
 
-def replace_parts(folder: Path, rows: pl.DataFrame) -> Path:
+def replace_parts(folder: Path, rows: pl.DataFrame, guard: Guard = nullcontext) -> Path:
     """Replaces all parquet parts of a folder by one new part.
 
     The new part appears in one step, then the older ones go: a reader sees the old rows, both, or the new ones.
@@ -19,22 +25,54 @@ def replace_parts(folder: Path, rows: pl.DataFrame) -> Path:
     Args:
         folder: made when missing.
         rows: the part's content.
+        guard: entered once the part is written, for the moment in which it takes the others' place.
 
     Returns:
         The new part.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    older = list(folder.glob("*.parquet"))
     part = folder / f"rows-{uuid4().hex}.parquet"
     writing = part.with_suffix(".writing")
     try:
         rows.write_parquet(writing, row_group_size=ROW_GROUP)
-        _appear(writing, part)
+        with guard():
+            older = list(folder.glob("*.parquet"))
+            reached(Failpoint.MATERIALISE_PART_WRITTEN)
+            _appear(writing, part)
+            reached(Failpoint.MATERIALISE_PART_ADDED)
+            for path in older:
+                path.unlink(missing_ok=True)
     finally:
         writing.unlink(missing_ok=True)
-    for path in older:
-        path.unlink(missing_ok=True)
     return part
+
+
+def remove_users(file: Path, user_ids: Sequence[str], guard: Guard = nullcontext) -> int:
+    """Rewrites a parquet file without these users' rows, in one step; a file that has none of them stays untouched.
+
+    Args:
+        file: a parquet file, with or without a column user_id; its own metadata are kept.
+        user_ids: whose rows.
+        guard: entered for the moment in which the file is replaced.
+
+    Returns:
+        How many rows went.
+    """
+    if USER_ID not in pl.read_parquet_schema(file):
+        return 0
+    rows = pl.read_parquet(file)
+    kept = rows.filter(~pl.col(USER_ID).is_in(list(user_ids)))
+    if kept.height == rows.height:
+        return 0
+    metadata = {key: text for key, text in pl.read_parquet_metadata(file).items() if key != "ARROW:schema"}
+    writing = file.with_suffix(f".{uuid4().hex}.writing")
+    try:
+        kept.write_parquet(writing, row_group_size=ROW_GROUP, metadata=metadata)
+        with guard():
+            _appear(writing, file)
+    finally:
+        writing.unlink(missing_ok=True)
+    return rows.height - kept.height
 
 
 def write_text(path: Path, text: str) -> None:

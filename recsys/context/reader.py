@@ -16,7 +16,9 @@ from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
 from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import ConfigError, FeatureStoreError
+from recsys.errors import ConfigError, FeatureStoreError, LeaseError
+from recsys.events.lease import FoldLease
+from recsys.events.removals import Removals
 from recsys.workspace import Workspace
 
 
@@ -46,12 +48,16 @@ class FeastReader:
     """
 
     def __init__(self, workspace: Workspace, schema: WorkspaceSchema) -> None:
+        from recsys.context.catch_up import CatchUp
         from recsys.context.store import FeatureStoreAdapter
 
         self.schema = schema
         self._store = FeatureStoreAdapter(workspace, schema)
         self._store.open()
         self._folder = RowFolder.of(workspace, schema)
+        self._catch_up = CatchUp(self._store, self._folder)
+        self._lease = FoldLease(workspace.event_log)
+        self._removals = Removals(workspace.event_log)
 
     def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         """One row a user, in that order, with every acknowledged event folded in.
@@ -65,8 +71,11 @@ class FeastReader:
         stale = self._outrun(user_ids, _positions(stored))
         if not stale:
             return rows
-        refolded = {row.user_id: row for row in self._refolded(stale)}
-        return [refolded.get(row.user_id, row) for row in rows]
+        again = dict.fromkeys(stale) | {row.user_id: row for row in self._refolded(stale)}
+        return [
+            (again[user_id] or unknown_user(user_id, self.schema)) if user_id in again else row
+            for user_id, row in zip(user_ids, rows, strict=True)
+        ]
 
     def as_of(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[FeatureRow]:
         """One row a (user, moment), in that order: the user's events strictly before the effective moment.
@@ -101,15 +110,32 @@ class FeastReader:
             for row, is_exact, user_id, moment in zip(rows, exact, user_ids, moments, strict=True)
         ]
 
-    def refresh(self, user_ids: Sequence[str]) -> None:
-        """Folds these users' rows as of now and writes them online; a newer stored row stays."""
-        self._store.push(self._folder.now(user_ids))
+    def catch_up(self, token: int) -> bool:
+        """Folds the next events' users into the online rows, for the holder of the lease: see `CatchUp.step`."""
+        return self._catch_up.step(token)
+
+    def refresh(self, user_ids: Sequence[str]) -> bool:
+        """Folds these users' rows as of now and writes them online, if no other process holds the lease.
+
+        Returns:
+            Whether they were written; when not, whoever holds the lease will, and reads are exact all the same.
+        """
+        token = self._lease.acquire("serving")
+        if token is None:
+            return False
+        try:
+            self._store.push(self._folder.now(user_ids), token)
+        except LeaseError:
+            return False
+        finally:
+            self._lease.release(token)
+        return True
 
     def _refolded(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         return feature_rows(self._folder.now(user_ids).to_dict(as_series=False), self.schema)
 
     def _outrun(self, user_ids: Sequence[str], positions: Sequence[int]) -> list[str]:
-        """The users of whom the log holds events after the position at which their row was folded (0: no row)."""
+        """The users whose slice of the log has changed since the position at which their row was folded (0: no row)."""
         oldest, position = min(positions), self._folder.log.position()
         if position < max(positions):
             raise FeatureStoreError(
@@ -127,7 +153,11 @@ class FeastReader:
         newer = tail.join(folded_at, on=columns.USER_ID).filter(
             pl.col(columns.LOG_SEQUENCE) > pl.col(columns.LOG_POSITION)
         )
-        return newer[columns.USER_ID].unique().to_list()
+        outrun = set(newer[columns.USER_ID])
+        for removed, at in self._removals.felt_by(user_ids, oldest):
+            affected = folded_at.filter(pl.col(columns.LOG_POSITION) < at)[columns.USER_ID]
+            outrun.update(affected if removed is None else affected.filter(affected == removed))
+        return sorted(outrun)
 
 
 def _positions(stored: Mapping[str, Sequence[object]]) -> list[int]:

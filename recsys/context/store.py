@@ -16,11 +16,14 @@ import polars as pl
 
 from recsys import columns
 from recsys.context.feast_calls import load_definitions, own_duckdb, quieten, reported
+from recsys.context.fencing import writer_token
 from recsys.context.layout import configuration, configuration_file, is_configured_here, offline_rows
 from recsys.context.parts import replace_parts, write_text
 from recsys.context.rows import FOREVER, feature_service_name, row_schema
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError
+from recsys.events.lease import Guard
+from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
 
 with warnings.catch_warnings():  # importing Feast turns on every deprecation warning of the process
@@ -70,13 +73,14 @@ class FeatureStoreAdapter:
             FeatureStore(fs_yaml_file=file).apply([user, source, context, seen, validity, service])
         self._opened = None
 
-    def write_offline(self, rows: pl.DataFrame) -> Path:
+    def write_offline(self, rows: pl.DataFrame, guard: Guard) -> Path:
         """Replaces the offline rows by these, atomically: readers see the old part, both, or the new one.
 
         Seeing both is harmless: of two rows of one moment the one folded later wins.
 
         Args:
             rows: what `RowFolder.cuts` returns.
+            guard: entered for the moment in which the files change (`FoldLease.guarded`).
 
         Returns:
             The parquet part.
@@ -84,37 +88,48 @@ class FeatureStoreAdapter:
         stamped = rows.with_columns(
             pl.col(columns.EFFECTIVE_AT).cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP), _version()
         )
-        return replace_parts(offline_rows(self.workspace), stamped.drop(columns.EFFECTIVE_AT))
+        return replace_parts(offline_rows(self.workspace), stamped.drop(columns.EFFECTIVE_AT), guard)
 
-    def materialise(self) -> int:
+    def materialise(self, token: int) -> int:
         """Brings each user's newest offline row online; a live row that was folded later stays.
 
         The rows go through Feast's `write_to_online_store`, not through `feast materialize`: that one would take the
         time of a user's last event for the row's version, and a late event changes a row without moving that time.
 
+        Args:
+            token: of the lease that is held.
+
         Returns:
             How many users' rows were written.
+
+        Raises:
+            LeaseError: the lease is lost.
         """
         parts = pl.scan_parquet(offline_rows(self.workspace) / "*.parquet")
         newest = parts.filter(pl.col(columns.VALID_UNTIL) == FOREVER).select(self._columns.names()).collect()
-        self.push(newest)
+        self.push(newest, token)
         return newest.height
 
-    def push(self, rows: pl.DataFrame) -> None:
+    def push(self, rows: pl.DataFrame, token: int) -> None:
         """Writes rows online. A row folded at an earlier log position than the stored one changes nothing.
 
         Args:
             rows: columns of `row_schema`, for example what `RowFolder.now` returns.
+            token: of the lease that was held before the rows were folded.
+
+        Raises:
+            LeaseError: the lease is lost.
         """
         store, _ = self.open()
         versioned = rows.select(
             *self._columns.names(), _version().alias(columns.EVENT_TIMESTAMP), _version()
         ).with_columns(pl.col(pl.List(pl.String)).fill_null([]))
-        with reported("write online rows", self.workspace):
+        with reported("write online rows", self.workspace), writer_token(token):
             for slice_ in versioned.iter_slices(ROWS_A_WRITE):
                 frame = slice_.to_pandas()
                 for view in ONLINE_VIEWS:
                     store.write_to_online_store(view, frame)
+                    reached(Failpoint.FOLD_VIEW_WRITTEN)
 
     def read_online(self, user_ids: Sequence[str]) -> Mapping[str, Sequence[object]]:
         """The stored online rows, as they are.
@@ -176,28 +191,39 @@ class FeatureStoreAdapter:
                 self._opened = self._opened_anew()
             return self._opened
 
-    def _opened_anew(self) -> tuple[FeatureStore, FeatureService]:
-        missing = FeatureStoreError(
-            f"The workspace '{self.workspace.name}' has no features of its present schema yet. "
-            f"Make them with: recsys features materialise --workspace {self.workspace.name}"
-        )
+    def connect(self) -> FeatureStore:
+        """The store, whatever features it has.
+
+        Raises:
+            FeatureStoreError: it was never made, or belongs to a workspace elsewhere.
+        """
         file = configuration_file(self.workspace)
         if not file.is_file():
-            raise missing
+            raise self._missing()
         if not is_configured_here(self.workspace):
             raise FeatureStoreError(
                 f"{file} points to another folder than its own: the workspace was moved or copied. Make its feature "
                 f"store anew with: recsys features materialise --rebuild --workspace {self.workspace.name}"
             )
         with reported("open the feature store", self.workspace):
-            store = FeatureStore(fs_yaml_file=file)
+            return FeatureStore(fs_yaml_file=file)
+
+    def _opened_anew(self) -> tuple[FeatureStore, FeatureService]:
+        store = self.connect()
+        with reported("open the feature store", self.workspace):
             try:
                 service = store.get_feature_service(feature_service_name(self.schema))
             except FeastObjectNotFoundException:
-                raise missing from None
+                raise self._missing() from None
         if service.tags.get("schema_hash") != self.schema.feature_hash():
-            raise missing
+            raise self._missing()
         return store, service
+
+    def _missing(self) -> FeatureStoreError:
+        return FeatureStoreError(
+            f"The workspace '{self.workspace.name}' has no features of its present schema yet. "
+            f"Make them with: recsys features materialise --workspace {self.workspace.name}"
+        )
 
 
 def _version() -> pl.Expr:

@@ -1,30 +1,98 @@
-"""The sqlite file under the event log: its table, and connections set up for durability and concurrency."""
+"""The sqlite file under the event log: its tables, and connections set up for durability and concurrency."""
 
 from __future__ import annotations
 
+import os
+import secrets
 import sqlite3
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from recsys.errors import DataError
 
 _LOCK_WAIT_SECONDS = 60.0
-_TABLE = """
-CREATE TABLE IF NOT EXISTS events (
-    log_sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    event_id TEXT NOT NULL,
-    user_id TEXT NOT NULL,
-    item_id TEXT NOT NULL,
-    occurred_at INTEGER NOT NULL,
-    received_at INTEGER NOT NULL,
-    event TEXT,
-    value REAL
-) STRICT
-"""
+_LAYOUT = 2
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS events (
+        log_sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        event_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        item_id TEXT NOT NULL,
+        occurred_at INTEGER NOT NULL,
+        received_at INTEGER NOT NULL,
+        event TEXT,
+        value REAL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS lease (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        token INTEGER NOT NULL,
+        holder TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS removals (
+        log_sequence INTEGER PRIMARY KEY,
+        digest TEXT UNIQUE,
+        user_id TEXT,
+        removed_at INTEGER NOT NULL,
+        state TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX IF NOT EXISTS removals_felt ON removals (log_sequence) WHERE digest IS NULL OR user_id NOT NULL",
+    "CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB NOT NULL) STRICT",
+)
 _INDEXES = {
     "events_by_id": "CREATE UNIQUE INDEX IF NOT EXISTS events_by_id ON events (event_id)",
     "events_by_user": "CREATE INDEX IF NOT EXISTS events_by_user ON events (user_id, log_sequence)",
 }
+
+
+class Database:
+    """One log's file for many threads and processes: a connection a thread, and its transactions.
+
+    Args:
+        path: the file; it and its folder are made when first used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+
+    def connection(self) -> sqlite3.Connection:
+        """The calling thread's connection."""
+        existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if existing is not None and self._local.process == os.getpid():
+            return existing
+        self._local.connection, self._local.process = open_database(self.path), os.getpid()
+        connection: sqlite3.Connection = self._local.connection
+        return connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that shuts out every other writer of the file until it is committed at the end."""
+        connection = self.connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+
+    def close(self) -> None:
+        """Closes the calling thread's connection; the next call opens another."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -39,9 +107,12 @@ def open_database(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT_SECONDS * 1000)}")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -65536")
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        if connection.execute("PRAGMA user_version").fetchone()[0] < _LAYOUT:
             _start(connection)
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            _switch_to_wal(connection)
     except (sqlite3.DatabaseError, OSError) as error:
         if connection is not None:
             connection.close()
@@ -64,13 +135,26 @@ def make_indexes(connection: sqlite3.Connection) -> None:
         connection.execute(definition)
 
 
+def position(connection: sqlite3.Connection) -> int:
+    """The log's position. It outlives the deletion of the newest events, unlike max(log_sequence)."""
+    query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
+    return int(connection.execute(query).fetchone()[0])
+
+
 def _start(connection: sqlite3.Connection) -> None:
-    """Turns a new file into a log. Two processes may start at once: the switch to WAL does not wait for locks."""
-    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
+    """Turns a new file into a log, and a log of an earlier layout into one of this."""
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(_TABLE)
+    for table in _TABLES:
+        connection.execute(table)
     make_indexes(connection)
+    connection.execute("INSERT OR IGNORE INTO salt VALUES (1, ?)", [secrets.token_bytes(32)])
+    connection.execute(f"PRAGMA user_version = {_LAYOUT}")
     connection.execute("COMMIT")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Two processes may start at once: the switch to WAL does not wait for locks."""
+    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

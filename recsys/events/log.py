@@ -5,12 +5,10 @@ It knows nothing of what an event means; `ordering` and `fold` do.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +18,9 @@ import polars as pl
 from recsys.columns import EVENT, EVENT_ID, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import DataError
-from recsys.events.database import drop_indexes, make_indexes, open_database
+from recsys.events.database import Database, drop_indexes, make_indexes, position
+from recsys.events.removals import without_deleted
+from recsys.failpoints import Failpoint, reached
 
 LOG_SCHEMA = pl.Schema(
     {
@@ -35,8 +35,6 @@ LOG_SCHEMA = pl.Schema(
     }
 )
 
-# Outlives the deletion of the newest events, unlike max(log_sequence).
-_POSITION = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
 _LARGE = 10_000
 _INSERT = (
     "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value) "
@@ -53,12 +51,14 @@ class Appended:
         last_sequence: the log's position after the append; every event handed over lies at or before it.
         accepted: events that are new.
         duplicates: events whose id the log had already, or that came twice; they changed nothing.
+        withheld: events that happened before their user was deleted; they were left out.
     """
 
     first_sequence: int
     last_sequence: int
     accepted: int
     duplicates: int
+    withheld: int = 0
 
 
 class EventLog:
@@ -70,12 +70,13 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._local = threading.local()
+        self._database = Database(path)
 
     def append(self, frame: pl.DataFrame, received_at: int | None = None) -> Appended:
         """Appends events in the frame's order, in one transaction; on return they are on disk.
 
-        An event whose event_id the log has already is left out, so an append can be repeated.
+        An event whose event_id the log has already is left out, so an append can be repeated; so is one that happened
+        before its user was deleted.
 
         Args:
             frame: columns and types of EVENT_SCHEMA; only event and value may be null.
@@ -89,22 +90,27 @@ class EventLog:
         rows = frame.select(
             EVENT_ID, USER_ID, ITEM_ID, OCCURRED_AT, pl.lit(moment, dtype=pl.Int64).alias(RECEIVED_AT), EVENT, VALUE
         )
-        with self._writing() as connection:
-            before = _position(connection)
-            new = _new(connection, rows)
+        with self._database.writing() as connection:
+            before = position(connection)
+            allowed = without_deleted(connection, rows)
+            new = _new(connection, allowed)
             if before == 0 and new.height >= _LARGE:
                 drop_indexes(connection)
             connection.executemany(_INSERT, new.iter_rows(buffer_size=_LARGE))
             make_indexes(connection)
-        return Appended(before + 1, before + new.height, new.height, frame.height - new.height)
+            reached(Failpoint.APPEND_WRITTEN)
+        reached(Failpoint.APPEND_COMMITTED)
+        return Appended(
+            before + 1, before + new.height, new.height, allowed.height - new.height, frame.height - allowed.height
+        )
 
     def position(self) -> int:
         """Sequence of the newest event; 0 when the log is empty."""
-        return _position(self._connection())
+        return position(self._database.connection())
 
     def count(self) -> int:
         """Number of events."""
-        return int(self._connection().execute("SELECT count(*) FROM events").fetchone()[0])
+        return int(self._database.connection().execute("SELECT count(*) FROM events").fetchone()[0])
 
     def read(self, user_ids: Sequence[str] | None = None, upto: int | None = None, after: int = 0) -> pl.DataFrame:
         """Events in order of their sequence.
@@ -128,43 +134,45 @@ class EventLog:
         query = (
             f"SELECT {', '.join(LOG_SCHEMA.names())} FROM events WHERE {' AND '.join(conditions)} ORDER BY log_sequence"
         )
-        return pl.DataFrame(self._connection().execute(query, arguments).fetchall(), schema=LOG_SCHEMA, orient="row")
+        return pl.DataFrame(
+            self._database.connection().execute(query, arguments).fetchall(), schema=LOG_SCHEMA, orient="row"
+        )
 
     def newest(self, number: int) -> pl.DataFrame:
         """The newest events, oldest of them first; columns and types of LOG_SCHEMA."""
         query = f"SELECT {', '.join(LOG_SCHEMA.names())} FROM events ORDER BY log_sequence DESC LIMIT ?"
-        rows = self._connection().execute(query, [number]).fetchall()
+        rows = self._database.connection().execute(query, [number]).fetchall()
         return pl.DataFrame(rows[::-1], schema=LOG_SCHEMA, orient="row")
+
+    def users_after(self, after: int, events: int) -> tuple[list[str], int]:
+        """Whom the next events after a position are of.
+
+        Args:
+            after: a sequence.
+            events: how many events to look at, at most.
+
+        Returns:
+            Different user ids, and the sequence up to which they are all.
+        """
+        end = self.position()
+        rows = (
+            self._database.connection()
+            .execute(
+                "SELECT log_sequence, user_id FROM events WHERE log_sequence > ? AND log_sequence <= ? "
+                "ORDER BY log_sequence LIMIT ?",
+                [after, end, events],
+            )
+            .fetchall()
+        )
+        return list(dict.fromkeys(user_id for _, user_id in rows)), rows[-1][0] if len(rows) == events else end
+
+    def alone(self) -> AbstractContextManager[object]:
+        """While the block runs nobody else appends, deletes users or takes the lease; it must not append itself."""
+        return self._database.writing()
 
     def close(self) -> None:
         """Closes the calling thread's connection; the next call opens another."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
-
-    def _connection(self) -> sqlite3.Connection:
-        existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if existing is not None and self._local.process == os.getpid():
-            return existing
-        self._local.connection, self._local.process = open_database(self.path), os.getpid()
-        connection: sqlite3.Connection = self._local.connection
-        return connection
-
-
-def _position(connection: sqlite3.Connection) -> int:
-    return int(connection.execute(_POSITION).fetchone()[0])
+        self._database.close()
 
 
 def _new(connection: sqlite3.Connection, rows: pl.DataFrame) -> pl.DataFrame:

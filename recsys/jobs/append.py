@@ -34,6 +34,7 @@ class AppendResult:
         position: the log's position afterwards.
         unknown_items: different items among the events that the catalogue does not know; they are kept.
         treatments: what was done with rows that were not plain.
+        withheld: events that happened before their user was deleted; they were left out.
     """
 
     appended: int
@@ -41,6 +42,7 @@ class AppendResult:
     position: int
     unknown_items: int
     treatments: tuple[Treatment, ...] = ()
+    withheld: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for --json."""
@@ -112,4 +114,6 @@ def _append(workspace: Workspace, events: pl.DataFrame, treatments: tuple[Treatm
     known = Catalogue.load(workspace).items.select(ITEM_ID)
     unknown = events.select(pl.col(ITEM_ID).unique()).join(known, on=ITEM_ID, how="anti").height
     appended = EventLog(workspace.event_log).append(events)
-    return AppendResult(appended.accepted, appended.duplicates, appended.last_sequence, unknown, treatments)
+    return AppendResult(
+        appended.accepted, appended.duplicates, appended.last_sequence, unknown, treatments, appended.withheld
+    )

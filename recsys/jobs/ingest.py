@@ -6,6 +6,9 @@ import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+import polars as pl
+
+from recsys.columns import USER_ID
 from recsys.data.border import check_imported
 from recsys.data.catalogue import Catalogue
 from recsys.data.imported import ImportedData, Treatment
@@ -13,6 +16,8 @@ from recsys.data.importer import read_folder
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
+from recsys.events.removals import Removals, happened_before
+from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
 
 
@@ -26,6 +31,7 @@ class IngestResult:
         read: events handed over.
         appended: events that were new to the log.
         already_there: events the log had already.
+        withheld: events that happened before their user was deleted; they were left out.
         position: the log's position afterwards.
         users: users in the catalogue.
         items: items in the catalogue.
@@ -40,6 +46,7 @@ class IngestResult:
     read: int
     appended: int
     already_there: int
+    withheld: int
     position: int
     users: int
     items: int
@@ -65,22 +72,27 @@ def ingest(workspace: Workspace, imported: ImportedData) -> IngestResult:
     check_imported(imported)
     schema = replace(imported.schema, name=workspace.name)
     known = workspace_schema(workspace)
+    log = EventLog(workspace.event_log)
     if known is None:
-        catalogue = Catalogue.empty(schema)
+        catalogue = Catalogue.empty(schema).updated(imported.users, imported.items, imported.events)
+        catalogue.save(workspace)
+        reached(Failpoint.IMPORT_CATALOGUE_SAVED)
+        schema.save(workspace.schema_file)
+        reached(Failpoint.IMPORT_SCHEMA_SAVED)
     else:
         _refuse_other_schema(workspace, known, schema)
-        catalogue = Catalogue.load(workspace)
-    catalogue = catalogue.updated(imported.users, imported.items, imported.events)
-    catalogue.save(workspace)
-    if known is None:
-        schema.save(workspace.schema_file)
-    appended = EventLog(workspace.event_log).append(imported.events)
+        with log.alone():
+            users, events = _of_nobody_deleted(workspace, imported)
+            catalogue = Catalogue.load(workspace).updated(users, imported.items, events)
+            catalogue.save(workspace)
+    appended = log.append(imported.events)
     return IngestResult(
         workspace=workspace.name,
         source=imported.source,
         read=imported.events.height,
         appended=appended.accepted,
         already_there=appended.duplicates,
+        withheld=appended.withheld,
         position=appended.last_sequence,
         users=catalogue.users.height,
         items=catalogue.items.height,
@@ -104,6 +116,18 @@ def ingest_folder(workspace: Workspace, folder: Path, overrides: Path | None = N
 def workspace_schema(workspace: Workspace) -> WorkspaceSchema | None:
     """The schema of the workspace, None when it does not exist yet."""
     return WorkspaceSchema.load(workspace.schema_file) if workspace.schema_file.is_file() else None
+
+
+def _of_nobody_deleted(workspace: Workspace, imported: ImportedData) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Users and events without what deleted users left in old files; who came back since is taken as new."""
+    ids = pl.concat([imported.users.select(USER_ID), imported.events.select(USER_ID)]).unique()[USER_ID].to_list()
+    deleted = Removals(workspace.event_log).deleted(ids)
+    if not deleted:
+        return imported.users, imported.events
+    events = imported.events.filter(~happened_before(deleted))
+    known = EventLog(workspace.event_log).read(list(deleted))
+    back = {*events[USER_ID], *known[USER_ID]}
+    return imported.users.filter(~pl.col(USER_ID).is_in([user for user in deleted if user not in back])), events
 
 
 def _refuse_other_schema(workspace: Workspace, known: WorkspaceSchema, schema: WorkspaceSchema) -> None:

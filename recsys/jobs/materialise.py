@@ -6,11 +6,15 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from recsys.context.folding import RowFolder
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
+from recsys.events.lease import FoldLease, maintenance
+from recsys.failpoints import Failpoint, reached
+from recsys.jobs.delete_users import finish_deletions
 from recsys.workspace import Workspace
 
 CUTS = (0, 1, 2)
@@ -46,44 +50,69 @@ class MaterialiseResult:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS) -> MaterialiseResult:
+def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS, *, rebuild: bool = False) -> MaterialiseResult:
     """Applies the definitions, writes the offline rows and brings the newest ones online.
 
-    Rows that are still valid are reused: the same log, catalogue, schema and cuts need no work.
+    Rows that are still valid are reused: the same log, catalogue, schema and cuts need no work. It holds the
+    workspace's lease while it writes; a service that held it stands by meanwhile.
 
     Args:
         workspace: an existing workspace.
         cuts: 0 for all events, k for those before each user's k-th last interaction.
+        rebuild: remove the feature store with all its rows first, for one that is damaged.
 
     Raises:
         ConfigError: the cuts lack 0, repeat or are negative.
+        LeaseError: another job is changing the feature store all the time, or took over from this one.
         FeatureStoreError: the store cannot be written.
     """
     started = time.monotonic()
     if 0 not in cuts or len(set(cuts)) != len(cuts) or min(cuts) < 0:
         raise ConfigError(f"cuts is {tuple(cuts)}; it needs 0 (all events) and no number twice or below 0.")
     schema = WorkspaceSchema.load(workspace.schema_file)
-    inputs = Inputs.present(workspace, schema, sorted(cuts))
+    lease = FoldLease(workspace.event_log)
+    if rebuild:
+        with maintenance(lease, "rebuild the feature store") as token, lease.guarded(token):
+            shutil.rmtree(workspace.feature_store, ignore_errors=True)
+    finish_deletions(workspace)
     last = Materialised.last(workspace)
-    if last is not None and last.inputs == inputs:
+    if last is not None and last.inputs == Inputs.present(workspace, schema, sorted(cuts)):
         return _result(workspace, last, reused=True, seconds=time.monotonic() - started)
+    with maintenance(lease, "materialise features") as token:
+        done = _written(workspace, schema, sorted(cuts), lease, token)
+    return _result(workspace, done, reused=False, seconds=done.seconds)
 
+
+def _written(
+    workspace: Workspace, schema: WorkspaceSchema, cuts: Sequence[int], lease: FoldLease, token: int
+) -> Materialised:
+    """Writes everything under the lease. Whatever a crash leaves undone, the next materialisation does."""
+    from recsys.context.online_upkeep import OnlineUpkeep
     from recsys.context.store import FeatureStoreAdapter
 
-    rows = RowFolder.of(workspace, schema).cuts(inputs.cuts)
+    started = time.monotonic()
     store = FeatureStoreAdapter(workspace, schema)
     store.apply()
-    part = store.write_offline(rows)
-    users = store.materialise()
+    reached(Failpoint.MATERIALISE_APPLIED)
+    online = OnlineUpkeep(store)
+    online.raise_fence(token)
+    reached(Failpoint.MATERIALISE_FENCED)
+    inputs = Inputs.present(workspace, schema, cuts)
+    rows = RowFolder.of(workspace, schema).cuts(inputs.cuts)
+    part = store.write_offline(rows, partial(lease.guarded, token))
+    reached(Failpoint.MATERIALISE_PARTS_REPLACED)
+    users = store.materialise(token)
+    reached(Failpoint.MATERIALISE_ROWS_WRITTEN)
+    online.delete_older(inputs.log_position, token)
+    reached(Failpoint.MATERIALISE_OLDER_ROWS_GONE)
+    online.note_folded(inputs.log_position, token)
+    reached(Failpoint.MATERIALISE_NOTED)
     seconds = round(time.monotonic() - started, 3)
     done = Materialised(inputs=inputs, part=part, users=users, offline_rows=rows.height, seconds=seconds)
-    done.save(workspace)
-    return _result(workspace, done, reused=False, seconds=seconds)
-
-
-def forget(workspace: Workspace) -> None:
-    """Removes the feature store with all its rows; `materialise` makes it anew from the event log."""
-    shutil.rmtree(workspace.feature_store, ignore_errors=True)
+    with lease.guarded(token):
+        done.save(workspace)
+    reached(Failpoint.MATERIALISE_SAVED)
+    return done
 
 
 def _result(workspace: Workspace, done: Materialised, *, reused: bool, seconds: float) -> MaterialiseResult:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from fastapi import FastAPI
 
 from recsys.errors import RecsysError
+from recsys.jobs.delete_users import finish_deletions
 from recsys.serving.assembly import assemble
 from recsys.serving.champion import ChampionSource
 from recsys.serving.server import DEFAULT_HOST, DEFAULT_PORT, Listening, run
@@ -58,6 +59,7 @@ def serve(
         ConfigError: the port is taken, or the address is not allowed.
         FeatureStoreError: the workspace's features were never materialised.
     """
+    finish_deletions(workspace)
     sources: list[ChampionSource] = []
 
     def build() -> FastAPI:

@@ -14,6 +14,7 @@ from recsys.context.rows import feature_service_name
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import SnapshotError
+from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.registry.champion import champion
 from recsys.registry.client import registry
@@ -22,7 +23,7 @@ from recsys.registry.snapshot import Snapshot, load_snapshot
 from recsys.registry.versions import CHAMPION, aliased
 from recsys.serving.api import create_app
 from recsys.serving.champion import ChampionSource
-from recsys.serving.live import BackgroundRefresh
+from recsys.serving.live import LiveFolder
 from recsys.serving.ports import ServedModel
 from recsys.workspace import Workspace
 
@@ -48,7 +49,7 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
     reader.online([_NOBODY])
     models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, schema))
     models.refresh()
-    live = BackgroundRefresh(reader.refresh)
+    live = LiveFolder(FoldLease(workspace.event_log), reader.catch_up)
     app = create_app(
         models=models,
         contexts=reader,

@@ -1,49 +1,69 @@
-"""Keeps online feature rows fresh in the background: one thread, the only writer of live rows in this process."""
+"""Keeps online feature rows fresh in the background: one thread, which holds the workspace's lease or stands by for it.
+
+It knows the lease and when to work, not what a row is. Requests depend on none of it: reads fold in the log's tail.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-_BATCH = 256
+from recsys.errors import LeaseError
+from recsys.events.lease import FoldLease
+
+POLL_SECONDS = 0.5
 _DRAIN_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-class BackgroundRefresh:
-    """Collects users whose rows are behind the log and folds them anew, each once however often it was named.
+class LiveFolder:
+    """The folder process: while it holds the lease it folds whatever is new in the log, from whatever process.
 
-    As a context manager it does what is left when it is left.
+    Another process's lease is waited for. As a context manager it does what is left, and lets go, when it is left.
 
     Args:
-        refold: reads the named users' slices of the log, folds them and pushes the rows; it may raise.
+        lease: the way to the lease.
+        step: does a bounded piece of work under a token and says whether there is more; it may raise.
+        poll_seconds: how often the log and the lease are looked at when nobody calls.
     """
 
-    def __init__(self, refold: Callable[[Sequence[str]], None]) -> None:
-        self._refold = refold
-        self._waiting: dict[str, None] = {}
-        self._changed = threading.Condition()
+    def __init__(self, lease: FoldLease, step: Callable[[int], bool], *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._lease = lease
+        self._step = step
+        self._poll = poll_seconds
+        self._token: int | None = None
+        self._renewed_at = 0.0
+        self._asked, self._done = 0, 0
+        self._failing = False
         self._closing = False
-        self._busy = False
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="live-rows", daemon=True)
         self._thread.start()
 
     def refresh(self, user_ids: Sequence[str]) -> None:
-        """Notes the users and returns at once."""
+        """Has the log looked at now: events of these users were appended. Returns at once."""
         with self._changed:
-            self._waiting.update(dict.fromkeys(user_ids))
+            self._asked += 1
             self._changed.notify_all()
 
     def settle(self, timeout: float) -> bool:
-        """Waits until nothing is left to do; False when the time was too short."""
+        """Waits until what was asked for so far is folded; False when time was too short or others hold the lease."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+            wanted = self._asked
+            return self._changed.wait_for(lambda: self._done >= wanted, timeout)
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether this process is the folder now."""
+        return self._token is not None
 
     def close(self, timeout: float = _DRAIN_SECONDS) -> None:
-        """Does what is left and ends the thread. What cannot be done in time stays in the log's tail."""
+        """Does what is left, lets go of the lease and ends the thread. What is not done in time stays in the tail."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -58,20 +78,56 @@ class BackgroundRefresh:
         self.close()
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting:
-                    return
-                users = list(self._waiting)[:_BATCH]
-                for user in users:
-                    del self._waiting[user]
-                self._busy = True
-            try:
-                self._refold(users)
-            except Exception:
-                _log.exception("%d online rows were not refreshed; reads fold in the log's tail meanwhile", len(users))
-            finally:
+        closing = False
+        while not closing:
+            closing, asked = self._closing, self._asked
+            if self._turn():
                 with self._changed:
-                    self._busy = False
+                    self._done = asked
                     self._changed.notify_all()
+            with self._changed:
+                self._changed.wait_for(partial(self._may_start, asked), self._poll)
+        if self._token is not None:
+            self._quietly(partial(self._lease.release, self._token))
+            self._token = None
+
+    def _may_start(self, seen: int) -> bool:
+        """Not before the next poll after a failure or in stand-by: callers must not turn those into a busy loop."""
+        return self._closing or (self._asked > seen and self._token is not None and not self._failing)
+
+    def _turn(self) -> bool:
+        """One look at lease and log; True when everything asked for is folded."""
+        return self._quietly(self._fold) is True
+
+    def _fold(self) -> bool:
+        if not self._has_lease():
+            return False
+        token = self._token or 0
+        while self._step(token):
+            if not self._has_lease() or self._token != token:
+                return False
+        return True
+
+    def _has_lease(self) -> bool:
+        now = time.monotonic()
+        if self._token is not None and now - self._renewed_at < self._lease.seconds / 3:
+            return True
+        if self._token is None or not self._lease.renew(self._token):
+            self._token = self._lease.acquire("serving")
+        self._renewed_at = now
+        return self._token is not None
+
+    def _quietly(self, work: Callable[[], object]) -> object:
+        try:
+            done = work()
+        except LeaseError:
+            self._token = None
+            _log.info("another process has taken over the online rows; standing by")
+        except Exception:
+            if not self._failing:
+                _log.exception("online rows were not refreshed; reads fold in the log's tail meanwhile")
+            self._failing = True
+        else:
+            self._failing = False
+            return done
+        return None

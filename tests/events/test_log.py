@@ -110,7 +110,7 @@ def test_position_stays_when_the_newest_events_are_deleted(log, canonical):
 
 
 def test_durable_settings_are_on(log):
-    connection = log._connection()
+    connection = log._database.connection()
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 

@@ -14,7 +14,8 @@ from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
 from recsys.context.rows import feature_rows
 from recsys.data.canonical import EVENT_SCHEMA
-from recsys.errors import ConfigError, DataError, FeatureStoreError
+from recsys.errors import ConfigError, DataError, FeatureStoreError, LeaseError
+from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.jobs.materialise import materialise
 
@@ -46,6 +47,13 @@ def folded_now(world, users):
 def folded_before(world, user, moment):
     rows = world.folder.before(world.moments((user, moment)))
     return feature_rows(rows.to_dict(as_series=False), world.schema)[0]
+
+
+def newest_token(world) -> int:
+    lease = FoldLease(world.workspace.event_log)
+    token = lease.acquire("maintenance")
+    lease.release(token)
+    return token
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["once", "repeats"])
@@ -136,10 +144,53 @@ def test_an_older_row_never_replaces_a_newer_one(world, reader):
     older = world.folder.now(["ann"])
     world.append(("ann", "f", 3))
     reader.refresh(["ann"])
-    reader._store.push(older)
+    reader._store.push(older, newest_token(world))
     stored = reader._store.read_online(["ann"])
     assert stored["log_position"] == [world.log.position()]
     assert stored["history_items"] == [list(folded_now(world, ["ann"])["ann"].history_items)]
+
+
+def test_whoever_does_not_hold_the_lease_writes_no_row_and_reads_exactly_all_the_same(world, reader):
+    elsewhere = FoldLease(world.workspace.event_log)
+    token = elsewhere.acquire("serving")
+    before = reader._store.read_online(["ann"])
+    world.append(("ann", "elsewhere", 4))
+    try:
+        assert reader.refresh(["ann"]) is False
+        assert reader._store.read_online(["ann"]) == before
+        assert reader.online(["ann"]) == [folded_now(world, ["ann"])["ann"]]
+    finally:
+        elsewhere.release(token)
+    assert reader.refresh(["ann"]) is True
+    assert reader._store.read_online(["ann"]) != before
+
+
+def test_the_holder_catches_up_with_what_any_process_appended_and_goes_on_where_another_ended(world, reader):
+    world.append(("böb", "b", 12), ("newest", "a", 13))
+    token = newest_token(world)
+    while reader.catch_up(token):
+        pass
+    stored = reader._store.read_online(["böb", "newest"])
+    assert stored["log_position"] == [world.log.position()] * 2
+    assert not reader.catch_up(token)
+    world.append(("böb", "d'e", 13))
+    with pytest.raises(LeaseError):
+        reader.catch_up(token - 1)
+    while reader.catch_up(newest_token(world)):
+        pass
+    assert reader._store.read_online(["böb"])["log_position"] == [world.log.position()]
+
+
+def test_a_job_takes_over_from_a_serving_process_whose_late_writes_are_refused(world, reader):
+    serving = FoldLease(world.workspace.event_log)
+    token = serving.acquire("serving")
+    rows = world.folder.now(["ann"])
+    world.append(("ann", "a", 14))
+    assert materialise(world.workspace).reused is False
+    with pytest.raises(LeaseError):
+        reader._store.push(rows, token)
+    assert not serving.renew(token)
+    assert serving.acquire("serving") > token
 
 
 def test_materialising_again_stores_what_happened_since_and_then_reuses_it(world, reader):

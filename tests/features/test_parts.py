@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from recsys.context.parts import replace_parts, write_text
+from recsys.context.parts import remove_users, replace_parts, write_text
+from recsys.errors import LeaseError
 
 
 def test_a_new_part_replaces_the_older_ones(tmp_path):
@@ -25,6 +26,37 @@ def test_a_failed_write_leaves_the_older_part_and_no_debris(tmp_path, monkeypatc
     with pytest.raises(OSError, match="no space"):
         replace_parts(tmp_path, pl.DataFrame({"x": [2]}))
     assert list(tmp_path.iterdir()) == [part]
+
+
+def test_users_rows_leave_a_file_and_everything_else_in_it_stays(tmp_path):
+    file = tmp_path / "part.parquet"
+    pl.DataFrame({"user_id": ["a", "b", "a"], "x": [1, 2, 3]}).write_parquet(file, metadata={"recsys.key": "k"})
+    assert remove_users(file, ["a", "nobody"]) == 2
+    assert pl.read_parquet(file).to_dict(as_series=False) == {"user_id": ["b"], "x": [2]}
+    assert pl.read_parquet_metadata(file)["recsys.key"] == "k"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("column", ["user_id", "item_id"])
+def test_a_file_without_the_users_is_not_touched(tmp_path, column):
+    file = tmp_path / "part.parquet"
+    pl.DataFrame({column: ["x"]}).write_parquet(file)
+    before = file.stat()
+    assert remove_users(file, ["a"]) == 0
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_part_that_may_not_take_its_place_leaves_no_debris(tmp_path):
+    def lost():
+        raise LeaseError("somebody else has the lease")
+
+    part = replace_parts(tmp_path, pl.DataFrame({"user_id": ["a"]}))
+    with pytest.raises(LeaseError):
+        replace_parts(tmp_path, pl.DataFrame({"user_id": ["b"]}), lost)
+    with pytest.raises(LeaseError):
+        remove_users(part, ["a"], lost)
+    assert list(tmp_path.iterdir()) == [part]
+    assert pl.read_parquet(part)["user_id"].to_list() == ["a"]
 
 
 def test_text_replaces_text(tmp_path):

@@ -1,61 +1,128 @@
-"""Online rows are refreshed in the background, each user once, failures included."""
+"""The thread that holds the lease folds what is new; without the lease it stands by, and it outlives failures."""
 
 import threading
+import time
 
-from recsys.serving.live import BackgroundRefresh
+import pytest
 
-
-def test_named_users_are_folded():
-    done = []
-    with BackgroundRefresh(done.extend) as live:
-        live.refresh(["ann", "bob"])
-        assert live.settle(2)
-    assert done == ["ann", "bob"]
+from recsys.errors import LeaseError
+from recsys.events.lease import FoldLease
+from recsys.serving.live import LiveFolder
 
 
-def test_a_user_named_often_meanwhile_is_folded_once_more():
-    done, gate = [], threading.Event()
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "log.sqlite"
 
-    def refold(users):
-        gate.wait(2)
-        done.append(list(users))
 
-    with BackgroundRefresh(refold) as live:
+def lease(path) -> FoldLease:
+    return FoldLease(path, seconds=0.6)
+
+
+def until(condition, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+class Work:
+    """Steps left to do; each call does one under its token."""
+
+    def __init__(self, steps=0):
+        self.left, self.tokens, self.error = steps, [], None
+
+    def __call__(self, token):
+        if self.error is not None:
+            raise self.error
+        self.tokens.append(token)
+        self.left = max(0, self.left - 1)
+        return self.left > 0
+
+
+def test_it_folds_until_nothing_is_left(path):
+    work = Work(steps=5)
+    with LiveFolder(lease(path), work, poll_seconds=60) as live:
         live.refresh(["ann"])
-        for _ in range(5):
-            live.refresh(["ann", "bob"])
-        gate.set()
-    assert done[0] in (["ann"], ["ann", "bob"])
-    assert len(done) <= 2
-    assert "bob" in done[-1]
+        assert live.settle(5)
+        assert live.holds_lease
+        assert work.left == 0
+    assert set(work.tokens) == {1}
 
 
-def test_a_failure_does_not_stop_what_comes_after():
-    done = []
+def test_a_call_is_answered_without_waiting_for_the_next_poll(path):
+    work = Work()
+    with LiveFolder(lease(path), work, poll_seconds=60) as live:
+        assert until(lambda: work.tokens)
+        work.left = 3
+        live.refresh(["ann"])
+        assert until(lambda: work.left == 0, seconds=2)
 
-    def refold(users):
-        if "bad" in users:
-            raise OSError("the store is gone")
-        done.extend(users)
 
-    with BackgroundRefresh(refold) as live:
-        live.refresh(["bad"])
+def test_what_other_processes_appended_is_found_by_polling(path):
+    work = Work()
+    with LiveFolder(lease(path), work, poll_seconds=0.02):
+        assert until(lambda: work.tokens)
+        work.left = 3
+        assert until(lambda: work.left == 0)
+
+
+def test_while_another_process_holds_the_lease_it_stands_by_and_then_takes_over(path):
+    other, work = lease(path), Work(steps=1)
+    token = other.acquire("serving")
+    with LiveFolder(lease(path), work, poll_seconds=0.02) as live:
+        live.refresh(["ann"])
+        assert not live.settle(0.3)
+        assert work.tokens == []
+        assert other.renew(token)
+        assert until(lambda: work.tokens), "an expired lease passes on"
+        assert work.tokens[0] == token + 1
+        assert not other.renew(token)
+
+
+def test_it_keeps_the_lease_while_it_is_idle(path):
+    work = Work()
+    with LiveFolder(lease(path), work, poll_seconds=0.05) as live:
+        assert until(lambda: live.holds_lease)
+        time.sleep(1.2)
+        assert lease(path).acquire("serving") is None
+
+
+def test_it_gives_way_to_a_job_and_comes_back_with_a_new_token(path):
+    job, work = lease(path), Work()
+    with LiveFolder(lease(path), work, poll_seconds=0.02) as live:
+        assert until(lambda: live.holds_lease)
+        token = job.acquire("maintenance")
+        work.error = LeaseError("refused by the store")
+        assert until(lambda: not live.holds_lease)
+        work.error, work.left = None, 1
+        done = len(work.tokens)
+        time.sleep(0.1)
+        assert len(work.tokens) == done
+        job.release(token)
+        assert until(lambda: work.tokens[-1] == token + 1)
+
+
+def test_a_failure_does_not_stop_what_comes_after(path):
+    work = Work()
+    with LiveFolder(lease(path), work, poll_seconds=0.02) as live:
+        work.error = OSError("the store is gone")
+        live.refresh(["ann"])
+        assert not live.settle(0.2)
+        work.error = None
         assert live.settle(2)
-        live.refresh(["good"])
-        assert live.settle(2)
-    assert done == ["good"]
 
 
-def test_closing_does_what_is_left():
-    done, gate = [], threading.Event()
+def test_closing_does_what_is_left_and_frees_the_lease_at_once(path):
+    gate, work = threading.Event(), Work(steps=3)
 
-    def refold(users):
+    def slow(token):
         gate.wait(2)
-        done.extend(users)
+        return work(token)
 
-    live = BackgroundRefresh(refold)
+    live = LiveFolder(FoldLease(path), slow, poll_seconds=60)
     live.refresh(["ann"])
-    live.refresh(["bob"])
     gate.set()
     live.close()
-    assert sorted(done) == ["ann", "bob"]
+    assert work.left == 0
+    assert FoldLease(path).acquire("serving") is not None

@@ -1,0 +1,91 @@
+"""The fence of the embedded online store: whose writes it takes, and up to where the log is folded into it.
+
+It knows one sqlite connection and tokens of the lease (`recsys.events.lease`), nothing of Feast or of rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from recsys.context.fencing import FENCE, FencedOffError
+from recsys.errors import FeatureStoreError
+from recsys.failpoints import Failpoint, reached
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS recsys_fence (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    token INTEGER NOT NULL,
+    folded_up_to INTEGER NOT NULL
+) STRICT
+"""
+_SCRUB_SECONDS = 60.0
+
+
+def writer() -> int:
+    """The token of whoever writes now (`fencing.writer_token`).
+
+    Raises:
+        FencedOffError: nobody said who writes.
+    """
+    token = FENCE.get()
+    if token is None:
+        raise FencedOffError("Only the holder of the workspace's lease may write online rows: see recsys.events.lease.")
+    return token
+
+
+def put_up(connection: sqlite3.Connection) -> None:
+    """Makes the fence where there is none."""
+    connection.execute(_TABLE)
+    connection.execute("INSERT OR IGNORE INTO recsys_fence VALUES (1, 0, 0)")
+
+
+@contextmanager
+def fenced(connection: sqlite3.Connection, token: int) -> Iterator[None]:
+    """One write transaction that takes place only if nobody with a larger token was here before.
+
+    Raises:
+        FencedOffError: somebody was; nothing was written.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        seen = int(connection.execute("SELECT token FROM recsys_fence").fetchone()[0])
+        if seen > token:
+            raise FencedOffError(
+                f"The online store belongs to a later holder of the lease ({seen}) than this one ({token}): nothing "
+                "was written. If the event log was replaced or restored, rebuild: recsys features materialise --rebuild"
+            )
+        if seen < token:
+            connection.execute("UPDATE recsys_fence SET token = ?", [token])
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def folded_up_to(connection: sqlite3.Connection) -> int:
+    """The log position up to which every event is in its user's online row."""
+    return int(connection.execute("SELECT folded_up_to FROM recsys_fence").fetchone()[0])
+
+
+def note_folded(connection: sqlite3.Connection, position: int) -> None:
+    """Inside `fenced`: every event up to this position is in its user's online row."""
+    connection.execute("UPDATE recsys_fence SET folded_up_to = max(folded_up_to, ?)", [position])
+
+
+def scrub(connection: sqlite3.Connection, what: str) -> None:
+    """Leaves no byte of what was deleted: rewrites the file from its live content and empties the write-ahead log.
+
+    Raises:
+        FeatureStoreError: readers kept the write-ahead log busy all the time.
+    """
+    connection.execute("VACUUM")
+    reached(Failpoint.DELETE_ONLINE_REWRITTEN)
+    deadline = time.monotonic() + _SCRUB_SECONDS
+    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            raise FeatureStoreError(f"{what} is being read all the time and cannot be rewritten. Try again later.")
+        time.sleep(0.02)

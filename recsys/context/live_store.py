@@ -1,0 +1,39 @@
+"""What live rows need of an online store beyond Feast's own interface. Every engine's store offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from feast import FeatureView, RepoConfig
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+
+
+class LiveStore(Protocol):
+    """An online store with a fence: each write names its lease's token (`recsys.context.fencing`).
+
+    A write with a smaller token than the largest seen raises FencedOffError and changes nothing, `online_write_batch`
+    included; the check and the write are one transaction.
+    """
+
+    def raise_fence(self, config: RepoConfig) -> None:
+        """Shuts out every earlier holder of the lease from now on."""
+        ...
+
+    def folded_up_to(self, config: RepoConfig) -> int:
+        """The log position up to which every event is in its user's row; 0 in a new store."""
+        ...
+
+    def note_folded(self, config: RepoConfig, position: int) -> None:
+        """Keeps that every event up to this log position is in its user's row."""
+        ...
+
+    def online_remove(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
+        """Removes these entities' rows from every view, to the last byte."""
+        ...
+
+    def delete_older(self, config: RepoConfig, table: FeatureView, moment: datetime) -> None:
+        """Removes a view's rows that were last written with an earlier timestamp."""
+        ...

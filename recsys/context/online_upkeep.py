@@ -1,0 +1,81 @@
+"""The online rows as a whole: who may write them, how far the log is folded into them, and what is taken out of them.
+
+Single rows are written and read by `recsys.context.store`. Importing Feast takes seconds: import this module late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from feast import FeatureStore, RepoConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+from recsys import columns
+from recsys.context.feast_calls import reported
+from recsys.context.fencing import writer_token
+from recsys.context.live_store import LiveStore
+from recsys.context.store import ONLINE_VIEWS, FeatureStoreAdapter
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class OnlineUpkeep:
+    """One workspace's online rows.
+
+    Every write names the token of the lease that is held and raises LeaseError when that is lost.
+
+    Args:
+        adapter: the workspace's feature store.
+    """
+
+    def __init__(self, adapter: FeatureStoreAdapter) -> None:
+        self._adapter = adapter
+        self._store: FeatureStore | None = None
+
+    def raise_fence(self, token: int) -> None:
+        """Shuts out earlier holders of the lease."""
+        with self._writing("open the online rows for writing", token) as (live, config):
+            live.raise_fence(config)
+
+    def folded_up_to(self) -> int:
+        """The log position up to which every event is in its user's row."""
+        with reported("read online rows", self._adapter.workspace):
+            live, config = self._live()
+            return live.folded_up_to(config)
+
+    def note_folded(self, position: int, token: int) -> None:
+        """Keeps that every event up to this log position is in its user's row."""
+        with self._writing("write online rows", token) as (live, config):
+            live.note_folded(config, position)
+
+    def delete(self, user_ids: Sequence[str], token: int) -> None:
+        """Removes users' rows, to the last byte."""
+        keys = [EntityKey(join_keys=[columns.USER_ID], entity_values=[Value(string_val=user)]) for user in user_ids]
+        with self._writing("delete online rows", token) as (live, config):
+            live.online_remove(config, keys)
+
+    def delete_older(self, position: int, token: int) -> None:
+        """Removes the rows that were folded at an earlier log position: nobody's who is still known."""
+        store = self._connected()
+        with self._writing("delete online rows", token) as (live, config):
+            for view in ONLINE_VIEWS:
+                live.delete_older(config, store.get_feature_view(view), _EPOCH + timedelta(microseconds=position))
+
+    @contextmanager
+    def _writing(self, what: str, token: int) -> Iterator[tuple[LiveStore, RepoConfig]]:
+        with reported(what, self._adapter.workspace), writer_token(token):
+            yield self._live()
+
+    def _live(self) -> tuple[LiveStore, RepoConfig]:
+        """The online store behind Feast, for what Feast has no call for."""
+        store = self._connected()
+        return cast(LiveStore, store._get_provider().online_store), store.config
+
+    def _connected(self) -> FeatureStore:
+        if self._store is None:
+            self._store = self._adapter.connect()
+        return self._store

@@ -1,0 +1,217 @@
+"""What was taken out of the event log for good: a user's events on request, everybody's old ones by retention.
+
+Each removal takes a position of its own in the log, so positions never go back and rows folded before it can be told
+from rows folded after it. Of a deleted user a salted SHA-256 stays, so that importing an old file again does not bring
+the user back. It knows nothing of feature stores and files, which `recsys.jobs` cleans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+import polars as pl
+
+from recsys.columns import OCCURRED_AT, USER_ID
+from recsys.errors import DataError
+from recsys.events.database import Database, position
+from recsys.failpoints import Failpoint, reached
+
+_PATIENCE_SECONDS = 60.0
+
+
+class Removals:
+    """The removals of one log.
+
+    Args:
+        path: the event log's file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+
+    def remove_users(self, user_ids: Sequence[str]) -> int:
+        """Removes these users' events and notes what is left to clean, in one transaction.
+
+        From here on the log does not know them: no read, no training, no export finds them.
+
+        Returns:
+            How many events went.
+        """
+        removed = 0
+        with self._database.writing() as connection:
+            salt = _salt(connection)
+            for user_id in dict.fromkeys(user_ids):
+                removed += connection.execute("DELETE FROM events WHERE user_id = ?", [user_id]).rowcount
+                connection.execute(
+                    "INSERT OR REPLACE INTO removals VALUES (?, ?, ?, ?, 'cleaning')",
+                    [_next_position(connection), _digest(salt, user_id), user_id, time.time_ns() // 1000],
+                )
+        return removed
+
+    def prune(self, before: int, keep_last: int) -> int:
+        """Removes events that happened before a moment, but each user's newest.
+
+        Args:
+            before: microseconds since the epoch.
+            keep_last: events a user that stay whatever their age, by the order in which they happened.
+
+        Returns:
+            How many events went; 0 leaves the log as it was.
+        """
+        with self._database.writing() as connection:
+            removed = connection.execute(
+                "DELETE FROM events WHERE log_sequence IN (SELECT log_sequence FROM (SELECT log_sequence, occurred_at, "
+                "row_number() OVER (PARTITION BY user_id ORDER BY occurred_at DESC, log_sequence DESC) AS age "
+                "FROM events) WHERE occurred_at < ? AND age > ?)",
+                [before, keep_last],
+            ).rowcount
+            if removed:
+                connection.execute("DELETE FROM removals WHERE digest IS NULL AND state = 'done'")
+                connection.execute(
+                    "INSERT INTO removals VALUES (?, NULL, NULL, ?, 'scrubbing')",
+                    [_next_position(connection), time.time_ns() // 1000],
+                )
+        return removed
+
+    def being_deleted(self) -> list[str]:
+        """Users whose events are gone and whose traces elsewhere may not be."""
+        rows = self._database.connection().execute("SELECT user_id FROM removals WHERE state = 'cleaning'").fetchall()
+        return [user_id for (user_id,) in rows]
+
+    def are_done(self) -> bool:
+        """Whether every removal is complete, to the last byte."""
+        query = "SELECT NOT EXISTS (SELECT 1 FROM removals WHERE state <> 'done')"
+        return bool(self._database.connection().execute(query).fetchone()[0])
+
+    def forget_names(self, user_ids: Sequence[str]) -> None:
+        """Forgets the ids of users whose traces elsewhere are gone; only their salted hash stays."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE removals SET user_id = NULL, state = 'scrubbing' WHERE state = 'cleaning' "
+                "AND user_id IN (SELECT value FROM json_each(?))",
+                [orjson.dumps(list(user_ids)).decode()],
+            )
+
+    def scrub(self) -> None:
+        """Leaves no byte of what was removed in the log's files, and notes that this is done.
+
+        The file is written anew from its live content: secure_delete alone leaves what sqlite copied when it split
+        pages. Appends wait meanwhile, about a second for 10 MB.
+
+        Raises:
+            DataError: readers kept the write-ahead log busy all the time; the removal is completed by the next one.
+        """
+        connection = self._database.connection()
+        connection.execute("VACUUM")
+        reached(Failpoint.DELETE_LOG_REWRITTEN)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise DataError(
+                    f"The event log {self._database.path} is being read all the time and cannot be rewritten. What was "
+                    "removed is out of use; run the command again to remove its last bytes."
+                )
+            time.sleep(0.02)
+        reached(Failpoint.DELETE_LOG_CLEAN)
+        with self._database.writing():
+            connection.execute("UPDATE removals SET state = 'done' WHERE state = 'scrubbing'")
+
+    def felt_by(self, user_ids: Sequence[str], after: int) -> list[tuple[str | None, int]]:
+        """Removals after a position that make older rows of these users wrong.
+
+        Returns:
+            (user_id, position) each; None for a user means everybody.
+        """
+        query = (
+            "SELECT user_id, log_sequence FROM removals WHERE log_sequence > ? "
+            "AND (digest IS NULL OR user_id NOT NULL) "
+            "AND (user_id IS NULL OR user_id IN (SELECT value FROM json_each(?)))"
+        )
+        asked = [after, orjson.dumps(list(user_ids)).decode()]
+        return self._database.connection().execute(query, asked).fetchall()
+
+    def deleted(self, user_ids: Sequence[str]) -> dict[str, int]:
+        """When each of these users was deleted, microseconds; users who never were are left out."""
+        return _deleted(self._database.connection(), user_ids)
+
+    def take_over(self, other: Removals, user_ids: Sequence[str]) -> list[str]:
+        """Deletes from this log whom another log of the same origin has deleted: for a log that comes from a backup.
+
+        Args:
+            other: the removals of the log that this one replaces.
+            user_ids: everybody of whom anything came with the backup.
+
+        Returns:
+            Those of them who are deleted by it.
+        """
+        salt = _salt(self._database.connection())
+        if salt != _salt(other._database.connection()):
+            return []
+        mine = _tombstones(self._database.connection())
+        newer = {
+            digest: moment
+            for digest, moment in _tombstones(other._database.connection()).items()
+            if mine.get(digest, 0) < moment
+        }
+        by_digest = {_digest(salt, user_id): user_id for user_id in user_ids}
+        deleted = [by_digest[digest] for digest in newer if digest in by_digest]
+        self.remove_users(deleted)
+        with self._database.writing() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO removals VALUES (?, ?, NULL, ?, 'done')",
+                [
+                    (_next_position(connection), digest, moment)
+                    for digest, moment in newer.items()
+                    if digest not in by_digest
+                ],
+            )
+        return deleted
+
+
+def without_deleted(connection: sqlite3.Connection, events: pl.DataFrame) -> pl.DataFrame:
+    """The events but those that happened before their user was deleted: an old file brings nobody back."""
+    deleted = _deleted(connection, events[USER_ID].unique().to_list())
+    return events.filter(~happened_before(deleted)) if deleted else events
+
+
+def happened_before(deleted: dict[str, int]) -> pl.Expr:
+    """Whether an event happened before its user was deleted, as a column of a frame of events."""
+    moments = pl.col(USER_ID).replace_strict(list(deleted), list(deleted.values()), default=None, return_dtype=pl.Int64)
+    return (pl.col(OCCURRED_AT) <= moments).fill_null(value=False)
+
+
+def _deleted(connection: sqlite3.Connection, user_ids: Sequence[str]) -> dict[str, int]:
+    if not connection.execute("SELECT EXISTS (SELECT 1 FROM removals WHERE digest NOT NULL)").fetchone()[0]:
+        return {}
+    salt = _salt(connection)
+    by_digest = {_digest(salt, user_id): user_id for user_id in user_ids}
+    rows = connection.execute(
+        "SELECT digest, removed_at FROM removals WHERE digest IN (SELECT value FROM json_each(?))",
+        [orjson.dumps(list(by_digest)).decode()],
+    )
+    return {by_digest[digest]: removed_at for digest, removed_at in rows.fetchall()}
+
+
+def _tombstones(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT digest, removed_at FROM removals WHERE digest NOT NULL").fetchall())
+
+
+def _next_position(connection: sqlite3.Connection) -> int:
+    """Takes the log's next position for something that is no event."""
+    taken = position(connection) + 1
+    if connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", [taken]).rowcount == 0:
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", [taken])
+    return taken
+
+
+def _salt(connection: sqlite3.Connection) -> bytes:
+    return bytes(connection.execute("SELECT value FROM salt").fetchone()[0])
+
+
+def _digest(salt: bytes, user_id: str) -> str:
+    return hashlib.sha256(salt + user_id.encode()).hexdigest()

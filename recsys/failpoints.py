@@ -1,0 +1,62 @@
+"""Named places between two durable steps, where a test can have the process die. Without the variable they do nothing.
+
+Set $RECSYS_FAILPOINT to one of the names and the process is killed, as by a power cut, when it comes there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from enum import StrEnum
+
+from recsys.errors import ConfigError
+
+VARIABLE = "RECSYS_FAILPOINT"
+
+
+class Failpoint(StrEnum):
+    """Every failpoint there is, in the order in which a job comes by."""
+
+    IMPORT_CATALOGUE_SAVED = "import.catalogue-saved"
+    IMPORT_SCHEMA_SAVED = "import.schema-saved"
+    APPEND_WRITTEN = "append.written"
+    APPEND_COMMITTED = "append.committed"
+    LEASE_TAKEN = "lease.taken"
+    FOLD_VIEW_WRITTEN = "fold.view-written"
+    FOLD_ROWS_WRITTEN = "fold.rows-written"
+    FOLD_NOTED = "fold.noted"
+    MATERIALISE_APPLIED = "materialise.applied"
+    MATERIALISE_FENCED = "materialise.fenced"
+    MATERIALISE_PART_WRITTEN = "materialise.part-written"
+    MATERIALISE_PART_ADDED = "materialise.part-added"
+    MATERIALISE_PARTS_REPLACED = "materialise.parts-replaced"
+    MATERIALISE_ROWS_WRITTEN = "materialise.rows-written"
+    MATERIALISE_OLDER_ROWS_GONE = "materialise.older-rows-gone"
+    MATERIALISE_NOTED = "materialise.noted"
+    MATERIALISE_SAVED = "materialise.saved"
+    DELETE_EVENTS_GONE = "delete.events-gone"
+    DELETE_PROFILE_GONE = "delete.profile-gone"
+    DELETE_ROWS_GONE = "delete.rows-gone"
+    DELETE_ONLINE_REWRITTEN = "delete.online-rewritten"
+    DELETE_ONLINE_CLEAN = "delete.online-clean"
+    DELETE_OFFLINE_CLEAN = "delete.offline-clean"
+    DELETE_LISTS_CLEAN = "delete.lists-clean"
+    DELETE_NAMES_FORGOTTEN = "delete.names-forgotten"
+    DELETE_LOG_REWRITTEN = "delete.log-rewritten"
+    DELETE_LOG_CLEAN = "delete.log-clean"
+    DELETE_SCRUBBED = "delete.scrubbed"
+
+
+def reached(point: Failpoint) -> None:
+    """Dies here if this point is armed.
+
+    Raises:
+        ConfigError: what is armed is no failpoint.
+    """
+    armed = os.environ.get(VARIABLE)
+    if armed is None:
+        return
+    if armed not in set(Failpoint):
+        raise ConfigError(f"${VARIABLE} is '{armed}', which is no failpoint; there are: {', '.join(Failpoint)}.")
+    if armed == point:
+        os.kill(os.getpid(), signal.SIGKILL)

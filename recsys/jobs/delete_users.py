@@ -1,0 +1,139 @@
+"""The job that deletes users: from the log in one transaction, then from all that was made of it, resumable anywhere.
+
+Once the first transaction is done nothing reads, trains on or exports the users. Cleaning up what is stored of them
+elsewhere can be interrupted and is taken up again by the next deletion, the next materialisation or by `recsys serve`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from recsys.batch.forgetting import forget_users
+from recsys.context.layout import configuration_file, is_configured_here
+from recsys.context.parts import remove_users
+from recsys.data.schema import WorkspaceSchema
+from recsys.errors import DataError
+from recsys.events.lease import FoldLease, Guard, maintenance
+from recsys.events.log import EventLog
+from recsys.events.removals import Removals
+from recsys.failpoints import Failpoint, reached
+from recsys.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What a deletion did.
+
+    Attributes:
+        workspace: name of the workspace.
+        users: how many users were asked for.
+        events: events that went.
+        position: the log's position afterwards; a deletion takes one of its own.
+        seconds: how long it took.
+    """
+
+    workspace: str
+    users: int
+    events: int
+    position: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for --json."""
+        return asdict(self)
+
+
+def delete_users(workspace: Workspace, user_ids: Sequence[str]) -> DeleteResult:
+    """Deletes users: events, profile, feature rows, recommendations, down to the bytes. Can be repeated.
+
+    Args:
+        workspace: an existing workspace.
+        user_ids: who goes; nobody needs to be known.
+
+    Raises:
+        DataError: no or an empty id was given.
+        LeaseError: another job is changing the workspace all the time.
+        FeatureStoreError: the online rows could not be reached; the deletion is noted and goes on when it is repeated.
+    """
+    started = time.monotonic()
+    if not user_ids or not all(user_ids):
+        raise DataError("Give the id of the user to delete; an id is never empty.")
+    lease, removals = FoldLease(workspace.event_log), Removals(workspace.event_log)
+    with maintenance(lease, "delete a user") as token:
+        events = removals.remove_users(user_ids)
+        reached(Failpoint.DELETE_EVENTS_GONE)
+        _clean(workspace, removals, lease, token)
+    position = EventLog(workspace.event_log).position()
+    return DeleteResult(
+        workspace.name, len(set(user_ids)), events, position, seconds=round(time.monotonic() - started, 3)
+    )
+
+
+def finish_deletions(workspace: Workspace) -> None:
+    """Completes deletions that were interrupted. Does nothing, quickly, when there is none."""
+    removals = Removals(workspace.event_log)
+    if removals.are_done():
+        return
+    lease = FoldLease(workspace.event_log)
+    with maintenance(lease, "complete a deletion") as token:
+        _clean(workspace, removals, lease, token)
+
+
+def _clean(workspace: Workspace, removals: Removals, lease: FoldLease, token: int) -> None:
+    """Removes every trace of the users under deletion; each step can be repeated."""
+    guard = partial(lease.guarded, token)
+    user_ids = removals.being_deleted()
+    if user_ids:
+        _clean_catalogue(workspace, user_ids, guard)
+        reached(Failpoint.DELETE_PROFILE_GONE)
+        _clean_online(workspace, user_ids, token, guard)
+        reached(Failpoint.DELETE_ONLINE_CLEAN)
+        _clean_offline(workspace, user_ids, guard)
+        reached(Failpoint.DELETE_OFFLINE_CLEAN)
+        for folder in _folders(workspace.recommendations):
+            forget_users(folder, user_ids, guard)
+        reached(Failpoint.DELETE_LISTS_CLEAN)
+        removals.forget_names(user_ids)
+        reached(Failpoint.DELETE_NAMES_FORGOTTEN)
+    removals.scrub()
+    reached(Failpoint.DELETE_SCRUBBED)
+
+
+def _clean_catalogue(workspace: Workspace, user_ids: Sequence[str], guard: Guard) -> None:
+    folder = workspace.users_file.parent
+    if workspace.users_file.is_file():
+        with guard():  # an import reads and writes the file under the same lock
+            remove_users(workspace.users_file, user_ids)
+            for path in folder.glob(f".{workspace.users_file.name}.*"):
+                path.unlink(missing_ok=True)
+
+
+def _clean_online(workspace: Workspace, user_ids: Sequence[str], token: int, guard: Guard) -> None:
+    if not configuration_file(workspace).is_file():
+        return
+    if not is_configured_here(workspace):  # a copy's store serves nobody until it is made anew
+        with guard():
+            shutil.rmtree(workspace.feature_store)
+        return
+    from recsys.context.online_upkeep import OnlineUpkeep
+    from recsys.context.store import FeatureStoreAdapter
+
+    schema = WorkspaceSchema.load(workspace.schema_file)
+    OnlineUpkeep(FeatureStoreAdapter(workspace, schema)).delete(user_ids, token)
+
+
+def _clean_offline(workspace: Workspace, user_ids: Sequence[str], guard: Guard) -> None:
+    for path in workspace.feature_store.rglob("*.writing"):
+        with guard():
+            path.unlink(missing_ok=True)
+    for path in sorted(workspace.feature_store.rglob("*.parquet")):
+        remove_users(path, user_ids, guard)
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    return (path for path in sorted(parent.glob("*")) if path.is_dir())

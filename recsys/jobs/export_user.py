@@ -1,0 +1,73 @@
+"""The job that hands out all that a workspace holds of one user: profile, events, and what is stored about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from recsys import columns
+from recsys.context.layout import configuration_file
+from recsys.data.catalogue import Catalogue
+from recsys.data.schema import WorkspaceSchema
+from recsys.errors import DataError
+from recsys.events.log import EventLog
+from recsys.jobs.delete_users import finish_deletions
+from recsys.workspace import Workspace
+
+
+def export_user(workspace: Workspace, user_id: str) -> list[dict[str, object]]:
+    """Everything that is kept of a user, one record each.
+
+    Args:
+        workspace: an existing workspace.
+        user_id: whose data.
+
+    Returns:
+        Records with `record`: "profile" (the catalogue's columns), "event" (the log's columns, in order), and
+        "stored" with `where`: the online row, offline rows and recommendations made from them.
+
+    Raises:
+        DataError: nothing is kept of this user.
+        FeatureStoreError: the online rows cannot be read.
+    """
+    finish_deletions(workspace)
+    records = [*_profile(workspace, user_id), *_events(workspace, user_id), *_stored(workspace, user_id)]
+    if not records:
+        raise DataError(f"The workspace '{workspace.name}' holds nothing of a user '{user_id}'.")
+    return records
+
+
+def _profile(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
+    for row in Catalogue.load(workspace).users.filter(pl.col(columns.USER_ID) == user_id).to_dicts():
+        yield {"record": "profile", **row}
+
+
+def _events(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
+    for row in EventLog(workspace.event_log).read([user_id]).to_dicts():
+        yield {"record": "event", **row}
+
+
+def _stored(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
+    if configuration_file(workspace).is_file():
+        yield from _online(workspace, user_id)
+    files = [*workspace.feature_store.rglob("*.parquet"), *workspace.recommendations.rglob("*.parquet")]
+    for path in sorted(files):
+        yield from _rows(path, workspace.root, user_id)
+
+
+def _online(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
+    from recsys.context.store import FeatureStoreAdapter
+
+    stored = FeatureStoreAdapter(workspace, WorkspaceSchema.load(workspace.schema_file)).read_online([user_id])
+    row = {name: values[0] for name, values in stored.items()}
+    if row[columns.PRESENT]:
+        yield {"record": "stored", "where": "online", **row}
+
+
+def _rows(path: Path, root: Path, user_id: str) -> Iterator[dict[str, object]]:
+    if columns.USER_ID not in pl.read_parquet_schema(path):
+        return
+    for row in pl.scan_parquet(path).filter(pl.col(columns.USER_ID) == user_id).collect().to_dicts():
+        yield {"record": "stored", "where": str(path.relative_to(root)), **row}

@@ -1,0 +1,71 @@
+"""The retention job: takes events older than so many days out of the log for good, and what was made of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+
+from recsys.context.layout import configuration_file
+from recsys.data.schema import WorkspaceSchema
+from recsys.errors import ConfigError
+from recsys.events.lease import FoldLease, maintenance
+from recsys.events.log import EventLog
+from recsys.events.removals import Removals
+from recsys.jobs.materialise import materialise
+from recsys.workspace import Workspace
+
+_DAY = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """What a pruning did.
+
+    Attributes:
+        workspace: name of the workspace.
+        removed: events that went.
+        kept: events that are left.
+        position: the log's position afterwards.
+        seconds: how long it took.
+    """
+
+    workspace: str
+    removed: int
+    kept: int
+    position: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for --json."""
+        return asdict(self)
+
+
+def prune(workspace: Workspace, older_than_days: float, *, keep_last: int = 0, now: int | None = None) -> PruneResult:
+    """Removes old events, down to the bytes, then makes the feature rows anew. Reads are exact at every moment.
+
+    Args:
+        workspace: an existing workspace whose events have a clock.
+        older_than_days: events that happened longer ago go.
+        keep_last: newest events of each user that stay whatever their age.
+        now: microseconds since the epoch; None: the machine's clock.
+
+    Raises:
+        ConfigError: a number is negative, or the workspace has no clock.
+        LeaseError: another job is changing the workspace all the time.
+    """
+    started = time.monotonic()
+    if not older_than_days >= 0 or keep_last < 0:
+        raise ConfigError(f"{older_than_days} days and {keep_last} events a user: neither may be negative.")
+    if not WorkspaceSchema.load(workspace.schema_file).clock:
+        raise ConfigError(f"The workspace '{workspace.name}' has an order but no clock: no event has an age there.")
+    moment = time.time_ns() // 1000 if now is None else now
+    removals, log = Removals(workspace.event_log), EventLog(workspace.event_log)
+    with maintenance(FoldLease(workspace.event_log), "prune the event log"):
+        removed = removals.prune(moment - int(min(older_than_days, 10**6) * _DAY), keep_last)
+        if removed:
+            removals.scrub()
+    if removed and configuration_file(workspace).is_file():
+        materialise(workspace)
+    return PruneResult(
+        workspace.name, removed, log.count(), log.position(), seconds=round(time.monotonic() - started, 3)
+    )

@@ -1,0 +1,138 @@
+"""What is removed is gone from reads at once and from the bytes in the end; positions never go back; nobody returns."""
+
+import time
+
+import polars as pl
+import pytest
+
+from recsys.data.canonical import EVENT_SCHEMA
+from recsys.events.lease import FoldLease
+from recsys.events.log import EventLog
+from recsys.events.removals import Removals
+
+NOW = time.time_ns() // 1000
+LATER = NOW + 10**12
+
+
+def events(*rows):
+    return pl.DataFrame([(*row, None, 1.0) for row in rows], schema=EVENT_SCHEMA, orient="row")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "log" / "log.sqlite"
+
+
+@pytest.fixture
+def log(path):
+    filled = EventLog(path)
+    filled.append(events(("1", "ann", "a", 10), ("2", "bob", "a", 20), ("3", "ann", "b", 30)))
+    return filled
+
+
+@pytest.fixture
+def removals(log, path):
+    return Removals(path)
+
+
+def test_a_deleted_users_events_are_gone_and_nobody_elses(log, removals):
+    assert removals.remove_users(["ann"]) == 2
+    assert log.read()["user_id"].to_list() == ["bob"]
+
+
+def test_a_deletion_takes_a_position_of_its_own_and_no_sequence_comes_twice(log, removals):
+    removals.remove_users(["ann"])
+    assert log.position() == 4
+    appended = log.append(events(("4", "bob", "b", 40)))
+    assert (appended.first_sequence, appended.last_sequence) == (5, 5)
+    assert log.read()["log_sequence"].to_list() == [2, 5]
+
+
+def test_an_empty_log_can_be_asked_to_delete(path):
+    removals = Removals(path)
+    assert removals.remove_users(["nobody"]) == 0
+    assert EventLog(path).append(events(("1", "ann", "a", 10))).last_sequence == 2
+
+
+def test_deleting_again_is_harmless_and_moves_the_moment_on(log, removals):
+    removals.remove_users(["ann"])
+    first = removals.deleted(["ann", "bob"])
+    assert removals.remove_users(["ann"]) == 0
+    assert set(first) == {"ann"}
+    assert removals.deleted(["ann"])["ann"] > first["ann"]
+
+
+def test_an_old_event_of_a_deleted_user_is_withheld_and_a_new_one_taken(log, removals):
+    removals.remove_users(["ann"])
+    appended = log.append(events(("1", "ann", "a", 10), ("5", "ann", "c", LATER), ("2", "bob", "a", 20)))
+    assert (appended.accepted, appended.duplicates, appended.withheld) == (1, 1, 1)
+    assert log.read(["ann"])["item_id"].to_list() == ["c"]
+
+
+def test_an_interrupted_deletion_is_remembered_by_name_until_it_is_cleaned_up(log, removals, path):
+    removals.remove_users(["ann", "bob"])
+    again = Removals(path)
+    assert sorted(again.being_deleted()) == ["ann", "bob"]
+    assert not again.are_done()
+    again.forget_names(["ann"])
+    assert again.being_deleted() == ["bob"]
+    again.forget_names(["bob"])
+    assert not again.are_done(), "bytes may linger"
+    again.scrub()
+    assert again.are_done()
+    assert set(again.deleted(["ann", "bob", "carl"])) == {"ann", "bob"}
+
+
+def test_no_byte_of_a_deleted_user_is_left_in_any_file_of_the_log(path, files_with):
+    log, removals = EventLog(path), Removals(path)
+    for block in range(40):  # many small appends split pages, which copies cells
+        rows = [(f"{user}-{block}-{n}", user, "x" * n, n) for n in range(20) for user in ("unmistakable", f"u{n}")]
+        log.append(events(*rows))
+    reader = EventLog(path)
+    assert reader.read(["unmistakable"]).height == 800
+    assert files_with(path.parent, "unmistakable")
+    removals.remove_users(["unmistakable"])
+    removals.forget_names(["unmistakable"])
+    removals.scrub()
+    assert files_with(path.parent, "unmistakable") == []
+    assert reader.count() == 800
+    assert files_with(path.parent, "u19-39-19")
+
+
+def test_the_hash_of_a_deleted_user_depends_on_the_log(log, removals, path, tmp_path):
+    other = tmp_path / "other.sqlite"
+    stored = []
+    for file in (path, other):
+        Removals(file).remove_users(["ann"])
+        connection = EventLog(file)._database.connection()
+        stored.append(connection.execute("SELECT digest FROM removals").fetchone()[0])
+    assert stored[0] != stored[1]
+
+
+def test_pruning_keeps_each_users_newest_by_time_whatever_their_order_in_the_log(log, removals):
+    log.append(events(("4", "ann", "late", 5), ("5", "bob", "c", 35)))
+    assert removals.prune(before=35, keep_last=1) == 3
+    assert log.read()["event_id"].to_list() == ["3", "5"]
+    assert log.position() == 6
+
+
+def test_pruning_nothing_leaves_the_log_as_it_was(log, removals):
+    assert removals.prune(before=10, keep_last=0) == 0
+    assert (log.position(), removals.are_done()) == (3, True)
+
+
+def test_rows_folded_before_a_removal_are_known_to_be_wrong_and_later_ones_not(log, removals):
+    removals.remove_users(["ann"])
+    assert removals.felt_by(["ann", "bob"], after=3) == [("ann", 4)]
+    assert removals.felt_by(["bob"], after=3) == []
+    assert removals.felt_by(["ann"], after=4) == []
+    removals.prune(before=25, keep_last=0)
+    assert removals.felt_by(["bob"], after=4) == [(None, 5)]
+
+
+def test_deleting_and_leasing_share_the_file(log, removals, path):
+    lease = FoldLease(path)
+    token = lease.acquire("maintenance")
+    removals.remove_users(["ann"])
+    removals.scrub()
+    assert lease.renew(token)

@@ -1,0 +1,198 @@
+"""Kills jobs at failpoints and looks at what is left; prints one JSON object a failpoint. Run by test_crashes.py.
+
+Everything is imported once, each job runs in a child that is forked from here. No frame is touched before the forks:
+polars starts its threads with the first one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+import recsys.batch.forgetting
+import recsys.context.catch_up
+import recsys.context.store
+import recsys.events.lease
+from recsys.context.reader import FeastReader
+from recsys.context.rows import feature_rows, unknown_user
+from recsys.data.canonical import EVENT_SCHEMA
+from recsys.data.imported import ImportedData
+from recsys.data.schema import WorkspaceSchema
+from recsys.events.lease import FoldLease
+from recsys.events.log import EventLog
+from recsys.events.removals import Removals
+from recsys.failpoints import VARIABLE, Failpoint
+from recsys.jobs.delete_users import delete_users, finish_deletions
+from recsys.jobs.ingest import ingest
+from recsys.jobs.materialise import materialise
+from recsys.workspace import Workspace
+
+GONE, USERS = "unmistakable-user", ["ann", "bob", "carl", "unmistakable-user"]
+MOMENTS = (0, 1_000_005, 1_000_020, 2**60)
+HOUR = 3_600_000_000
+
+
+def events(first: int, count: int) -> pl.DataFrame:
+    rows = [(f"e{n}", USERS[n % 4], f"i{n % 5}", 1_000_000 + n, None, 1.0) for n in range(first, first + count)]
+    return pl.DataFrame(rows, schema=EVENT_SCHEMA, orient="row")
+
+
+def imported() -> ImportedData:
+    schema = WorkspaceSchema(name="shop", user_columns={"age": "numeric"}, repeats=True)
+    return ImportedData(
+        source="by hand",
+        events=events(0, 20),
+        users=pl.DataFrame({"user_id": USERS, "age": [1.0, 2.0, 3.0, 4.0]}),
+        items=pl.DataFrame(schema=schema.items_frame_schema()),
+        schema=schema,
+    )
+
+
+def base(workspace: Workspace) -> None:
+    """Twelve more events than are folded in, and a list of recommendations."""
+    ingest(workspace, imported())
+    materialise(workspace)
+    EventLog(workspace.event_log).append(events(20, 12))
+    folder = workspace.recommendations / "v1"
+    folder.mkdir(parents=True)
+    pl.DataFrame({"user_id": USERS}).write_parquet(folder / "part-00000.parquet")
+
+
+def reader_of(workspace: Workspace) -> FeastReader:
+    return FeastReader(workspace, WorkspaceSchema.load(workspace.schema_file))
+
+
+def fold(workspace: Workspace) -> None:
+    lease = FoldLease(workspace.event_log)
+    token = lease.acquire("serving")
+    assert token is not None
+    reader = reader_of(workspace)
+    while reader.catch_up(token):
+        pass
+    lease.release(token)
+
+
+JOBS: dict[str, Callable[[Workspace], object]] = {
+    "import": lambda workspace: ingest(workspace, imported()),
+    "append": lambda workspace: EventLog(workspace.event_log).append(events(32, 6)),
+    "lease": materialise,
+    "fold": fold,
+    "materialise": materialise,
+    "delete": lambda workspace: delete_users(workspace, [GONE]),
+}
+
+
+def differences(workspace: Workspace) -> list[str]:
+    """What readers get and the log alone does not say: nothing, ever."""
+    found, reader = [], reader_of(workspace)
+    folder, schema = reader._folder, reader.schema
+    now = {row.user_id: row for row in feature_rows(folder.now(USERS).to_dict(as_series=False), schema)}
+    for user, row in zip(USERS, reader.online(USERS), strict=True):
+        if row != now.get(user, unknown_user(user, schema)):
+            found.append(f"online {user}")
+    pairs = [(user, moment) for user in USERS for moment in MOMENTS]
+    frame = pl.DataFrame(pairs, schema={"user_id": pl.String, "effective_at": pl.Int64}, orient="row")
+    before = folder.before(frame)
+    rows = feature_rows(before.to_dict(as_series=False), schema)
+    then = dict(zip(before.select("user_id", "effective_at").rows(), rows, strict=True))
+    for pair, row in zip(pairs, reader.as_of(*zip(*pairs, strict=True)), strict=True):
+        if row != then.get(pair, unknown_user(pair[0], schema)):
+            found.append(f"as of {pair}")
+    return found
+
+
+def stored_differences(workspace: Workspace) -> list[str]:
+    """Stored online rows that the log does not say, once everything is folded in."""
+    reader = reader_of(workspace)
+    known = reader._folder.now(USERS).drop("effective_at", "log_position", "seen_log_position").to_dicts()
+    stored = reader._store.read_online(USERS)
+    expected = {row["user_id"]: row for row in known}
+    found = []
+    for n, user in enumerate(USERS):
+        row = {name: values[n] for name, values in stored.items() if not name.endswith("log_position")}
+        if (row if row["present"] else None) != expected.get(user):
+            found.append(user)
+    return found
+
+
+def look(workspace: Workspace, *, stored: bool) -> dict[str, object]:
+    log = EventLog(workspace.event_log)
+    ids = log.read()["event_id"].to_list()
+    return {
+        "events": len(ids),
+        "twice": len(ids) - len(set(ids)),
+        "gone": log.read([GONE]).height,
+        "position": log.position(),
+        "differences": differences(workspace),
+        "stored_differences": stored_differences(workspace) if stored else [],
+        "removals_done": Removals(workspace.event_log).are_done(),
+    }
+
+
+def in_child(work: Callable[[], object], answer: Path, armed: str | None = None) -> int:
+    """Runs work in a fork; its result, or its traceback, goes to a file. Returns the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            if armed is not None:
+                os.environ[VARIABLE] = armed
+            answer.write_text(json.dumps(work()))
+            code = 0
+        except BaseException:
+            answer.write_text(json.dumps({"error": traceback.format_exc()}))
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def after_restart(workspace: Workspace, job: str) -> dict[str, object]:
+    """An hour later, when the dead process's lease has expired: what is read at once, then what is made of it."""
+    recsys.events.lease._now = lambda: time.time_ns() // 1000 + HOUR
+    first = look(workspace, stored=False) if job not in ("import", "lease") else {}
+    if job in ("import", "append"):
+        JOBS[job](workspace)
+    if job == "import":
+        materialise(workspace)
+    elif job == "delete":
+        finish_deletions(workspace)
+    elif job in ("lease", "materialise"):
+        materialise(workspace)
+    fold(workspace)
+    return {"first": first, "then": look(workspace, stored=True)}
+
+
+def main(folder: Path, points: list[str]) -> None:
+    workspace, kept, answer = Workspace("shop", folder / "home"), folder / "kept", folder / "answer.json"
+    in_child(lambda: base(workspace), answer)
+    if workspace.root.exists():
+        shutil.copytree(workspace.root, kept)
+    for point in points:
+        job = point.split(".")[0]
+        shutil.rmtree(workspace.root, ignore_errors=True)
+        if job != "import":
+            shutil.copytree(kept, workspace.root)
+        killed = in_child(lambda job=job: bool(JOBS[job](workspace)), answer, point) == signal.SIGKILL
+        in_child(lambda job=job: after_restart(workspace, job), answer)
+        left = sorted(str(path.relative_to(folder)) for path in workspace.root.rglob("*") if holds(path, GONE))
+        found = {"point": point, "killed": killed, "left": left, **json.loads(answer.read_text())}
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+
+
+def holds(path: Path, wanted: str) -> bool:
+    return path.is_file() and path.suffix != ".parquet" and wanted.encode() in path.read_bytes()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:] or [str(point) for point in Failpoint])

@@ -1,0 +1,74 @@
+"""A job killed between any two of its durable steps loses nothing acknowledged and applies nothing twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from recsys.errors import ConfigError
+from recsys.failpoints import VARIABLE, Failpoint, reached
+
+DRIVER = Path(__file__).with_name("crashing.py")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """What was found after each kill, by failpoint."""
+    run = subprocess.run(
+        [sys.executable, str(DRIVER), str(tmp_path_factory.mktemp("crashes"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    found = {one["point"]: one for one in map(orjson.loads, run.stdout.splitlines())}
+    assert set(found) == set(Failpoint), run.stderr[-2000:]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", list(Failpoint))
+def test_after_a_kill_reads_say_what_the_log_says_and_the_work_can_be_completed(outcomes, point):
+    outcome = outcomes[point]
+    assert "error" not in outcome, outcome["error"]
+    assert outcome["killed"], "the job never came by"
+    first, then = outcome["first"], outcome["then"]
+    assert first.get("differences", []) == then["differences"] == [], "what is read is not what the log says"
+    assert then["stored_differences"] == [], "the stored rows are not what the log says"
+    assert then["twice"] == first.get("twice", 0) == 0
+    assert then["removals_done"]
+    assert then["position"] >= first.get("position", 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", list(Failpoint))
+def test_after_a_kill_every_acknowledged_event_is_there_once_and_no_deleted_one(outcomes, point):
+    outcome = outcomes[point]
+    job = point.split(".")[0]
+    acknowledged = {"import": 20, "append": 38, "delete": 24}.get(job, 32)
+    assert outcome["then"]["events"] == acknowledged
+    if job == "append":
+        assert outcome["first"]["events"] == (38 if point == Failpoint.APPEND_COMMITTED else 32)
+    if job == "delete":
+        assert outcome["first"]["events"] == 24
+        assert outcome["then"]["gone"] == 0
+        assert outcome["left"] == []
+
+
+def test_a_failpoint_that_does_not_exist_is_told(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "append.halfway")
+    with pytest.raises(ConfigError, match=r"append\.halfway.*append\.written"):
+        reached(Failpoint.APPEND_WRITTEN)
+
+
+def test_other_failpoints_than_the_armed_one_do_nothing(monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(Failpoint.APPEND_COMMITTED))
+    reached(Failpoint.APPEND_WRITTEN)
+    monkeypatch.delenv(VARIABLE)
+    reached(Failpoint.APPEND_COMMITTED)
