@@ -5,15 +5,17 @@ It knows names and types, neither Feast nor the event log.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from recsys import columns
 from recsys.context.batch import FeatureRow
+from recsys.context.feature_names import plain_names
+from recsys.context.feature_schema import FeatureSchema
 from recsys.context.profile_values import typed_profile
 from recsys.data.schema import ColumnType, WorkspaceSchema, polars_type
+from recsys.events.derived import DERIVED_COLUMNS
 
 FOREVER = 2**63 - 1
 """`valid_until` of a row after which the log knows no event of its user."""
@@ -28,6 +30,7 @@ CONTEXT_COLUMNS: Mapping[str, pl.DataType] = {
     columns.LOG_SEQUENCE: pl.Int64(),
     columns.LOG_POSITION: pl.Int64(),
     columns.PRESENT: pl.Boolean(),
+    **DERIVED_COLUMNS,
 }
 SEEN_COLUMNS: Mapping[str, pl.DataType] = {
     columns.SEEN_ITEMS: pl.List(pl.String()),
@@ -37,24 +40,24 @@ SEEN_COLUMNS: Mapping[str, pl.DataType] = {
 }
 
 
+LAYOUT = 3
+"""Grows when the fold computes a column in another way; the hash sees names, order and types by itself."""
+
+
+def feature_schema(schema: WorkspaceSchema) -> FeatureSchema:
+    """The version of feature rows that this library makes for a workspace of that schema."""
+    named = tuple((name, str(dtype)) for name, dtype in row_schema(schema).items())
+    return FeatureSchema(layout=LAYOUT, columns=named, meaning=schema.feature_meaning())
+
+
 def feature_service_name(schema: WorkspaceSchema) -> str:
     """The Feast service whose rows have this schema's shape: another shape is another name."""
-    return f"user_context_v{schema.feature_hash()[:12]}"
+    return feature_schema(schema).service
 
 
 def profile_fields(schema: WorkspaceSchema) -> dict[str, str]:
-    """The feature name of every profile column.
-
-    Feature names hold letters, digits and underscores only, are told apart without regard to case (DuckDB), and
-    never meet the fixed features: `Zip code` becomes `profile_zip_code`.
-    """
-    fields: dict[str, str] = {}
-    for position, column in enumerate(schema.user_columns):
-        field = "profile_" + re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
-        while field in fields.values():
-            field = f"{field}_{position}"
-        fields[column] = field
-    return fields
+    """The feature name of every profile column."""
+    return plain_names("profile", schema.user_columns)
 
 
 def profile_types(schema: WorkspaceSchema) -> dict[str, ColumnType]:
@@ -110,5 +113,14 @@ def _feature_row(row: dict[str, object], fields: Mapping[str, str], schema: Work
         last_event_at=int(row[columns.LAST_EVENT_AT]),  # type: ignore[call-overload]
         log_sequence=int(row[columns.LOG_SEQUENCE]),  # type: ignore[call-overload]
         present=True,
+        events_last_7_days=int(row[columns.EVENTS_LAST_7_DAYS]),  # type: ignore[call-overload]
+        events_last_30_days=int(row[columns.EVENTS_LAST_30_DAYS]),  # type: ignore[call-overload]
+        active_days=int(row[columns.ACTIVE_DAYS]),  # type: ignore[call-overload]
+        mean_gap=int(row[columns.MEAN_GAP]),  # type: ignore[call-overload]
+        popularity_mean=float(row[columns.POPULARITY_MEAN]),  # type: ignore[arg-type]
+        popularity_spread=float(row[columns.POPULARITY_SPREAD]),  # type: ignore[arg-type]
+        first_share=float(row[columns.FIRST_SHARE]),  # type: ignore[arg-type]
+        affinity_names=tuple(row[columns.AFFINITY_NAMES] or ()),  # type: ignore[arg-type]
+        affinity_weights=tuple(row[columns.AFFINITY_WEIGHTS] or ()),  # type: ignore[arg-type]
         profile=typed_profile(raw, schema.user_columns),
     )

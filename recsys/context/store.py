@@ -15,10 +15,12 @@ from pathlib import Path
 import polars as pl
 
 from recsys import columns
-from recsys.context.feast_calls import load_definitions, own_duckdb, quieten, reported
-from recsys.context.layout import configuration, configuration_file, is_configured_here, offline_rows
+from recsys.context.definitions import definitions_of, register
+from recsys.context.feast_calls import own_duckdb, quieten, reported
+from recsys.context.layout import configuration, configuration_file, is_configured_here
 from recsys.context.parts import replace_parts, write_text
-from recsys.context.rows import FOREVER, feature_service_name, row_schema
+from recsys.context.row_folders import user_row_folder
+from recsys.context.rows import FOREVER, feature_schema, row_schema
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError
 from recsys.workspace import Workspace
@@ -28,12 +30,11 @@ with warnings.catch_warnings():  # importing Feast turns on every deprecation wa
     from feast.errors import FeastObjectNotFoundException
 
 ONLINE_VIEWS = ("user_context", "user_seen")
-VALIDITY = "user_row_validity:valid_until"
 ROWS_A_WRITE = 1_000
 
 _LATEST_MOMENT = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _EARLIEST_MOMENT = int(datetime(1800, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-_TIMESTAMP = pl.Datetime("us", "UTC")
+TIMESTAMP = pl.Datetime("us", "UTC")
 _ASKED = "asked"
 
 
@@ -49,6 +50,7 @@ class FeatureStoreAdapter:
         quieten()
         self.workspace = workspace
         self.schema = schema
+        self.version = feature_schema(schema)
         self._columns = row_schema(schema)
         self._opening = threading.Lock()
         self._opened: tuple[FeatureStore, FeatureService] | None = None
@@ -58,16 +60,8 @@ class FeatureStoreAdapter:
         file = configuration_file(self.workspace)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, configuration(self.workspace))
-        definitions = load_definitions()
-        offline_rows(self.workspace).mkdir(parents=True, exist_ok=True)
-        user = definitions.user_entity()
-        source = definitions.user_source(offline_rows(self.workspace))
-        context = definitions.user_context(user, source, self.schema)
-        seen = definitions.user_seen(user, source)
-        validity = definitions.user_row_validity(user, source)
-        service = definitions.context_service(context, seen, self.schema)
         with reported("apply the feature definitions", self.workspace):
-            FeatureStore(fs_yaml_file=file).apply([user, source, context, seen, validity, service])
+            register(FeatureStore(fs_yaml_file=file), definitions_of(self.workspace, self.schema))
         self._opened = None
 
     def write_offline(self, rows: pl.DataFrame) -> Path:
@@ -82,9 +76,9 @@ class FeatureStoreAdapter:
             The parquet part.
         """
         stamped = rows.with_columns(
-            pl.col(columns.EFFECTIVE_AT).cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP), _version()
+            pl.col(columns.EFFECTIVE_AT).cast(TIMESTAMP).alias(columns.EVENT_TIMESTAMP), folded_at()
         )
-        return replace_parts(offline_rows(self.workspace), stamped.drop(columns.EFFECTIVE_AT))
+        return replace_parts(user_row_folder(self.workspace, self.version), stamped.drop(columns.EFFECTIVE_AT))
 
     def materialise(self) -> int:
         """Brings each user's newest offline row online; a live row that was folded later stays.
@@ -95,7 +89,7 @@ class FeatureStoreAdapter:
         Returns:
             How many users' rows were written.
         """
-        parts = pl.scan_parquet(offline_rows(self.workspace) / "*.parquet")
+        parts = pl.scan_parquet(user_row_folder(self.workspace, self.version) / "*.parquet")
         newest = parts.filter(pl.col(columns.VALID_UNTIL) == FOREVER).select(self._columns.names()).collect()
         self.push(newest)
         return newest.height
@@ -108,13 +102,13 @@ class FeatureStoreAdapter:
         """
         store, _ = self.open()
         versioned = rows.select(
-            *self._columns.names(), _version().alias(columns.EVENT_TIMESTAMP), _version()
+            *self._columns.names(), folded_at().alias(columns.EVENT_TIMESTAMP), folded_at()
         ).with_columns(pl.col(pl.List(pl.String)).fill_null([]))
         with reported("write online rows", self.workspace):
             for slice_ in versioned.iter_slices(ROWS_A_WRITE):
                 frame = slice_.to_pandas()
                 for view in ONLINE_VIEWS:
-                    store.write_to_online_store(view, frame)
+                    store.write_to_online_store(self.version.named(view), frame)
 
     def read_online(self, user_ids: Sequence[str]) -> Mapping[str, Sequence[object]]:
         """The stored online rows, as they are.
@@ -149,13 +143,14 @@ class FeatureStoreAdapter:
         last_moment = pl.col(columns.EFFECTIVE_AT).clip(_EARLIEST_MOMENT, _LATEST_MOMENT) - 1
         asked = moments.select(columns.USER_ID, columns.EFFECTIVE_AT).with_row_index(_ASKED)
         entities = asked.select(
-            pl.col(_ASKED).cast(pl.Int64), columns.USER_ID, last_moment.cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
+            pl.col(_ASKED).cast(pl.Int64), columns.USER_ID, last_moment.cast(TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
         )
         references = [
             f"{view.name}:{field.name}" for view in service.feature_view_projections for field in view.features
         ]
+        validity = f"{self.version.named('user_row_validity')}:{columns.VALID_UNTIL}"
         with reported("read rows as of past moments", self.workspace), own_duckdb():
-            job = store.get_historical_features(entity_df=entities.to_pandas(), features=[*references, VALIDITY])
+            job = store.get_historical_features(entity_df=entities.to_pandas(), features=[*references, validity])
             found = pl.DataFrame(pl.from_arrow(job.to_arrow()))
         if found[_ASKED].sort().to_list() != list(range(asked.height)):
             raise FeatureStoreError(
@@ -192,14 +187,14 @@ class FeatureStoreAdapter:
         with reported("open the feature store", self.workspace):
             store = FeatureStore(fs_yaml_file=file)
             try:
-                service = store.get_feature_service(feature_service_name(self.schema))
+                service = store.get_feature_service(self.version.service)
             except FeastObjectNotFoundException:
                 raise missing from None
-        if service.tags.get("schema_hash") != self.schema.feature_hash():
+        if service.tags.get("schema_hash") != self.version.sha256:
             raise missing
         return store, service
 
 
-def _version() -> pl.Expr:
+def folded_at() -> pl.Expr:
     """When a row was folded, on a clock that counts log positions: strictly later for each later position."""
-    return pl.col(columns.LOG_POSITION).cast(_TIMESTAMP).alias(columns.CREATED_TIMESTAMP)
+    return pl.col(columns.LOG_POSITION).cast(TIMESTAMP).alias(columns.CREATED_TIMESTAMP)

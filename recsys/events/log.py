@@ -17,10 +17,22 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from recsys.columns import EVENT, EVENT_ID, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
+from recsys.columns import (
+    EVENT,
+    EVENT_COUNT,
+    EVENT_ID,
+    ITEM_EVENTS_BEFORE,
+    ITEM_ID,
+    LOG_SEQUENCE,
+    OCCURRED_AT,
+    RECEIVED_AT,
+    USER_ID,
+    VALUE,
+)
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import DataError
 from recsys.events.database import drop_indexes, make_indexes, open_database
+from recsys.events.item_counts import with_item_events_before
 
 LOG_SCHEMA = pl.Schema(
     {
@@ -32,6 +44,7 @@ LOG_SCHEMA = pl.Schema(
         RECEIVED_AT: pl.Int64(),
         EVENT: pl.String(),
         VALUE: pl.Float32(),
+        ITEM_EVENTS_BEFORE: pl.Int64(),
     }
 )
 
@@ -39,8 +52,8 @@ LOG_SCHEMA = pl.Schema(
 _POSITION = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
 _LARGE = 10_000
 _INSERT = (
-    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value, item_events_before) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -94,7 +107,8 @@ class EventLog:
             new = _new(connection, rows)
             if before == 0 and new.height >= _LARGE:
                 drop_indexes(connection)
-            connection.executemany(_INSERT, new.iter_rows(buffer_size=_LARGE))
+            counted = with_item_events_before(connection, new)
+            connection.executemany(_INSERT, counted.iter_rows(buffer_size=_LARGE))
             make_indexes(connection)
         return Appended(before + 1, before + new.height, new.height, frame.height - new.height)
 
@@ -135,6 +149,12 @@ class EventLog:
         query = f"SELECT {', '.join(LOG_SCHEMA.names())} FROM events ORDER BY log_sequence DESC LIMIT ?"
         rows = self._connection().execute(query, [number]).fetchall()
         return pl.DataFrame(rows[::-1], schema=LOG_SCHEMA, orient="row")
+
+    def item_counts(self, upto: int) -> pl.DataFrame:
+        """Every item with events up to a position: item_id, event_count (of any kind), received_at of the newest."""
+        query = "SELECT item_id, count(*), max(received_at) FROM events WHERE log_sequence <= ? GROUP BY item_id"
+        types = {ITEM_ID: pl.String, EVENT_COUNT: pl.Int64, RECEIVED_AT: pl.Int64}
+        return pl.DataFrame(self._connection().execute(query, [upto]).fetchall(), schema=types, orient="row")
 
     def close(self) -> None:
         """Closes the calling thread's connection; the next call opens another."""

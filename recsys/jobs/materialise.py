@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recsys.context.folding import RowFolder
+from recsys.context.item_rows import item_rows
+from recsys.context.rows import feature_schema
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
@@ -64,10 +66,12 @@ def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS) -> Materialise
         raise ConfigError(f"cuts is {tuple(cuts)}; it needs 0 (all events) and no number twice or below 0.")
     schema = WorkspaceSchema.load(workspace.schema_file)
     inputs = Inputs.present(workspace, schema, sorted(cuts))
-    last = Materialised.last(workspace)
+    version = feature_schema(schema)
+    last = Materialised.last(workspace, version)
     if last is not None and last.inputs == inputs:
         return _result(workspace, last, reused=True, seconds=time.monotonic() - started)
 
+    from recsys.context.item_store import ItemStore
     from recsys.context.store import FeatureStoreAdapter
 
     rows = RowFolder.of(workspace, schema).cuts(inputs.cuts)
@@ -75,9 +79,10 @@ def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS) -> Materialise
     store.apply()
     part = store.write_offline(rows)
     users = store.materialise()
+    ItemStore(store).write(item_rows(workspace, schema, inputs.log_position))
     seconds = round(time.monotonic() - started, 3)
     done = Materialised(inputs=inputs, part=part, users=users, offline_rows=rows.height, seconds=seconds)
-    done.save(workspace)
+    done.save(workspace, version)
     return _result(workspace, done, reused=False, seconds=seconds)
 
 
@@ -148,7 +153,7 @@ class FeatureStatus:
 def feature_status(workspace: Workspace) -> FeatureStatus:
     """Compares what is stored with what it would be made from now. Reads no row."""
     schema = WorkspaceSchema.load(workspace.schema_file)
-    last = Materialised.last(workspace)
+    last = Materialised.last(workspace, feature_schema(schema))
     now = Inputs.present(workspace, schema, CUTS if last is None else last.inputs.cuts)
     parts = {"log": "log_position", "catalogue": "catalogue", "schema": "schema_hash", "definitions": "definitions"}
     stale = () if last is None else tuple(n for n, f in parts.items() if getattr(last.inputs, f) != getattr(now, f))

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from recsys import columns
 from recsys.context.batch import FeatureRow
 from recsys.context.reader import FeastReader
-from recsys.context.rows import feature_service_name
+from recsys.context.rows import feature_schema, feature_service_name
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import SnapshotError
@@ -88,7 +88,7 @@ def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
 
 
 def _check_features(snapshot: Snapshot, schema: WorkspaceSchema, version: str) -> None:
-    if snapshot.schema.feature_hash() != schema.feature_hash():
+    if feature_schema(snapshot.schema) != feature_schema(schema):
         raise SnapshotError(
             f"Model version {version} was trained on features of another schema than workspace '{schema.name}' has "
             f"now. Train again: recsys train --workspace {schema.name}"
