@@ -15,8 +15,9 @@ from pathlib import Path
 import polars as pl
 
 from recsys import columns
-from recsys.context.definitions import definitions_of, register
+from recsys.context.definitions import definitions_of, register, registered_versions
 from recsys.context.feast_calls import own_duckdb, quieten, reported
+from recsys.context.feature_schema import FeatureSchema
 from recsys.context.layout import configuration, configuration_file, is_configured_here
 from recsys.context.parts import replace_parts, write_text
 from recsys.context.row_folders import user_row_folder
@@ -172,13 +173,9 @@ class FeatureStoreAdapter:
             return self._opened
 
     def _opened_anew(self) -> tuple[FeatureStore, FeatureService]:
-        missing = FeatureStoreError(
-            f"The workspace '{self.workspace.name}' has no features of its present schema yet. "
-            f"Make them with: recsys features materialise --workspace {self.workspace.name}"
-        )
         file = configuration_file(self.workspace)
         if not file.is_file():
-            raise missing
+            raise self._missing({})
         if not is_configured_here(self.workspace):
             raise FeatureStoreError(
                 f"{file} points to another folder than its own: the workspace was moved or copied. Make its feature "
@@ -189,10 +186,20 @@ class FeatureStoreAdapter:
             try:
                 service = store.get_feature_service(self.version.service)
             except FeastObjectNotFoundException:
-                raise missing from None
-        if service.tags.get("schema_hash") != self.version.sha256:
-            raise missing
+                raise self._missing(registered_versions(store)) from None
         return store, service
+
+    def _missing(self, stored: Mapping[str, FeatureSchema | None]) -> FeatureStoreError:
+        name = self.workspace.name
+        known = "".join(
+            f" It holds {service}: {'; '.join(version.changes_to(self.version)) if version else 'older, undescribed'}."
+            for service, version in stored.items()
+        )
+        verb = "migrate" if stored else "materialise"
+        return FeatureStoreError(
+            f"The workspace '{name}' has no features of the version {self.version.service}.{known} "
+            f"Make those of its present schema with: recsys features {verb} --workspace {name}"
+        )
 
 
 def folded_at() -> pl.Expr:
