@@ -19,6 +19,7 @@ from recsys.context.definitions import definitions_of, register, registered_vers
 from recsys.context.feast_calls import own_duckdb, quieten, reported
 from recsys.context.feature_schema import FeatureSchema
 from recsys.context.layout import configuration, configuration_file, is_configured_here
+from recsys.context.online_values import read_values, views_of
 from recsys.context.parts import replace_parts, write_text
 from recsys.context.row_folders import user_row_folder
 from recsys.context.rows import FOREVER, feature_schema, row_schema
@@ -27,7 +28,7 @@ from recsys.errors import FeatureStoreError
 from recsys.workspace import Workspace
 
 with warnings.catch_warnings():  # importing Feast turns on every deprecation warning of the process
-    from feast import FeatureService, FeatureStore
+    from feast import FeatureService, FeatureStore, FeatureView
     from feast.errors import FeastObjectNotFoundException
 
 ONLINE_VIEWS = ("user_context", "user_seen")
@@ -55,6 +56,7 @@ class FeatureStoreAdapter:
         self._columns = row_schema(schema)
         self._opening = threading.Lock()
         self._opened: tuple[FeatureStore, FeatureService] | None = None
+        self._views: tuple[FeatureView, ...] | None = None
 
     def apply(self) -> None:
         """Writes feature_store.yaml and registers the definitions. Can be repeated; rows are not touched."""
@@ -63,7 +65,7 @@ class FeatureStoreAdapter:
         write_text(file, configuration(self.workspace))
         with reported("apply the feature definitions", self.workspace):
             register(FeatureStore(fs_yaml_file=file), definitions_of(self.workspace, self.schema))
-        self._opened = None
+        self._opened = self._views = None
 
     def write_offline(self, rows: pl.DataFrame) -> Path:
         """Replaces the offline rows by these, atomically: readers see the old part, both, or the new one.
@@ -122,10 +124,9 @@ class FeatureStoreAdapter:
         """
         store, service = self.open()
         with reported("read online rows", self.workspace):
-            reply = store.get_online_features(
-                features=service, entity_rows=[{columns.USER_ID: user_id} for user_id in user_ids]
-            )
-            return reply.to_dict()
+            if self._views is None:
+                self._views = views_of(store, service)
+            return read_values(store, self._views, user_ids)
 
     def read_as_of(self, moments: pl.DataFrame) -> pl.DataFrame:
         """The newest offline row strictly before each moment, by Feast's point-in-time join in DuckDB.

@@ -191,7 +191,7 @@ def test_another_schema_is_refused_until_it_is_materialised(world):
     from recsys.context.reader import FeastReader
 
     other = replace(world.schema, user_columns={"age": "numeric"})
-    with pytest.raises(FeatureStoreError, match="recsys features materialise --workspace small-world"):
+    with pytest.raises(FeatureStoreError, match="'profile_likes'.* is gone.*features migrate --workspace small-world"):
         FeastReader(world.workspace, other)
 
 

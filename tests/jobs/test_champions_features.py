@@ -35,7 +35,7 @@ def test_the_champion_serves_on_its_own_features_until_they_are_dropped(films):
         drop(films, read.service)
     after = opened(films)
     assert after.recommender.recommend(after.reader.online(["u00"])) == expected
-    app, models = assemble(films)
+    app, _models = assemble(films)
     with TestClient(app) as client:
         reply = client.post("/v1/recommendations", json={"user_id": "u00"}).json()
     assert [item["item_id"] for item in reply["items"]] == list(expected[0].item_ids)
