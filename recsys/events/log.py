@@ -150,6 +150,16 @@ class EventLog:
         rows = self._connection().execute(query, [number]).fetchall()
         return pl.DataFrame(rows[::-1], schema=LOG_SCHEMA, orient="row")
 
+    def users(self, upto: int) -> list[str]:
+        """Everybody with an event up to a position."""
+        query = "SELECT DISTINCT user_id FROM events WHERE log_sequence <= ?"
+        return [user_id for (user_id,) in self._connection().execute(query, [upto])]
+
+    def newest_users(self, number: int) -> list[str]:
+        """The users whose events were acknowledged last, the latest first."""
+        query = "SELECT user_id FROM events GROUP BY user_id ORDER BY max(log_sequence) DESC LIMIT ?"
+        return [user_id for (user_id,) in self._connection().execute(query, [number])]
+
     def item_counts(self, upto: int) -> pl.DataFrame:
         """Every item with events up to a position: item_id, event_count (of any kind), received_at of the newest."""
         query = "SELECT item_id, count(*), max(received_at) FROM events WHERE log_sequence <= ? GROUP BY item_id"
