@@ -20,10 +20,10 @@ from recsys.workspace import Workspace
 _DUCKDB = threading.Lock()
 
 
-def load_definitions() -> ModuleType:
-    """The module `user_features` of the shipped Feast repository, in a checkout and in a wheel."""
-    path = shipped_folder("features") / "user_features.py"
-    spec = importlib.util.spec_from_file_location("recsys_user_features", path)
+def load_definitions(name: str) -> ModuleType:
+    """A module of the shipped Feast repository, such as `user_features`, in a checkout and in a wheel."""
+    path = shipped_folder("features") / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"recsys_{name}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FeatureStoreError(f"The feature definitions {path} cannot be loaded. Install recsys again.")
     module = importlib.util.module_from_spec(spec)

@@ -23,6 +23,11 @@ def offline_rows(workspace: Workspace) -> Path:
     return workspace.feature_store / "offline" / "user_rows"
 
 
+def offline_item_rows(workspace: Workspace) -> Path:
+    """The folder of parquet parts with the items' offline rows."""
+    return workspace.feature_store / "offline" / "item_rows"
+
+
 def online_database(workspace: Workspace) -> Path:
     """The online rows, one sqlite file."""
     return workspace.feature_store / "online.db"

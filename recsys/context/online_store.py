@@ -109,31 +109,41 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         with fence.fenced(self._get_conn(config), fence.writer()):
             pass
 
-    def folded_up_to(self, config: RepoConfig) -> int:
-        """The log position up to which every event is in its user's row; 0 in a new store."""
-        return fence.folded_up_to(self._get_conn(config))
+    def folded_up_to(self, config: RepoConfig, version: str) -> int:
+        """The log position up to which every event is in its user's row of a version; 0 where there are no rows."""
+        return fence.folded_up_to(self._get_conn(config), version)
 
-    def note_folded(self, config: RepoConfig, position: int) -> None:
-        """Keeps that every event up to this log position is in its user's row."""
+    def note_folded(self, config: RepoConfig, version: str, position: int) -> None:
+        """Keeps that every event up to this log position is in its user's row of that version."""
         connection = self._get_conn(config)
         with fence.fenced(connection, fence.writer()):
-            fence.note_folded(connection, position)
+            fence.note_folded(connection, version, position)
+
+    def forget_folded(self, config: RepoConfig, version: str) -> None:
+        """Keeps nothing of a version that has no rows any longer."""
+        connection = self._get_conn(config)
+        with fence.fenced(connection, fence.writer()):
+            fence.forget_folded(connection, version)
 
     def online_remove(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
-        """Removes these entities' rows from every view, and their bytes from the files."""
+        """Removes these entities' rows from every view of every version, and their bytes from the files."""
         connection = self._get_conn(config)
         keys = [(_key(config, entity_key),) for entity_key in entity_keys]
         with fence.fenced(connection, fence.writer()):
             for name in _tables(connection):
                 connection.executemany(f"DELETE FROM {name} WHERE entity_key = ?", keys)
         reached(Failpoint.DELETE_ROWS_GONE)
-        fence.scrub(connection, self._get_db_path(config))
+        self.scrub(config)
 
     def delete_older(self, config: RepoConfig, table: FeatureView, moment: datetime) -> None:
         """Removes a view's rows that were last written with an earlier timestamp."""
         connection = self._get_conn(config)
         with fence.fenced(connection, fence.writer()):
             connection.execute(f"DELETE FROM {_table(config, table)} WHERE event_ts < ?", [_microseconds(moment)])
+
+    def scrub(self, config: RepoConfig) -> None:
+        """Leaves no byte of rows that were removed in the file, its free pages and its write-ahead log."""
+        fence.scrub(self._get_conn(config), self._get_db_path(config))
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         """Removes the database and its write-ahead log."""

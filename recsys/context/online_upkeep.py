@@ -18,13 +18,13 @@ from recsys import columns
 from recsys.context.feast_calls import reported
 from recsys.context.fencing import writer_token
 from recsys.context.live_store import LiveStore
-from recsys.context.store import ONLINE_VIEWS, FeatureStoreAdapter
+from recsys.context.store import FeatureStoreAdapter
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OnlineUpkeep:
-    """One workspace's online rows.
+    """One workspace's online rows: those of one version, or of all that the store holds.
 
     Every write names the token of the lease that is held and raises LeaseError when that is lost.
 
@@ -42,28 +42,38 @@ class OnlineUpkeep:
             live.raise_fence(config)
 
     def folded_up_to(self) -> int:
-        """The log position up to which every event is in its user's row."""
+        """The log position up to which every event is in its user's row of this version."""
         with reported("read online rows", self._adapter.workspace):
             live, config = self._live()
-            return live.folded_up_to(config)
+            return live.folded_up_to(config, self._adapter.version.version)
 
     def note_folded(self, position: int, token: int) -> None:
-        """Keeps that every event up to this log position is in its user's row."""
+        """Keeps that every event up to this log position is in its user's row of this version."""
         with self._writing("write online rows", token) as (live, config):
-            live.note_folded(config, position)
+            live.note_folded(config, self._adapter.version.version, position)
 
-    def delete(self, user_ids: Sequence[str], token: int) -> None:
-        """Removes users' rows, to the last byte."""
-        keys = [EntityKey(join_keys=[columns.USER_ID], entity_values=[Value(string_val=user)]) for user in user_ids]
+    def delete(self, user_ids: Sequence[str], item_ids: Sequence[str], token: int) -> None:
+        """Removes rows of users and of items, of every version, to the last byte."""
+        keys = [_key(columns.USER_ID, user_id) for user_id in user_ids]
+        keys += [_key(columns.ITEM_ID, item_id) for item_id in item_ids]
         with self._writing("delete online rows", token) as (live, config):
             live.online_remove(config, keys)
 
     def delete_older(self, position: int, token: int) -> None:
-        """Removes the rows that were folded at an earlier log position: nobody's who is still known."""
-        store = self._connected()
+        """Removes this version's rows that were folded at an earlier log position: nobody's who is still known."""
+        store, moment = self._connected(), _EPOCH + timedelta(microseconds=position)
         with self._writing("delete online rows", token) as (live, config):
-            for view in ONLINE_VIEWS:
-                live.delete_older(config, store.get_feature_view(view), _EPOCH + timedelta(microseconds=position))
+            for view in self._adapter.views:
+                live.delete_older(config, store.get_feature_view(view), moment)
+
+    def delete_older_of_every_version(self, position: int, token: int) -> None:
+        """Removes all rows that were folded at an earlier log position, to the last byte; reads fold them again."""
+        store, moment = self._connected(), _EPOCH + timedelta(microseconds=position)
+        with self._writing("delete online rows", token) as (live, config):
+            for view in store.list_feature_views():
+                if view.online:
+                    live.delete_older(config, view, moment)
+            live.scrub(config)
 
     @contextmanager
     def _writing(self, what: str, token: int) -> Iterator[tuple[LiveStore, RepoConfig]]:
@@ -79,3 +89,7 @@ class OnlineUpkeep:
         if self._store is None:
             self._store = self._adapter.connect()
         return self._store
+
+
+def _key(name: str, value: str) -> EntityKey:
+    return EntityKey(join_keys=[name], entity_values=[Value(string_val=value)])

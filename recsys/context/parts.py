@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from recsys.columns import USER_ID
+from recsys.columns import ITEM_ID, LOG_POSITION, USER_ID
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
 
@@ -58,10 +58,24 @@ def remove_users(file: Path, user_ids: Sequence[str], guard: Guard = nullcontext
     Returns:
         How many rows went.
     """
-    if USER_ID not in pl.read_parquet_schema(file):
+    return _remove_rows(file, USER_ID, pl.col(USER_ID).is_in(list(user_ids)), guard)
+
+
+def remove_items(file: Path, item_ids: Sequence[str], guard: Guard = nullcontext) -> int:
+    """Rewrites a parquet file without these items' rows, likewise."""
+    return _remove_rows(file, ITEM_ID, pl.col(ITEM_ID).is_in(list(item_ids)), guard)
+
+
+def remove_folded_before(file: Path, position: int, guard: Guard = nullcontext) -> int:
+    """Rewrites a parquet file without the rows that were folded at an earlier log position, likewise."""
+    return _remove_rows(file, LOG_POSITION, pl.col(LOG_POSITION) < position, guard)
+
+
+def _remove_rows(file: Path, column: str, gone: pl.Expr, guard: Guard) -> int:
+    if column not in pl.read_parquet_schema(file):
         return 0
     rows = pl.read_parquet(file)
-    kept = rows.filter(~pl.col(USER_ID).is_in(list(user_ids)))
+    kept = rows.filter(~gone.fill_null(value=False))
     if kept.height == rows.height:
         return 0
     metadata = {key: text for key, text in pl.read_parquet_metadata(file).items() if key != "ARROW:schema"}

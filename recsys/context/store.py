@@ -15,11 +15,16 @@ from pathlib import Path
 import polars as pl
 
 from recsys import columns
-from recsys.context.feast_calls import load_definitions, own_duckdb, quieten, reported
+from recsys.context.definitions import definitions_of, register, registered_versions
+from recsys.context.feast_calls import own_duckdb, quieten, reported
+from recsys.context.feature_schema import FeatureSchema
 from recsys.context.fencing import writer_token
-from recsys.context.layout import configuration, configuration_file, is_configured_here, offline_rows
+from recsys.context.item_rows import item_feature_schema
+from recsys.context.layout import configuration, configuration_file, is_configured_here
+from recsys.context.online_values import read_values, views_of
 from recsys.context.parts import replace_parts, write_text
-from recsys.context.rows import FOREVER, feature_service_name, row_schema
+from recsys.context.row_folders import user_row_folder
+from recsys.context.rows import FOREVER, feature_schema, row_schema
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError
 from recsys.events.lease import Guard
@@ -27,16 +32,16 @@ from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
 
 with warnings.catch_warnings():  # importing Feast turns on every deprecation warning of the process
-    from feast import FeatureService, FeatureStore
+    from feast import FeatureService, FeatureStore, FeatureView
     from feast.errors import FeastObjectNotFoundException
 
 ONLINE_VIEWS = ("user_context", "user_seen")
-VALIDITY = "user_row_validity:valid_until"
+ITEM_VIEW = "item_features"
 ROWS_A_WRITE = 1_000
 
 _LATEST_MOMENT = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _EARLIEST_MOMENT = int(datetime(1800, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-_TIMESTAMP = pl.Datetime("us", "UTC")
+TIMESTAMP = pl.Datetime("us", "UTC")
 _ASKED = "asked"
 
 
@@ -52,26 +57,26 @@ class FeatureStoreAdapter:
         quieten()
         self.workspace = workspace
         self.schema = schema
+        self.version = feature_schema(schema)
+        self.item_version = item_feature_schema(schema)
         self._columns = row_schema(schema)
         self._opening = threading.Lock()
         self._opened: tuple[FeatureStore, FeatureService] | None = None
+        self._views: tuple[FeatureView, ...] | None = None
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The online views of this version: of users, and of items."""
+        return (*(self.version.named(view) for view in ONLINE_VIEWS), self.item_version.named(ITEM_VIEW))
 
     def apply(self) -> None:
         """Writes feature_store.yaml and registers the definitions. Can be repeated; rows are not touched."""
         file = configuration_file(self.workspace)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, configuration(self.workspace))
-        definitions = load_definitions()
-        offline_rows(self.workspace).mkdir(parents=True, exist_ok=True)
-        user = definitions.user_entity()
-        source = definitions.user_source(offline_rows(self.workspace))
-        context = definitions.user_context(user, source, self.schema)
-        seen = definitions.user_seen(user, source)
-        validity = definitions.user_row_validity(user, source)
-        service = definitions.context_service(context, seen, self.schema)
         with reported("apply the feature definitions", self.workspace):
-            FeatureStore(fs_yaml_file=file).apply([user, source, context, seen, validity, service])
-        self._opened = None
+            register(FeatureStore(fs_yaml_file=file), definitions_of(self.workspace, self.schema))
+        self._opened = self._views = None
 
     def write_offline(self, rows: pl.DataFrame, guard: Guard) -> Path:
         """Replaces the offline rows by these, atomically: readers see the old part, both, or the new one.
@@ -86,9 +91,10 @@ class FeatureStoreAdapter:
             The parquet part.
         """
         stamped = rows.with_columns(
-            pl.col(columns.EFFECTIVE_AT).cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP), _version()
+            pl.col(columns.EFFECTIVE_AT).cast(TIMESTAMP).alias(columns.EVENT_TIMESTAMP), folded_at()
         )
-        return replace_parts(offline_rows(self.workspace), stamped.drop(columns.EFFECTIVE_AT), guard)
+        folder = user_row_folder(self.workspace, self.version)
+        return replace_parts(folder, stamped.drop(columns.EFFECTIVE_AT), guard)
 
     def materialise(self, token: int) -> int:
         """Brings each user's newest offline row online; a live row that was folded later stays.
@@ -105,7 +111,7 @@ class FeatureStoreAdapter:
         Raises:
             LeaseError: the lease is lost.
         """
-        parts = pl.scan_parquet(offline_rows(self.workspace) / "*.parquet")
+        parts = pl.scan_parquet(user_row_folder(self.workspace, self.version) / "*.parquet")
         newest = parts.filter(pl.col(columns.VALID_UNTIL) == FOREVER).select(self._columns.names()).collect()
         self.push(newest, token)
         return newest.height
@@ -122,13 +128,13 @@ class FeatureStoreAdapter:
         """
         store, _ = self.open()
         versioned = rows.select(
-            *self._columns.names(), _version().alias(columns.EVENT_TIMESTAMP), _version()
+            *self._columns.names(), folded_at().alias(columns.EVENT_TIMESTAMP), folded_at()
         ).with_columns(pl.col(pl.List(pl.String)).fill_null([]))
         with reported("write online rows", self.workspace), writer_token(token):
             for slice_ in versioned.iter_slices(ROWS_A_WRITE):
                 frame = slice_.to_pandas()
                 for view in ONLINE_VIEWS:
-                    store.write_to_online_store(view, frame)
+                    store.write_to_online_store(self.version.named(view), frame)
                     reached(Failpoint.FOLD_VIEW_WRITTEN)
 
     def read_online(self, user_ids: Sequence[str]) -> Mapping[str, Sequence[object]]:
@@ -142,10 +148,9 @@ class FeatureStoreAdapter:
         """
         store, service = self.open()
         with reported("read online rows", self.workspace):
-            reply = store.get_online_features(
-                features=service, entity_rows=[{columns.USER_ID: user_id} for user_id in user_ids]
-            )
-            return reply.to_dict()
+            if self._views is None:
+                self._views = views_of(store, service)
+            return read_values(store, self._views, user_ids)
 
     def read_as_of(self, moments: pl.DataFrame) -> pl.DataFrame:
         """The newest offline row strictly before each moment, by Feast's point-in-time join in DuckDB.
@@ -164,13 +169,14 @@ class FeatureStoreAdapter:
         last_moment = pl.col(columns.EFFECTIVE_AT).clip(_EARLIEST_MOMENT, _LATEST_MOMENT) - 1
         asked = moments.select(columns.USER_ID, columns.EFFECTIVE_AT).with_row_index(_ASKED)
         entities = asked.select(
-            pl.col(_ASKED).cast(pl.Int64), columns.USER_ID, last_moment.cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
+            pl.col(_ASKED).cast(pl.Int64), columns.USER_ID, last_moment.cast(TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
         )
         references = [
             f"{view.name}:{field.name}" for view in service.feature_view_projections for field in view.features
         ]
+        validity = f"{self.version.named('user_row_validity')}:{columns.VALID_UNTIL}"
         with reported("read rows as of past moments", self.workspace), own_duckdb():
-            job = store.get_historical_features(entity_df=entities.to_pandas(), features=[*references, VALIDITY])
+            job = store.get_historical_features(entity_df=entities.to_pandas(), features=[*references, validity])
             found = pl.DataFrame(pl.from_arrow(job.to_arrow()))
         if found[_ASKED].sort().to_list() != list(range(asked.height)):
             raise FeatureStoreError(
@@ -199,7 +205,7 @@ class FeatureStoreAdapter:
         """
         file = configuration_file(self.workspace)
         if not file.is_file():
-            raise self._missing()
+            raise self._missing({})
         if not is_configured_here(self.workspace):
             raise FeatureStoreError(
                 f"{file} points to another folder than its own: the workspace was moved or copied. Make its feature "
@@ -212,20 +218,24 @@ class FeatureStoreAdapter:
         store = self.connect()
         with reported("open the feature store", self.workspace):
             try:
-                service = store.get_feature_service(feature_service_name(self.schema))
+                service = store.get_feature_service(self.version.service)
             except FeastObjectNotFoundException:
-                raise self._missing() from None
-        if service.tags.get("schema_hash") != self.schema.feature_hash():
-            raise self._missing()
+                raise self._missing(registered_versions(store)) from None
         return store, service
 
-    def _missing(self) -> FeatureStoreError:
+    def _missing(self, stored: Mapping[str, FeatureSchema | None]) -> FeatureStoreError:
+        name = self.workspace.name
+        known = "".join(
+            f" It holds {service}: {'; '.join(version.changes_to(self.version)) if version else 'older, undescribed'}."
+            for service, version in stored.items()
+        )
+        verb = "migrate" if stored else "materialise"
         return FeatureStoreError(
-            f"The workspace '{self.workspace.name}' has no features of its present schema yet. "
-            f"Make them with: recsys features materialise --workspace {self.workspace.name}"
+            f"The workspace '{name}' has no features of the version {self.version.service}.{known} "
+            f"Make those of its present schema with: recsys features {verb} --workspace {name}"
         )
 
 
-def _version() -> pl.Expr:
+def folded_at() -> pl.Expr:
     """When a row was folded, on a clock that counts log positions: strictly later for each later position."""
-    return pl.col(columns.LOG_POSITION).cast(_TIMESTAMP).alias(columns.CREATED_TIMESTAMP)
+    return pl.col(columns.LOG_POSITION).cast(TIMESTAMP).alias(columns.CREATED_TIMESTAMP)

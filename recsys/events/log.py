@@ -15,10 +15,22 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from recsys.columns import EVENT, EVENT_ID, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
+from recsys.columns import (
+    EVENT,
+    EVENT_COUNT,
+    EVENT_ID,
+    ITEM_EVENTS_BEFORE,
+    ITEM_ID,
+    LOG_SEQUENCE,
+    OCCURRED_AT,
+    RECEIVED_AT,
+    USER_ID,
+    VALUE,
+)
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import DataError
 from recsys.events.database import Database, drop_indexes, make_indexes, position
+from recsys.events.item_counts import with_item_events_before
 from recsys.events.removals import without_deleted
 from recsys.failpoints import Failpoint, reached
 
@@ -32,13 +44,14 @@ LOG_SCHEMA = pl.Schema(
         RECEIVED_AT: pl.Int64(),
         EVENT: pl.String(),
         VALUE: pl.Float32(),
+        ITEM_EVENTS_BEFORE: pl.Int64(),
     }
 )
 
 _LARGE = 10_000
 _INSERT = (
-    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value, item_events_before) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -96,7 +109,8 @@ class EventLog:
             new = _new(connection, allowed)
             if before == 0 and new.height >= _LARGE:
                 drop_indexes(connection)
-            connection.executemany(_INSERT, new.iter_rows(buffer_size=_LARGE))
+            counted = with_item_events_before(connection, new)
+            connection.executemany(_INSERT, counted.iter_rows(buffer_size=_LARGE))
             make_indexes(connection)
             reached(Failpoint.APPEND_WRITTEN)
         reached(Failpoint.APPEND_COMMITTED)
@@ -165,6 +179,26 @@ class EventLog:
             .fetchall()
         )
         return list(dict.fromkeys(user_id for _, user_id in rows)), rows[-1][0] if len(rows) == events else end
+
+    def users(self, upto: int) -> list[str]:
+        """Everybody with an event up to a position."""
+        query = "SELECT DISTINCT user_id FROM events WHERE log_sequence <= ?"
+        return [user_id for (user_id,) in self._database.connection().execute(query, [upto])]
+
+    def newest_users(self, number: int) -> list[str]:
+        """The users whose events were acknowledged last, the latest first."""
+        query = "SELECT user_id FROM events GROUP BY user_id ORDER BY max(log_sequence) DESC LIMIT ?"
+        return [user_id for (user_id,) in self._database.connection().execute(query, [number])]
+
+    def item_counts(self, upto: int) -> pl.DataFrame:
+        """Every item with events up to a position: item_id, event_count (of any kind), received_at of the newest."""
+        query = "SELECT item_id, count(*), max(received_at) FROM events WHERE log_sequence <= ? GROUP BY item_id"
+        types = {ITEM_ID: pl.String, EVENT_COUNT: pl.Int64, RECEIVED_AT: pl.Int64}
+        return pl.DataFrame(self._database.connection().execute(query, [upto]).fetchall(), schema=types, orient="row")
+
+    def items(self) -> list[str]:
+        """Every item with an event."""
+        return [item_id for (item_id,) in self._database.connection().execute("SELECT item_id FROM item_counts")]
 
     def alone(self) -> AbstractContextManager[object]:
         """While the block runs nobody else appends, deletes users or takes the lease; it must not append itself."""

@@ -88,6 +88,12 @@ class Removals:
         query = "SELECT NOT EXISTS (SELECT 1 FROM removals WHERE state <> 'done')"
         return bool(self._database.connection().execute(query).fetchone()[0])
 
+    def pruned_at(self) -> int | None:
+        """The position of a pruning whose traces elsewhere may not be gone; None when there is none."""
+        query = "SELECT max(log_sequence) FROM removals WHERE digest IS NULL AND state <> 'done'"
+        found = self._database.connection().execute(query).fetchone()[0]
+        return None if found is None else int(found)
+
     def forget_names(self, user_ids: Sequence[str]) -> None:
         """Forgets the ids of users whose traces elsewhere are gone; only their salted hash stays."""
         with self._database.writing() as connection:

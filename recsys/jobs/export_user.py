@@ -10,7 +10,6 @@ import polars as pl
 from recsys import columns
 from recsys.context.layout import configuration_file
 from recsys.data.catalogue import Catalogue
-from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
 from recsys.jobs.delete_users import finish_deletions
@@ -58,12 +57,10 @@ def _stored(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
 
 
 def _online(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
-    from recsys.context.store import FeatureStoreAdapter
+    from recsys.context.versions import StoredVersions
 
-    stored = FeatureStoreAdapter(workspace, WorkspaceSchema.load(workspace.schema_file)).read_online([user_id])
-    row = {name: values[0] for name, values in stored.items()}
-    if row[columns.PRESENT]:
-        yield {"record": "stored", "where": "online", **row}
+    for service, row in StoredVersions(workspace).rows(user_id).items():
+        yield {"record": "stored", "where": f"online, {service}", **row}
 
 
 def _rows(path: Path, root: Path, user_id: str) -> Iterator[dict[str, object]]:

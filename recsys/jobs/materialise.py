@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from recsys.context.folding import RowFolder
+from recsys.context.item_rows import item_rows
+from recsys.context.rows import feature_schema
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease, maintenance
 from recsys.failpoints import Failpoint, reached
 from recsys.jobs.delete_users import finish_deletions
+from recsys.jobs.served_features import served_schemas
 from recsys.workspace import Workspace
 
 CUTS = (0, 1, 2)
@@ -53,8 +56,9 @@ class MaterialiseResult:
 def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS, *, rebuild: bool = False) -> MaterialiseResult:
     """Applies the definitions, writes the offline rows and brings the newest ones online.
 
-    Rows that are still valid are reused: the same log, catalogue, schema and cuts need no work. It holds the
-    workspace's lease while it writes; a service that held it stands by meanwhile.
+    Rows that are still valid are reused: the same log, catalogue, schema and cuts need no work. While the champion
+    reads another version of the features than the workspace's schema asks for, that one is kept up as well. It holds
+    the workspace's lease while it writes; a service that held it stands by meanwhile.
 
     Args:
         workspace: an existing workspace.
@@ -69,24 +73,34 @@ def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS, *, rebuild: bo
     started = time.monotonic()
     if 0 not in cuts or len(set(cuts)) != len(cuts) or min(cuts) < 0:
         raise ConfigError(f"cuts is {tuple(cuts)}; it needs 0 (all events) and no number twice or below 0.")
-    schema = WorkspaceSchema.load(workspace.schema_file)
     lease = FoldLease(workspace.event_log)
     if rebuild:
         with maintenance(lease, "rebuild the feature store") as token, lease.guarded(token):
             shutil.rmtree(workspace.feature_store, ignore_errors=True)
     finish_deletions(workspace)
-    last = Materialised.last(workspace)
-    if last is not None and last.inputs == Inputs.present(workspace, schema, sorted(cuts)):
+    own, *others = served_schemas(workspace)
+    last = _valid(workspace, own, sorted(cuts))
+    outdated = [schema for schema in others if _valid(workspace, schema, sorted(cuts)) is None]
+    if last is not None and not outdated:
         return _result(workspace, last, reused=True, seconds=time.monotonic() - started)
     with maintenance(lease, "materialise features") as token:
-        done = _written(workspace, schema, sorted(cuts), lease, token)
-    return _result(workspace, done, reused=False, seconds=done.seconds)
+        for schema in outdated:
+            _written(workspace, schema, sorted(cuts), lease, token)
+        done = last or _written(workspace, own, sorted(cuts), lease, token)
+    return _result(workspace, done, reused=last is not None, seconds=time.monotonic() - started)
+
+
+def _valid(workspace: Workspace, schema: WorkspaceSchema, cuts: Sequence[int]) -> Materialised | None:
+    """The last materialisation of a schema's version, if it would be the same now."""
+    last = Materialised.last(workspace, feature_schema(schema))
+    return last if last is not None and last.inputs == Inputs.present(workspace, schema, cuts) else None
 
 
 def _written(
     workspace: Workspace, schema: WorkspaceSchema, cuts: Sequence[int], lease: FoldLease, token: int
 ) -> Materialised:
-    """Writes everything under the lease. Whatever a crash leaves undone, the next materialisation does."""
+    """Writes one version under the lease. Whatever a crash leaves undone, the next materialisation does."""
+    from recsys.context.item_store import ItemStore
     from recsys.context.online_upkeep import OnlineUpkeep
     from recsys.context.store import FeatureStoreAdapter
 
@@ -99,18 +113,21 @@ def _written(
     reached(Failpoint.MATERIALISE_FENCED)
     inputs = Inputs.present(workspace, schema, cuts)
     rows = RowFolder.of(workspace, schema).cuts(inputs.cuts)
-    part = store.write_offline(rows, partial(lease.guarded, token))
+    guard = partial(lease.guarded, token)
+    part = store.write_offline(rows, guard)
     reached(Failpoint.MATERIALISE_PARTS_REPLACED)
     users = store.materialise(token)
     reached(Failpoint.MATERIALISE_ROWS_WRITTEN)
+    ItemStore(store).write(item_rows(workspace, schema, inputs.log_position), token, guard)
+    reached(Failpoint.MATERIALISE_ITEMS_WRITTEN)
     online.delete_older(inputs.log_position, token)
     reached(Failpoint.MATERIALISE_OLDER_ROWS_GONE)
     online.note_folded(inputs.log_position, token)
     reached(Failpoint.MATERIALISE_NOTED)
     seconds = round(time.monotonic() - started, 3)
     done = Materialised(inputs=inputs, part=part, users=users, offline_rows=rows.height, seconds=seconds)
-    with lease.guarded(token):
-        done.save(workspace)
+    with guard():
+        done.save(workspace, store.version)
     reached(Failpoint.MATERIALISE_SAVED)
     return done
 
@@ -177,7 +194,7 @@ class FeatureStatus:
 def feature_status(workspace: Workspace) -> FeatureStatus:
     """Compares what is stored with what it would be made from now. Reads no row."""
     schema = WorkspaceSchema.load(workspace.schema_file)
-    last = Materialised.last(workspace)
+    last = Materialised.last(workspace, feature_schema(schema))
     now = Inputs.present(workspace, schema, CUTS if last is None else last.inputs.cuts)
     parts = {"log": "log_position", "catalogue": "catalogue", "schema": "schema_hash", "definitions": "definitions"}
     stale = () if last is None else tuple(n for n, f in parts.items() if getattr(last.inputs, f) != getattr(now, f))

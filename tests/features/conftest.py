@@ -28,6 +28,14 @@ USERS = {
     "about": ["likes 'quotes' and, commas", "", "line\nbreak", "z", None],
     "event_count": [7.0, 0.0, None, 1.0, None],
 }
+ITEM_COLUMNS = {"Name": "categorical", "genre": "list", "Genre": "categorical", "size": "numeric"}
+ITEMS = {
+    "item_id": ["a", "b", "ü", "d'e", "unsold"],
+    "Name": ["Alien", "Brazil", None, "D", "U"],
+    "genre": [["x", "y"], ["x", "x", "", None], [], None, ["z"]],
+    "Genre": ["p", "", None, "q", "q"],
+    "size": [1.0, float("nan"), None, -2.0, 0.0],
+}
 
 
 class World:
@@ -37,7 +45,12 @@ class World:
         self.workspace = Workspace(name="small-world", home=home)
         events = EventMeaning(negative=("dislike",), weights={"buy": 0.1})
         self.schema = WorkspaceSchema(
-            name="small-world", repeats=repeats, events=events, user_columns=USER_COLUMNS, item_columns={}
+            name="small-world",
+            repeats=repeats,
+            events=events,
+            user_columns=USER_COLUMNS,
+            item_columns=ITEM_COLUMNS,
+            title="Name",
         )
         self.schema.save(self.workspace.schema_file)
         self.save_users(pl.DataFrame(USERS, schema=self.schema.users_frame_schema()))
@@ -48,7 +61,7 @@ class World:
     def save_users(self, users: pl.DataFrame) -> None:
         self.workspace.users_file.parent.mkdir(parents=True, exist_ok=True)
         users.write_parquet(self.workspace.users_file)
-        items = pl.DataFrame(schema=self.schema.items_frame_schema())
+        items = pl.DataFrame(ITEMS, schema=self.schema.items_frame_schema())
         items.write_parquet(self.workspace.items_file)
 
     def append(self, *events: tuple[str, str, int] | tuple[str, str, int, str]) -> None:
