@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from recsys.cli import features
 from recsys.data.canonical import EVENT_SCHEMA
+from recsys.data.catalogue import Catalogue
 from recsys.data.schema import EventMeaning, WorkspaceSchema
 from recsys.events.log import EventLog
 from recsys.workspace import Workspace
@@ -16,7 +17,9 @@ from recsys.workspace import Workspace
 @pytest.fixture
 def workspace(recsys_home) -> Workspace:
     target = Workspace.named("films")
-    WorkspaceSchema(name="films").save(target.schema_file)
+    schema = WorkspaceSchema(name="films")
+    schema.save(target.schema_file)
+    Catalogue.empty(schema).save(target)
     rows = [("1", "7", "a", 1_000_000, None, 1.0), ("2", "7", "b", 2_000_000, "skip", 1.0)]
     EventLog(target.event_log).append(pl.DataFrame(rows, schema=EVENT_SCHEMA, orient="row"))
     return target
