@@ -60,7 +60,7 @@ def _online(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
     from recsys.context.versions import StoredVersions
 
     for service, row in StoredVersions(workspace).rows(user_id).items():
-        yield {"record": "stored", "where": f"online, {service}", **row}
+        yield {"record": "stored", "where": f"online/{service}", **row}
 
 
 def _rows(path: Path, root: Path, user_id: str) -> Iterator[dict[str, object]]:
