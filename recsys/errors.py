@@ -23,6 +23,10 @@ class FeatureStoreError(RecsysError):
     """The feature store could not be written or read."""
 
 
+class StoreTimeoutError(FeatureStoreError):
+    """A read was not answered within its time budget."""
+
+
 class TrainingError(RecsysError):
     """A fit went wrong (non-finite loss, a lost worker); nothing was registered."""
 

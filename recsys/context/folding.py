@@ -5,7 +5,8 @@ Every row in the feature store, offline or online, comes from here; it knows no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -23,6 +24,9 @@ from recsys.workspace import Workspace
 
 BEGINNING = -2_208_988_800_000_000
 """1900-01-01 in microseconds: the effective moment of the row that says "no event yet"."""
+
+USERS_A_CHUNK = 20_000
+"""How many users' rows are built at a time."""
 
 _ROUND = "round"
 
@@ -80,18 +84,39 @@ class RowFolder:
         ]
         return pl.concat(rounds) if rounds else self._rows(asked, fold(events, self.schema), position)
 
-    def cuts(self, cuts: Sequence[int]) -> pl.DataFrame:
-        """The offline rows of all users: one before any event, and one at each cut that leaves events.
+    def chunks(self, cuts: Sequence[int], users: int = USERS_A_CHUNK) -> Iterator[pl.DataFrame]:
+        """The offline rows of all users, some users at a time, all folded at one log position.
+
+        Args:
+            cuts: see `cuts`.
+            users: how many users a chunk; memory grows with it and not with the log.
+
+        Returns:
+            What `cuts` returns, for one user after the other in order of their ids.
+        """
+        position = self.log.position()
+        last: str | None = None
+        while user_ids := self._next_users(last, users):
+            yield self.cuts(cuts, user_ids, position)
+            last = user_ids[-1]
+
+    def cuts(
+        self, cuts: Sequence[int], user_ids: Sequence[str] | None = None, position: int | None = None
+    ) -> pl.DataFrame:
+        """The offline rows of users: one before any event, and one at each cut that leaves events.
 
         Args:
             cuts: 0 for all events, k for those before the user's k-th last interaction.
+            user_ids: whose; None: everybody's.
+            position: the log position that they are folded at; None: where the log stands now.
 
         Returns:
             Columns of `row_schema`, `effective_at` (when the row begins to hold) and `valid_until` (until when).
         """
-        position = self.log.position()
-        events = self.log.read(upto=position)
-        users = self._known(events, None)
+        position = self.log.position() if position is None else position
+        wanted = None if user_ids is None else pl.DataFrame({columns.USER_ID: user_ids}, {columns.USER_ID: pl.String()})
+        events = self.log.read(user_ids, upto=position)
+        users = self._known(events, wanted)
         first = events.group_by(columns.USER_ID).agg(pl.col(columns.OCCURRED_AT).min().alias(columns.VALID_UNTIL))
         nothing = self._rows(users, pl.DataFrame(schema=FOLD_SCHEMA), position)
         frames = [_valid_until(nothing, first)]
@@ -103,6 +128,18 @@ class RowFolder:
             until = None if limit is None else limit.rename({columns.EFFECTIVE_AT: columns.VALID_UNTIL})
             frames.append(_valid_until(rows, until))
         return pl.concat(frames).sort(columns.USER_ID, columns.EFFECTIVE_AT)
+
+    def _next_users(self, after: str | None, number: int) -> list[str]:
+        """The next user ids, sorted, that the log or the catalogue knows."""
+        candidates = [self.log.users(after, number)]
+        if self.users_file.is_file():
+            with self._readable():
+                listed = pl.scan_parquet(self.users_file).select(columns.USER_ID)
+                listed = listed if after is None else listed.filter(pl.col(columns.USER_ID) > after)
+                candidates.append(
+                    listed.unique().bottom_k(number, by=columns.USER_ID).collect()[columns.USER_ID].to_list()
+                )
+        return sorted(set().union(*candidates))[:number]
 
     def _known(self, events: pl.DataFrame, wanted: pl.DataFrame | None) -> pl.DataFrame:
         """user_id, sorted: those of the log's slice, and those (of the wanted ones) that the catalogue knows."""
@@ -116,14 +153,19 @@ class RowFolder:
         users = pl.scan_parquet(self.users_file)
         if user_ids is not None:
             users = users.join(user_ids.lazy(), on=columns.USER_ID, how="semi")
-        try:
+        with self._readable():
             found = users.select(self.schema.users_frame_schema().names()).collect()
+        return found.rename(profile_fields(self.schema))
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(
                 f"The catalogue file {self.users_file} is damaged: {error}. Import the data again into this workspace "
                 "(recsys data import) to write it anew."
             ) from error
-        return found.rename(profile_fields(self.schema))
 
     def _rows(
         self, users: pl.DataFrame, folded: pl.DataFrame, position: int, moments: pl.DataFrame | None = None

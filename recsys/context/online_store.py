@@ -21,6 +21,8 @@ from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStor
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from recsys.deadline import bounded
+
 OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Found = tuple[datetime | None, dict[str, Value] | None]
 
@@ -81,6 +83,21 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         requested_features: list[str] | None = None,
     ) -> list[Found]:
         """One (timestamp, features) an entity key, in order; (None, None) where there is no row."""
+        with bounded(self._get_conn(config), config.online_store.busy_timeout_seconds):
+            return self._read(config, table, entity_keys)
+
+    def online_read_views(
+        self, config: RepoConfig, tables: Sequence[FeatureView], entity_keys: list[EntityKey]
+    ) -> list[list[Found]]:
+        """What `online_read` gives for each view.
+
+        Raises:
+            StoreTimeoutError: a time budget is running, and it was not enough.
+        """
+        with bounded(self._get_conn(config), config.online_store.busy_timeout_seconds):
+            return [self._read(config, table, entity_keys) for table in tables]
+
+    def _read(self, config: RepoConfig, table: FeatureView, entity_keys: list[EntityKey]) -> list[Found]:
         keys = [_key(config, entity_key) for entity_key in entity_keys]
         distinct = list(dict.fromkeys(keys))
         connection = self._get_conn(config)

@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
 import polars as pl
 
 ROW_GROUP = 4_096
+WRITING = ".writing"
 
 
-def replace_parts(folder: Path, rows: pl.DataFrame) -> Path:
-    """Replaces all parquet parts of a folder by one new part.
+def replace_parts(folder: Path, chunks: Iterable[pl.DataFrame]) -> list[Path]:
+    """Replaces all parquet parts of a folder by new ones.
 
-    The new part appears in one step, then the older ones go: a reader sees the old rows, both, or the new ones.
+    The new parts appear when all of them are written, then the older ones go: a reader sees the old rows, both, or the
+    new ones. Whoever is killed in between leaves rows of both, and the next replacement clears up.
 
     Args:
         folder: made when missing.
-        rows: the part's content.
+        chunks: the content of one part each; only one is held at a time.
 
     Returns:
-        The new part.
+        The new parts.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    older = list(folder.glob("*.parquet"))
-    part = folder / f"rows-{uuid4().hex}.parquet"
-    writing = part.with_suffix(".writing")
+    older = [path for path in folder.iterdir() if path.suffix in (".parquet", WRITING)]
+    batch = uuid4().hex
+    written: list[Path] = []
     try:
-        rows.write_parquet(writing, row_group_size=ROW_GROUP)
-        _appear(writing, part)
+        for number, chunk in enumerate(chunks):
+            writing = folder / f"rows-{batch}-{number:06}{WRITING}"
+            written.append(writing)
+            chunk.write_parquet(writing, row_group_size=ROW_GROUP)
+            _flush(writing)
+        parts = [writing.replace(writing.with_suffix(".parquet")) for writing in written]
+        _flush(folder)
     finally:
-        writing.unlink(missing_ok=True)
+        for writing in written:
+            writing.unlink(missing_ok=True)
     for path in older:
         path.unlink(missing_ok=True)
-    return part
+    return parts
+
+
+def height(part: Path) -> int:
+    """How many rows a parquet part has, from its footer."""
+    return int(pl.scan_parquet(part).select(pl.len()).collect().item())
 
 
 def write_text(path: Path, text: str) -> None:

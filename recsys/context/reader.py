@@ -16,6 +16,7 @@ from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
 from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
+from recsys.deadline import check_deadline, time_budget
 from recsys.errors import ConfigError, FeatureStoreError
 from recsys.workspace import Workspace
 
@@ -40,15 +41,17 @@ class FeastReader:
     Args:
         workspace: the workspace.
         schema: its schema.
+        budget: seconds that one call of `online` may take; None: as long as it takes.
 
     Raises:
-        FeatureStoreError: the store has no features of this schema.
+        FeatureStoreError: the store has no features of this schema, or cannot be reached.
     """
 
-    def __init__(self, workspace: Workspace, schema: WorkspaceSchema) -> None:
+    def __init__(self, workspace: Workspace, schema: WorkspaceSchema, budget: float | None = None) -> None:
         from recsys.context.store import FeatureStoreAdapter
 
         self.schema = schema
+        self._budget = budget
         self._store = FeatureStoreAdapter(workspace, schema)
         self._store.open()
         self._folder = RowFolder.of(workspace, schema)
@@ -57,14 +60,23 @@ class FeastReader:
         """One row a user, in that order, with every acknowledged event folded in.
 
         A user that neither the store nor the log knows gets a row that is not `present`, degraded `unknown_user`.
+
+        Raises:
+            StoreTimeoutError: store and log together did not answer within the budget.
+            FeatureStoreError: the store cannot be read, or its rows are not of this log.
         """
         if not user_ids:
             return []
+        with time_budget(self._budget):
+            return self._online(user_ids)
+
+    def _online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         stored = self._store.read_online(user_ids)
         rows = feature_rows(stored, self.schema)
         stale = self._outrun(user_ids, _positions(stored))
         if not stale:
             return rows
+        check_deadline()
         refolded = {row.user_id: row for row in self._refolded(stale)}
         return [refolded.get(row.user_id, row) for row in rows]
 

@@ -10,7 +10,7 @@ from typing import Self
 
 import orjson
 
-from recsys.context.layout import offline_rows, online_database, state_file
+from recsys.context.layout import offline_rows, state_file
 from recsys.context.parts import write_text
 from recsys.context.rows import feature_service_name
 from recsys.data.schema import WorkspaceSchema
@@ -58,35 +58,36 @@ class Materialised:
 
     Attributes:
         inputs: what it was made from.
-        part: the parquet part with the offline rows.
+        parts: the parquet parts with the offline rows.
         users: users with a row online.
-        offline_rows: rows in the part.
+        offline_rows: rows in the parts.
+        online: what `mark_online` returned.
         seconds: how long it took.
     """
 
     inputs: Inputs
-    part: Path
+    parts: tuple[Path, ...]
     users: int
     offline_rows: int
+    online: str
     seconds: float
 
     def save(self, workspace: Workspace) -> None:
         """Keeps it as the workspace's last one."""
-        plain = asdict(self) | {"part": str(self.part)}
+        plain = asdict(self) | {"parts": [str(part) for part in self.parts]}
         write_text(state_file(workspace), orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
 
     @classmethod
     def last(cls, workspace: Workspace) -> Materialised | None:
-        """The workspace's last one; None when there is none, or its rows are gone, elsewhere or another version's."""
+        """The workspace's last one; None when there is none, or its parts are gone, elsewhere or another version's."""
         try:
             stored = orjson.loads(state_file(workspace).read_bytes())
             inputs = Inputs(**{**stored["inputs"], "cuts": tuple(stored["inputs"]["cuts"])})
-            last = cls(**{**stored, "inputs": inputs, "part": Path(stored["part"])})
+            last = cls(**{**stored, "inputs": inputs, "parts": tuple(map(Path, stored["parts"]))})
         except (OSError, orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
             return None
-        there = last.part.is_file() and online_database(workspace).is_file()
-        here = last.part.resolve().parent == offline_rows(workspace).resolve()
-        return last if there and here else None
+        folder = offline_rows(workspace).resolve()
+        return last if all(part.is_file() and part.resolve().parent == folder for part in last.parts) else None
 
 
 def _digest(path: Path) -> str:

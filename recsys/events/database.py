@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recsys.errors import DataError
 
-_LOCK_WAIT_SECONDS = 60.0
+LOCK_WAIT_SECONDS = 60.0
 _TABLE = """
 CREATE TABLE IF NOT EXISTS events (
     log_sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -36,8 +36,8 @@ def open_database(path: Path) -> sqlite3.Connection:
     connection = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT_SECONDS * 1000)}")
+        connection = sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_SECONDS * 1000)}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -66,7 +66,7 @@ def make_indexes(connection: sqlite3.Connection) -> None:
 
 def _start(connection: sqlite3.Connection) -> None:
     """Turns a new file into a log. Two processes may start at once: the switch to WAL does not wait for locks."""
-    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_TABLE)
     make_indexes(connection)

@@ -19,8 +19,9 @@ import polars as pl
 
 from recsys.columns import EVENT, EVENT_ID, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
 from recsys.data.canonical import EVENT_SCHEMA
+from recsys.deadline import bounded
 from recsys.errors import DataError
-from recsys.events.database import drop_indexes, make_indexes, open_database
+from recsys.events.database import LOCK_WAIT_SECONDS, drop_indexes, make_indexes, open_database
 
 LOG_SCHEMA = pl.Schema(
     {
@@ -100,7 +101,9 @@ class EventLog:
 
     def position(self) -> int:
         """Sequence of the newest event; 0 when the log is empty."""
-        return _position(self._connection())
+        connection = self._connection()
+        with bounded(connection, LOCK_WAIT_SECONDS):
+            return _position(connection)
 
     def count(self) -> int:
         """Number of events."""
@@ -128,7 +131,16 @@ class EventLog:
         query = (
             f"SELECT {', '.join(LOG_SCHEMA.names())} FROM events WHERE {' AND '.join(conditions)} ORDER BY log_sequence"
         )
-        return pl.DataFrame(self._connection().execute(query, arguments).fetchall(), schema=LOG_SCHEMA, orient="row")
+        connection = self._connection()
+        with bounded(connection, LOCK_WAIT_SECONDS):
+            rows = connection.execute(query, arguments).fetchall()
+        return pl.DataFrame(rows, schema=LOG_SCHEMA, orient="row")
+
+    def users(self, after: str | None, number: int) -> list[str]:
+        """The next user ids in order of their bytes, at most `number`; None begins with the first."""
+        condition, arguments = ("", []) if after is None else ("WHERE user_id > ? ", [after])
+        query = f"SELECT DISTINCT user_id FROM events {condition}ORDER BY user_id LIMIT ?"
+        return [user_id for (user_id,) in self._connection().execute(query, [*arguments, number])]
 
     def newest(self, number: int) -> pl.DataFrame:
         """The newest events, oldest of them first; columns and types of LOG_SCHEMA."""

@@ -7,7 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recsys.context.engine import Engine
 from recsys.context.folding import RowFolder
+from recsys.context.layout import configuration_file, is_configured_here
+from recsys.context.online_presence import forget_online, is_online, mark_online
+from recsys.context.parts import height
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
@@ -64,26 +68,42 @@ def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS) -> Materialise
         raise ConfigError(f"cuts is {tuple(cuts)}; it needs 0 (all events) and no number twice or below 0.")
     schema = WorkspaceSchema.load(workspace.schema_file)
     inputs = Inputs.present(workspace, schema, sorted(cuts))
+    engine = Engine.of(workspace)
     last = Materialised.last(workspace)
-    if last is not None and last.inputs == inputs:
+    if last is not None and last.inputs == inputs and _still_there(workspace, engine, last):
         return _result(workspace, last, reused=True, seconds=time.monotonic() - started)
 
     from recsys.context.store import FeatureStoreAdapter
 
-    rows = RowFolder.of(workspace, schema).cuts(inputs.cuts)
     store = FeatureStoreAdapter(workspace, schema)
     store.apply()
-    part = store.write_offline(rows)
+    parts = store.write_offline(RowFolder.of(workspace, schema).chunks(inputs.cuts))
     users = store.materialise()
-    seconds = round(time.monotonic() - started, 3)
-    done = Materialised(inputs=inputs, part=part, users=users, offline_rows=rows.height, seconds=seconds)
+    done = Materialised(
+        inputs=inputs,
+        parts=tuple(parts),
+        users=users,
+        offline_rows=sum(height(part) for part in parts),
+        online=mark_online(workspace, engine),
+        seconds=round(time.monotonic() - started, 3),
+    )
     done.save(workspace)
-    return _result(workspace, done, reused=False, seconds=seconds)
+    return _result(workspace, done, reused=False, seconds=done.seconds)
 
 
 def forget(workspace: Workspace) -> None:
-    """Removes the feature store with all its rows; `materialise` makes it anew from the event log."""
+    """Removes the feature store with all its rows; `materialise` makes it anew from the event log.
+
+    Raises:
+        FeatureStoreError: its online store is elsewhere and cannot be reached.
+    """
+    forget_online(workspace, Engine.of(workspace))
     shutil.rmtree(workspace.feature_store, ignore_errors=True)
+
+
+def _still_there(workspace: Workspace, engine: Engine, last: Materialised) -> bool:
+    configured = configuration_file(workspace).is_file() and is_configured_here(workspace, engine)
+    return configured and is_online(workspace, engine, last.online)
 
 
 def _result(workspace: Workspace, done: Materialised, *, reused: bool, seconds: float) -> MaterialiseResult:

@@ -9,11 +9,12 @@ from fastapi import FastAPI
 
 from recsys import columns
 from recsys.context.batch import FeatureRow
+from recsys.context.engine import Engine
 from recsys.context.reader import FeastReader
 from recsys.context.rows import feature_service_name
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import SnapshotError
+from recsys.errors import FeatureStoreError, SnapshotError
 from recsys.events.log import EventLog
 from recsys.registry.champion import champion
 from recsys.registry.client import registry
@@ -40,12 +41,12 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
 
     Raises:
         ConfigError: the workspace's schema cannot be read.
-        FeatureStoreError: its features were never materialised.
+        FeatureStoreError: its features were never materialised, or its registry cannot be reached.
     """
     torch.set_num_threads(1)
     schema = WorkspaceSchema.load(workspace.schema_file)
-    reader = FeastReader(workspace, schema)
-    reader.online([_NOBODY])
+    reader = FeastReader(workspace, schema, budget=Engine.of(workspace).read_timeout_ms / 1_000)
+    _warm_up(reader)
     models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, schema))
     models.refresh()
     live = BackgroundRefresh(reader.refresh)
@@ -59,6 +60,14 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
         running=(live, models),
     )
     return app, models
+
+
+def _warm_up(reader: FeastReader) -> None:
+    """A store that does not answer yet keeps nobody from starting: it is asked again with each request."""
+    try:
+        reader.online([_NOBODY])
+    except FeatureStoreError as error:
+        _log.warning("the online store does not answer, starting all the same: %s", error)
 
 
 def _named(workspace: Workspace) -> str | None:
