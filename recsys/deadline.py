@@ -37,6 +37,12 @@ def check_deadline() -> None:
         raise StoreTimeoutError("The feature store did not answer within the time budget of this read.")
 
 
+def lock_wait(patience: float) -> float:
+    """For how many seconds to wait for a lock: the patience, or what is left of the budget when that is less."""
+    left = seconds_left()
+    return patience if left is None else min(patience, left)
+
+
 @contextmanager
 def bounded(connection: sqlite3.Connection, patience: float) -> Iterator[None]:
     """Statements inside give up at the deadline, whether they wait for a lock or compute.

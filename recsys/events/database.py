@@ -6,6 +6,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+from recsys.deadline import check_deadline, lock_wait
 from recsys.errors import DataError
 
 LOCK_WAIT_SECONDS = 60.0
@@ -32,19 +33,22 @@ def open_database(path: Path) -> sqlite3.Connection:
 
     Raises:
         DataError: the file is not a log of ours, or is damaged.
+        StoreTimeoutError: a time budget is running, and it was spent on waiting for a lock.
     """
     connection = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_SECONDS * 1000)}")
+        wait = lock_wait(LOCK_WAIT_SECONDS)
+        connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _start(connection)
+        connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_SECONDS * 1000)}")
     except (sqlite3.DatabaseError, OSError) as error:
         if connection is not None:
             connection.close()
+        check_deadline()
         raise DataError(
             f"The event log {path} cannot be opened: {error}. If it is not a file of recsys, move it away; "
             "if it is damaged, restore it or import the data again into a new workspace."
