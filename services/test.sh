@@ -11,4 +11,5 @@ set -a
 source "$environment"
 set +a
 cd "$root"
-RECSYS_TEST_SERVICES=required "${PYTHON:-.venv/bin/python}" -m pytest tests/features tests/services -k scale "$@"
+RECSYS_TEST_SERVICES=required ${PYTHON:-.venv/bin/python} -m pytest tests/features tests/test_services.py \
+  -k "scale or test_services" "$@"

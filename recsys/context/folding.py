@@ -25,8 +25,8 @@ from recsys.workspace import Workspace
 BEGINNING = -2_208_988_800_000_000
 """1900-01-01 in microseconds: the effective moment of the row that says "no event yet"."""
 
-USERS_A_CHUNK = 20_000
-"""How many users' rows are built at a time."""
+USERS_A_CHUNK = 5_000
+"""How many users' rows are built at a time; with 200 events each that is a million events in memory."""
 
 _ROUND = "round"
 

@@ -73,4 +73,4 @@ def _plain(value: Value) -> object:
     if kind is None:
         return None
     held = getattr(value, kind)
-    return list(held.val) if kind.endswith("_list_val") else held
+    return held.val[:] if kind.endswith("_list_val") else held
