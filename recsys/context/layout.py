@@ -13,6 +13,8 @@ from recsys.workspace import Workspace
 
 WORKSPACE_VARIABLE = "RECSYS_WORKSPACE"
 CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 30
+"""How long PostgreSQL may take to let us in, and to answer once it has."""
 
 
 def configuration_file(workspace: Workspace) -> Path:
@@ -96,7 +98,12 @@ def _registry(workspace: Workspace, engine: Engine) -> str:
         return f"  path: {json.dumps(f'sqlite:///{registry_database(workspace)}')}"
     return (
         f"  path: {json.dumps(engine.registry)}\n"
-        f"  sqlalchemy_config_kwargs: {{pool_pre_ping: true, connect_args: {{connect_timeout: {CONNECT_SECONDS}}}}}"
+        "  sqlalchemy_config_kwargs:\n"
+        "    pool_pre_ping: true\n"
+        "    connect_args:\n"
+        f"      connect_timeout: {CONNECT_SECONDS}\n"
+        f"      tcp_user_timeout: {STATEMENT_SECONDS * 1_000}\n"
+        f"      options: -c statement_timeout={STATEMENT_SECONDS}s"
     )
 
 

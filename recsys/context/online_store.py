@@ -83,8 +83,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         requested_features: list[str] | None = None,
     ) -> list[Found]:
         """One (timestamp, features) an entity key, in order; (None, None) where there is no row."""
-        with bounded(self._get_conn(config), config.online_store.busy_timeout_seconds):
-            return self._read(config, table, entity_keys)
+        return self.online_read_views(config, [table], entity_keys)[0]
 
     def online_read_views(
         self, config: RepoConfig, tables: Sequence[FeatureView], entity_keys: list[EntityKey]
@@ -95,10 +94,10 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
             StoreTimeoutError: a time budget is running, and it was not enough.
         """
         with bounded(self._get_conn(config), config.online_store.busy_timeout_seconds):
-            return [self._read(config, table, entity_keys) for table in tables]
+            keys = [_key(config, entity_key) for entity_key in entity_keys]
+            return [self._read(config, table, keys) for table in tables]
 
-    def _read(self, config: RepoConfig, table: FeatureView, entity_keys: list[EntityKey]) -> list[Found]:
-        keys = [_key(config, entity_key) for entity_key in entity_keys]
+    def _read(self, config: RepoConfig, table: FeatureView, keys: list[bytes]) -> list[Found]:
         distinct = list(dict.fromkeys(keys))
         connection = self._get_conn(config)
         found: dict[bytes, dict[str, Value]] = defaultdict(dict)
