@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -22,7 +23,7 @@ from recsys.errors import FeatureStoreError, StoreTimeoutError
 
 _CONNECT_SECONDS = 5.0
 _PATIENCE_SECONDS = 30.0
-_KEYS_A_DELETE = 1_000
+_KEYS_AT_ONCE = 1_000
 
 
 class RedisClients:
@@ -63,6 +64,11 @@ def fence_key(project: str) -> str:
     return f"{project}:fence"
 
 
+def folded_key(project: str) -> str:
+    """The key that holds the log position up to which every event is in its user's row."""
+    return f"{project}:folded_up_to"
+
+
 def mark_materialised(engine: Engine, project: str, materialisation: str) -> None:
     """Notes beside the rows which materialisation they are of: Redis may lose them, and nobody else would know."""
     with _reachable(engine), _brief(engine) as client:
@@ -76,17 +82,18 @@ def is_materialised(engine: Engine, project: str, materialisation: str) -> bool:
 
 
 def forget_rows(engine: Engine, project: str) -> None:
-    """Removes the project's rows and marks; the fence stays, so that an earlier writer cannot come back."""
+    """Removes the project's rows, marks and fence: what comes next may be of another log with leases of its own."""
     with _reachable(engine), _brief(engine) as client:
-        client.delete(_marker(project))
-        batch: list[bytes] = []
-        for key in client.scan_iter(match=f"*{_literal(project)}", count=_KEYS_A_DELETE):
-            batch.append(key)
-            if len(batch) == _KEYS_A_DELETE:
-                client.unlink(*batch)
-                batch.clear()
-        if batch:
-            client.unlink(*batch)
+        client.delete(_marker(project), fence_key(project), folded_key(project))
+        for keys in row_keys(client, project):
+            client.unlink(*keys)
+
+
+def row_keys(client: Redis, project: str) -> Iterator[list[bytes]]:
+    """The keys of the project's rows, a thousand at a time; one may come twice."""
+    keys = client.scan_iter(match=f"*{_literal(project)}", count=_KEYS_AT_ONCE)
+    while batch := list(islice(keys, _KEYS_AT_ONCE)):
+        yield batch
 
 
 @contextmanager

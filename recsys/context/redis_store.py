@@ -19,35 +19,15 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis import Redis
-from redis.exceptions import ResponseError
 
-from recsys.context.fencing import FENCE, FencedOffError
-from recsys.context.redis_client import RedisClients, fence_key, translated
+from recsys.context.redis_client import RedisClients, fence_key, folded_key, row_keys, translated
+from recsys.context.redis_scripts import KEEP_LARGEST, RAISE, REMOVE, REMOVE_OLDER, WRITE, run
 
 OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Found = tuple[datetime | None, dict[str, Value] | None]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_REFUSED = "FENCED"
-_GUARD = f"""
-local function fenced(key, token)
-  if token == '' then return nil end
-  local largest = tonumber(redis.call('GET', key) or '0')
-  if tonumber(token) < largest then return redis.error_reply('{_REFUSED} by token ' .. largest) end
-  redis.call('SET', key, token)
-end
-local refused = fenced(KEYS[2], ARGV[1])
-if refused then return refused end
-"""
-# KEYS: row, fence. ARGV: token or '', version's field, version, timestamp's field, timestamp, then field, value, …
-_WRITE = f"""{_GUARD}
-local stored = redis.call('HMGET', KEYS[1], ARGV[2], ARGV[4])
-if stored[1] and stored[2] and tonumber(stored[1]) > tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-return 1
-"""
-_REMOVE = f"{_GUARD} return redis.call('UNLINK', KEYS[1])"
 
 
 class VersionedRedisOnlineStoreConfig(RedisOnlineStoreConfig):
@@ -93,7 +73,7 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
             for feature, value in values.items():
                 arguments += (_mmh3(f"{table.name}:{feature}"), value.SerializeToString())
             calls.append((_key(config, entity_key), arguments))
-        self._run(config, _WRITE, calls)
+        self._run(config, WRITE, calls)
         if progress is not None:
             progress(len(data))
 
@@ -106,7 +86,28 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         Raises:
             FencedOffError: a writer with a greater token was here.
         """
-        return sum(self._run(config, _REMOVE, [(_key(config, entity_key), []) for entity_key in entity_keys]))
+        return sum(self._run(config, REMOVE, [(_key(config, entity_key), []) for entity_key in entity_keys]))
+
+    def delete_older(self, config: RepoConfig, table: FeatureView, moment: datetime) -> None:
+        """Removes a view's rows that were last written with an earlier timestamp."""
+        fields = [f"_version:{table.name}", f"_ts:{table.name}"]
+        arguments = [_microseconds(moment), *fields, *(_mmh3(f"{table.name}:{part.name}") for part in table.features)]
+        for keys in row_keys(self._of(config.online_store).patient, config.project):
+            self._run(config, REMOVE_OLDER, [(key, arguments) for key in keys])
+
+    def raise_fence(self, config: RepoConfig) -> None:
+        """Shuts out every earlier holder of the lease from now on."""
+        self._run(config, RAISE, [(fence_key(config.project), [])])
+
+    def folded_up_to(self, config: RepoConfig) -> int:
+        """The log position up to which every event is in its user's row; 0 in a new store."""
+        with translated():
+            stored: Any = self._of(config.online_store).reading.get(folded_key(config.project))
+        return int(stored or 0)
+
+    def note_folded(self, config: RepoConfig, position: int) -> None:
+        """Keeps that every event up to this log position is in its user's row."""
+        self._run(config, KEEP_LARGEST, [(folded_key(config.project), [position])])
 
     def online_read(
         self,
@@ -147,18 +148,8 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
             start = end
         return found
 
-    def _run(self, config: RepoConfig, script: str, calls: Sequence[tuple[bytes, list[Any]]]) -> list[int]:
-        client, token = self._of(config.online_store).patient, FENCE.get()
-        run, fence = client.register_script(script), fence_key(config.project)
-        try:
-            with client.pipeline(transaction=False) as pipe:
-                for key, arguments in calls:
-                    run(keys=[key, fence], args=["" if token is None else token, *arguments], client=pipe)
-                return [int(reply) for reply in pipe.execute()]
-        except ResponseError as error:
-            if _REFUSED not in str(error):
-                raise
-            raise FencedOffError(f"The writer with token {token} is no longer the one that may write.") from error
+    def _run(self, config: RepoConfig, script: str, calls: Sequence[tuple[bytes | str, Sequence[Any]]]) -> list[int]:
+        return run(self._of(config.online_store).patient, config.project, script, calls)
 
     def _of(self, settings: VersionedRedisOnlineStoreConfig) -> RedisClients:
         if self._clients is None:
