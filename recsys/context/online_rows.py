@@ -70,7 +70,7 @@ class OnlineRows:
 
 def _plain(value: Value) -> object:
     kind = value.WhichOneof("val")
-    if kind is None:
+    if kind is None or kind == "null_val":
         return None
     held = getattr(value, kind)
     return held.val[:] if kind.endswith("_list_val") else held
