@@ -1,4 +1,4 @@
-"""Online rows as columns: one value a user in the order asked, none where nothing is stored, whatever Feast calls it."""
+"""Online rows as columns: one value a user in the order asked, none where nothing is stored or a null is."""
 
 from types import SimpleNamespace
 
