@@ -7,7 +7,6 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 mkdir -p "$folder"
-umask 077
 
 install_missing() {
   local missing=()
@@ -82,6 +81,7 @@ single_user() {
 }
 
 install_missing
+umask 077
 if [[ -f $environment ]] && redis_runs && postgres_runs; then
   say "Redis runs on 127.0.0.1:$redis_port and PostgreSQL on 127.0.0.1:$postgres_port already"
   exit 0
