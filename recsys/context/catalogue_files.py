@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -73,12 +75,32 @@ def read_catalogue_file(path: Path, types: pl.Schema, ids: pl.DataFrame | None =
         DataError: the file is damaged.
     """
     key = next(iter(types))
-    try:
+    with _readable(path):
         file = pl.scan_parquet(path)
         there = file.collect_schema()
         if ids is not None:
             file = file.join(ids.lazy(), on=key, how="semi")
         return file.select(_column(name, dtype, there) for name, dtype in types.items()).collect()
+
+
+def next_user_ids(path: Path, after: str | None, number: int) -> list[str]:
+    """The next user ids of the catalogue's users file in order, at most `number`; None begins with the first.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    if not path.is_file():
+        return []
+    with _readable(path):
+        listed = pl.scan_parquet(path).select(columns.USER_ID)
+        listed = listed if after is None else listed.filter(pl.col(columns.USER_ID) > after)
+        return listed.unique().bottom_k(number, by=columns.USER_ID).collect()[columns.USER_ID].to_list()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"The catalogue file {path} is damaged: {error}. Import the data again into this workspace "

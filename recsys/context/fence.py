@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from recsys.context.fencing import FENCE, FencedOffError
+from recsys.context.fencing import FencedOffError
 from recsys.errors import FeatureStoreError
 from recsys.failpoints import Failpoint, reached
 
@@ -21,23 +21,20 @@ _TABLES = (
 _SCRUB_SECONDS = 60.0
 
 
-def writer() -> int:
-    """The token of whoever writes now (`fencing.writer_token`).
-
-    Raises:
-        FencedOffError: nobody said who writes.
-    """
-    token = FENCE.get()
-    if token is None:
-        raise FencedOffError("Only the holder of the workspace's lease may write online rows: see recsys.events.lease.")
-    return token
-
-
 def put_up(connection: sqlite3.Connection) -> None:
-    """Makes the fence where there is none."""
-    for table in _TABLES:
-        connection.execute(table)
-    connection.execute("INSERT OR IGNORE INTO recsys_fence (one, token) VALUES (1, 0)")
+    """Makes the fence where there is none. Where there is one nothing is written: readers come by here, too."""
+    there = connection.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('recsys_fence', 'recsys_folded')")
+    if there.fetchone()[0] == len(_TABLES):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for table in _TABLES:
+            connection.execute(table)
+        connection.execute("INSERT OR IGNORE INTO recsys_fence (one, token) VALUES (1, 0)")
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Every row in the feature store, offline or online, comes from here; it knows no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,7 +13,7 @@ from typing import Self
 import polars as pl
 
 from recsys import columns
-from recsys.context.catalogue_files import CategoryFile, read_profiles
+from recsys.context.catalogue_files import CategoryFile, next_user_ids, read_profiles
 from recsys.context.rows import FOREVER, row_schema
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.fold import FOLD_SCHEMA, fold
@@ -23,6 +23,9 @@ from recsys.workspace import Workspace
 
 BEGINNING = -2_208_988_800_000_000
 """1900-01-01 in microseconds: the effective moment of the row that says "no event yet"."""
+
+USERS_A_CHUNK = 5_000
+"""How many users' rows are built at a time; with 200 events each that is a million events in memory."""
 
 _ROUND = "round"
 
@@ -89,18 +92,42 @@ class RowFolder:
         ]
         return pl.concat(rounds) if rounds else self._rows(asked, self._fold(events), position)
 
-    def cuts(self, cuts: Sequence[int]) -> pl.DataFrame:
-        """The offline rows of all users: one before any event, and one at each cut that leaves events.
+    def chunks(self, cuts: Sequence[int], users: int = USERS_A_CHUNK) -> Iterator[pl.DataFrame]:
+        """The offline rows of all users, some users at a time, all folded at one log position.
+
+        Args:
+            cuts: see `cuts`.
+            users: how many users a chunk; memory grows with it and not with the log.
+
+        Returns:
+            What `cuts` returns, for one user after the other in order of their ids; one without rows where there is
+            nobody.
+        """
+        position = self.log.position()
+        last: str | None = None
+        while user_ids := self._next_users(last, users):
+            yield self.cuts(cuts, user_ids, position)
+            last = user_ids[-1]
+        if last is None:
+            yield self.cuts(cuts, [], position)
+
+    def cuts(
+        self, cuts: Sequence[int], user_ids: Sequence[str] | None = None, position: int | None = None
+    ) -> pl.DataFrame:
+        """The offline rows of users: one before any event, and one at each cut that leaves events.
 
         Args:
             cuts: 0 for all events, k for those before the user's k-th last interaction.
+            user_ids: whose; None: everybody's.
+            position: the log position that they are folded at; None: where the log stands now.
 
         Returns:
             Columns of `row_schema`, `effective_at` (when the row begins to hold) and `valid_until` (until when).
         """
-        position = self.log.position()
-        events = self.log.read(upto=position)
-        users = self._known(events, None)
+        position = self.log.position() if position is None else position
+        wanted = None if user_ids is None else pl.DataFrame({columns.USER_ID: user_ids}, {columns.USER_ID: pl.String()})
+        events = self.log.read(user_ids, upto=position)
+        users = self._known(events, wanted)
         first = events.group_by(columns.USER_ID).agg(pl.col(columns.OCCURRED_AT).min().alias(columns.VALID_UNTIL))
         nothing = self._rows(users, pl.DataFrame(schema=FOLD_SCHEMA), position)
         frames = [_valid_until(nothing, first)]
@@ -112,6 +139,11 @@ class RowFolder:
             until = None if limit is None else limit.rename({columns.EFFECTIVE_AT: columns.VALID_UNTIL})
             frames.append(_valid_until(rows, until))
         return pl.concat(frames).sort(columns.USER_ID, columns.EFFECTIVE_AT)
+
+    def _next_users(self, after: str | None, number: int) -> list[str]:
+        """The next user ids, sorted, that the log or the catalogue knows."""
+        candidates = {*self.log.next_users(after, number), *next_user_ids(self.users_file, after, number)}
+        return sorted(candidates)[:number]
 
     def _known(self, events: pl.DataFrame, wanted: pl.DataFrame | None) -> pl.DataFrame:
         """user_id, sorted: those of the log's slice, and those (of the wanted ones) that the catalogue knows."""

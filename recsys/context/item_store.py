@@ -10,17 +10,14 @@ from collections.abc import Sequence
 import polars as pl
 
 from recsys import columns
-from recsys.context.feast_calls import own_duckdb, reported
 from recsys.context.fencing import writer_token
 from recsys.context.item_rows import item_row_schema
+from recsys.context.joins import ASKED, point_in_time_join
 from recsys.context.parts import replace_parts
 from recsys.context.row_folders import item_row_folder
 from recsys.context.store import ITEM_VIEW, ROWS_A_WRITE, TIMESTAMP, FeatureStoreAdapter, folded_at
-from recsys.errors import FeatureStoreError
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
-
-_ASKED = "asked"
 
 
 class ItemStore:
@@ -46,14 +43,14 @@ class ItemStore:
         Raises:
             LeaseError: the lease is lost.
         """
-        store, _ = self._features.open()
+        store = self._features.open().store
         since = pl.col(columns.EFFECTIVE_AT).cast(TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
         folder = item_row_folder(self._features.workspace, self._version)
-        replace_parts(folder, rows.with_columns(since, folded_at()).drop(columns.EFFECTIVE_AT), guard)
+        replace_parts(folder, [rows.with_columns(since, folded_at()).drop(columns.EFFECTIVE_AT)], guard)
         reached(Failpoint.MATERIALISE_ITEM_PART_REPLACED)
         online = rows.select(*self._types.names(), folded_at().alias(columns.EVENT_TIMESTAMP), folded_at())
         online = online.with_columns(pl.col(pl.List(pl.String)).fill_null([]))
-        with reported("write online rows of items", self._features.workspace), writer_token(token):
+        with self._features.reported("write online rows of items"), writer_token(token):
             for slice_ in online.iter_slices(ROWS_A_WRITE):
                 store.write_to_online_store(self._version.named(ITEM_VIEW), slice_.to_pandas())
 
@@ -62,8 +59,8 @@ class ItemStore:
 
         Nulls where nobody knows the item; an empty list may have been a missing one.
         """
-        store, _ = self._features.open()
-        with reported("read online rows of items", self._features.workspace):
+        store = self._features.open().store
+        with self._features.reported("read online rows of items"):
             reply = store.get_online_features(
                 features=self._references(), entity_rows=[{columns.ITEM_ID: item_id} for item_id in item_ids]
             ).to_dict()
@@ -78,18 +75,15 @@ class ItemStore:
             item_ids: the items.
             moments: microseconds, one an item.
         """
-        store, _ = self._features.open()
+        store = self._features.open().store
         asked = pl.DataFrame(
             {columns.ITEM_ID: list(item_ids), columns.EVENT_TIMESTAMP: list(moments)},
             schema={columns.ITEM_ID: pl.String(), columns.EVENT_TIMESTAMP: pl.Int64()},
-        ).with_row_index(_ASKED)
+        ).with_row_index(ASKED)
         moment = (pl.col(columns.EVENT_TIMESTAMP) - 1).cast(TIMESTAMP)
-        entities = asked.with_columns(pl.col(_ASKED).cast(pl.Int64), moment).to_pandas()
-        with reported("read items as of past moments", self._features.workspace), own_duckdb():
-            job = store.get_historical_features(entity_df=entities, features=self._references())
-            found = pl.DataFrame(pl.from_arrow(job.to_arrow())).sort(_ASKED)
-        if found[_ASKED].to_list() != list(range(asked.height)):
-            raise FeatureStoreError(f"The point-in-time join gave {found.height} rows for {asked.height} items.")
+        entities = asked.with_columns(pl.col(ASKED).cast(pl.Int64), moment)
+        with self._features.reported("read items as of past moments"):
+            found = point_in_time_join(store, entities, self._references()).sort(ASKED)
         return found.select(pl.col(name).cast(dtype) for name, dtype in self._types.items())
 
     def _references(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
 
 
 class LiveStore(Protocol):
@@ -17,6 +18,12 @@ class LiveStore(Protocol):
     A write with a smaller token than the largest seen raises FencedOffError and changes nothing, `online_write_batch`
     included; the check and the write are one transaction.
     """
+
+    def online_read_views(
+        self, config: RepoConfig, tables: Sequence[FeatureView], entity_keys: list[EntityKey]
+    ) -> list[list[tuple[datetime | None, dict[str, Value] | None]]]:
+        """For each view one (timestamp, features) an entity key, in order; (None, None) where there is no row."""
+        ...
 
     def raise_fence(self, config: RepoConfig) -> None:
         """Shuts out every earlier holder of the lease from now on."""

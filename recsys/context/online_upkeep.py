@@ -5,17 +5,17 @@ Single rows are written and read by `recsys.context.store`. Importing Feast take
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from feast import FeatureStore, RepoConfig
+from feast import FeatureStore, FeatureView, RepoConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from recsys import columns
-from recsys.context.feast_calls import reported
+from recsys.context.feast_calls import release_registry
 from recsys.context.fencing import writer_token
 from recsys.context.live_store import LiveStore
 from recsys.context.store import FeatureStoreAdapter
@@ -43,7 +43,7 @@ class OnlineUpkeep:
 
     def folded_up_to(self) -> int:
         """The log position up to which every event is in its user's row of this version."""
-        with reported("read online rows", self._adapter.workspace):
+        with self._adapter.reported("read online rows"):
             live, config = self._live()
             return live.folded_up_to(config, self._adapter.version.version)
 
@@ -61,23 +61,29 @@ class OnlineUpkeep:
 
     def delete_older(self, position: int, token: int) -> None:
         """Removes this version's rows that were folded at an earlier log position: nobody's who is still known."""
-        store, moment = self._connected(), _EPOCH + timedelta(microseconds=position)
-        with self._writing("delete online rows", token) as (live, config):
-            for view in self._adapter.views:
-                live.delete_older(config, store.get_feature_view(view), moment)
+        self._delete_older(self._views(lambda view: view.name in self._adapter.views), position, token)
 
     def delete_older_of_every_version(self, position: int, token: int) -> None:
         """Removes all rows that were folded at an earlier log position, to the last byte; reads fold them again."""
-        store, moment = self._connected(), _EPOCH + timedelta(microseconds=position)
+        self._delete_older(self._views(lambda view: bool(view.online)), position, token)
         with self._writing("delete online rows", token) as (live, config):
-            for view in store.list_feature_views():
-                if view.online:
-                    live.delete_older(config, view, moment)
             live.scrub(config)
+
+    def _delete_older(self, views: Sequence[FeatureView], position: int, token: int) -> None:
+        with self._writing("delete online rows", token) as (live, config):
+            for view in views:
+                live.delete_older(config, view, _EPOCH + timedelta(microseconds=position))
+
+    def _views(self, wanted: Callable[[FeatureView], bool]) -> list[FeatureView]:
+        store = self._connected()
+        with self._adapter.reported("list the feature views"):
+            views = [view for view in store.list_feature_views() if wanted(view)]
+            release_registry(store)
+        return views
 
     @contextmanager
     def _writing(self, what: str, token: int) -> Iterator[tuple[LiveStore, RepoConfig]]:
-        with reported(what, self._adapter.workspace), writer_token(token):
+        with self._adapter.reported(what), writer_token(token):
             yield self._live()
 
     def _live(self) -> tuple[LiveStore, RepoConfig]:

@@ -16,6 +16,7 @@ from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
 from recsys.context.rows import BROKEN, feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
+from recsys.deadline import check_deadline, time_budget
 from recsys.errors import ConfigError, FeatureStoreError, LeaseError
 from recsys.events.lease import FoldLease
 from recsys.events.removals import Removals
@@ -44,16 +45,18 @@ class FeastReader:
     Args:
         workspace: the workspace.
         schema: its schema.
+        budget: seconds that one call of `online` may take; None: as long as it takes.
 
     Raises:
-        FeatureStoreError: the store has no features of this schema.
+        FeatureStoreError: the store has no features of this schema, or cannot be reached.
     """
 
-    def __init__(self, workspace: Workspace, schema: WorkspaceSchema) -> None:
+    def __init__(self, workspace: Workspace, schema: WorkspaceSchema, budget: float | None = None) -> None:
         from recsys.context.catch_up import CatchUp
         from recsys.context.store import FeatureStoreAdapter
 
         self.schema = schema
+        self._budget = budget
         self._store = FeatureStoreAdapter(workspace, schema)
         self._store.open()
         self._folder = RowFolder.of(workspace, schema)
@@ -66,15 +69,24 @@ class FeastReader:
 
         A user that neither the store nor the log knows gets a row that is not `present`, degraded `unknown_user`. A
         stored row that the fold cannot have made is folded again; one of whom the log knows nothing stays `broken_row`.
+
+        Raises:
+            StoreTimeoutError: store and log together did not answer within the budget.
+            FeatureStoreError: the store cannot be read, or its rows are not of this log.
         """
         if not user_ids:
             return []
+        with time_budget(self._budget):
+            return self._online(user_ids)
+
+    def _online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         stored = self._store.read_online(user_ids)
         rows = feature_rows(stored, self.schema)
         outrun = self._outrun(user_ids, _positions(stored, rows))
         stale = [*outrun, *_broken(rows)]
         if not stale:
             return rows
+        check_deadline()
         again = {user_id: unknown_user(user_id, self.schema) for user_id in outrun}
         again |= {str(row.user_id): row for row in self._refolded(stale)}
         return [again.get(user_id, row) for user_id, row in zip(user_ids, rows, strict=True)]

@@ -11,7 +11,6 @@ from typing import Self
 import orjson
 
 from recsys.context.feature_schema import FeatureSchema
-from recsys.context.layout import online_database
 from recsys.context.parts import write_text
 from recsys.context.row_folders import materialisation_file, user_row_folder
 from recsys.context.rows import feature_schema
@@ -63,35 +62,36 @@ class Materialised:
 
     Attributes:
         inputs: what it was made from.
-        part: the parquet part with the offline rows.
+        parts: the parquet parts with the offline rows.
         users: users with a row online.
-        offline_rows: rows in the part.
+        offline_rows: rows in the parts.
+        online: what `mark_online` returned.
         seconds: how long it took.
     """
 
     inputs: Inputs
-    part: Path
+    parts: tuple[Path, ...]
     users: int
     offline_rows: int
+    online: str
     seconds: float
 
     def save(self, workspace: Workspace, version: FeatureSchema) -> None:
         """Keeps it as the last one of that version of the features."""
-        plain = asdict(self) | {"part": str(self.part)}
+        plain = asdict(self) | {"parts": [str(part) for part in self.parts]}
         write_text(materialisation_file(workspace, version), orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
 
     @classmethod
     def last(cls, workspace: Workspace, version: FeatureSchema) -> Materialised | None:
-        """The last one of that version; None when there is none, or its rows are gone or elsewhere."""
+        """The last one of that version; None when there is none, or its parts are gone or elsewhere."""
         try:
             stored = orjson.loads(materialisation_file(workspace, version).read_bytes())
             inputs = Inputs(**{**stored["inputs"], "cuts": tuple(stored["inputs"]["cuts"])})
-            last = cls(**{**stored, "inputs": inputs, "part": Path(stored["part"])})
+            last = cls(**{**stored, "inputs": inputs, "parts": tuple(map(Path, stored["parts"]))})
         except (OSError, orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
             return None
-        there = last.part.is_file() and online_database(workspace).is_file()
-        here = last.part.resolve().parent == user_row_folder(workspace, version).resolve()
-        return last if there and here else None
+        folder = user_row_folder(workspace, version).resolve()
+        return last if all(part.is_file() and part.resolve().parent == folder for part in last.parts) else None
 
 
 def _digest(paths: Iterable[Path]) -> str:

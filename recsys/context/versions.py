@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import cast
 
 from recsys import columns
 from recsys.context.definitions import registered_versions
-from recsys.context.feast_calls import quieten, reported
+from recsys.context.engine import Engine
+from recsys.context.feast_calls import quieten, release_registry, reported
 from recsys.context.feature_schema import SERVICE_PREFIX, FeatureSchema
 from recsys.context.fencing import writer_token
 from recsys.context.layout import configuration_file, offline_rows, state_file
 from recsys.context.live_store import LiveStore
-from recsys.context.online_values import read_values, views_of
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
 
 with warnings.catch_warnings():  # importing Feast turns on every deprecation warning of the process
     from feast import FeatureStore, FeatureView
+
+    from recsys.context.online_rows import OnlineRows
 
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _UNVERSIONED = ("user_context", "user_seen", "user_row_validity")
@@ -40,24 +43,28 @@ class StoredVersions:
     def __init__(self, workspace: Workspace) -> None:
         quieten()
         self.workspace = workspace
+        self._engine = Engine.of(workspace)
 
     def all(self) -> dict[str, FeatureSchema | None]:
         """Every version by its service's name; None where the service does not say its schema."""
         file = configuration_file(self.workspace)
         if not file.is_file():
             return {}
-        with reported("list the feature versions", self.workspace):
-            return registered_versions(FeatureStore(fs_yaml_file=file))
+        with self._reported("list the feature versions"):
+            store = FeatureStore(fs_yaml_file=file)
+            found = registered_versions(store)
+            release_registry(store)
+            return found
 
     def rows(self, user_id: str) -> dict[str, dict[str, object]]:
         """What is stored online of a user: a row by the service of each version that has one."""
         found: dict[str, dict[str, object]] = {}
         if not configuration_file(self.workspace).is_file():
             return found
-        with reported("read online rows", self.workspace):
+        with self._reported("read online rows"):
             store = FeatureStore(fs_yaml_file=configuration_file(self.workspace))
             for service in registered_versions(store):
-                values = read_values(store, views_of(store, store.get_feature_service(service)), [user_id])
+                values = OnlineRows(store, store.get_feature_service(service)).read([user_id])
                 row = {name: value for name, (value,) in values.items()}
                 if any(value is not None for name, value in row.items() if name != columns.USER_ID):
                     found[service] = row
@@ -77,7 +84,7 @@ class StoredVersions:
             LeaseError: the lease is lost.
         """
         version = service.removeprefix(SERVICE_PREFIX)
-        with reported(f"drop the feature version {version}", self.workspace), writer_token(token):
+        with self._reported(f"drop the feature version {version}"), writer_token(token):
             store = FeatureStore(fs_yaml_file=configuration_file(self.workspace))
             versioned = registered_versions(store)[service] is not None
             views = [view for view in store.list_feature_views() if _belongs(view, version, versioned)]
@@ -95,6 +102,9 @@ class StoredVersions:
             store.apply([], objects_to_delete=[store.get_feature_service(service), *views, *distinct], partial=False)
             live.scrub(store.config)
         reached(Failpoint.DROP_UNREGISTERED)
+
+    def _reported(self, what: str) -> AbstractContextManager[None]:
+        return reported(what, self.workspace, self._engine)
 
     def _remove_files(self, version: str | None) -> None:
         """The offline rows of a version, of what had none for None, and what is noted of them."""

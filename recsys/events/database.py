@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recsys.deadline import check_deadline, lock_wait
 from recsys.errors import DataError
 from recsys.events.item_counts import count_anew
 
-_LOCK_WAIT_SECONDS = 60.0
+LOCK_WAIT_SECONDS = 60.0
 _LAYOUT = 3
 """Of the tables, in the file's user_version. Earlier ones lacked `item_events_before` and `item_counts`, or lease,
 removals and salt, or both."""
@@ -115,12 +116,13 @@ def open_database(path: Path) -> sqlite3.Connection:
 
     Raises:
         DataError: the file is not a log of ours, is damaged, or was written by a later version of this library.
+        StoreTimeoutError: a time budget is running, and it was spent on waiting for a lock.
     """
     connection = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT_SECONDS * 1000)}")
+        wait = lock_wait(LOCK_WAIT_SECONDS)
+        connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -65536")
@@ -132,6 +134,7 @@ def open_database(path: Path) -> sqlite3.Connection:
             _start(connection)
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _switch_to_wal(connection)
+        connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_SECONDS * 1000)}")
     except DataError:
         if connection is not None:
             connection.close()
@@ -139,6 +142,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     except (sqlite3.DatabaseError, OSError) as error:
         if connection is not None:
             connection.close()
+        check_deadline()
         raise DataError(
             f"The event log {path} cannot be opened: {error}. If it is not a file of recsys, move it away; "
             "if it is damaged, restore it or import the data again into a new workspace."
@@ -197,7 +201,7 @@ def _lacks_counts(connection: sqlite3.Connection) -> bool:
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
     """Two processes may start at once: the switch to WAL does not wait for locks."""
-    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

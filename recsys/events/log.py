@@ -28,8 +28,9 @@ from recsys.columns import (
     VALUE,
 )
 from recsys.data.canonical import EVENT_SCHEMA
+from recsys.deadline import bounded
 from recsys.errors import DataError
-from recsys.events.database import Database, drop_indexes, make_indexes, position
+from recsys.events.database import LOCK_WAIT_SECONDS, Database, drop_indexes, make_indexes, position
 from recsys.events.item_counts import with_item_events_before
 from recsys.events.removals import without_deleted
 from recsys.failpoints import Failpoint, reached
@@ -120,7 +121,9 @@ class EventLog:
 
     def position(self) -> int:
         """Sequence of the newest event; 0 when the log is empty."""
-        return position(self._database.connection())
+        connection = self._database.connection()
+        with bounded(connection, LOCK_WAIT_SECONDS):
+            return position(connection)
 
     def count(self) -> int:
         """Number of events."""
@@ -148,9 +151,16 @@ class EventLog:
         query = (
             f"SELECT {', '.join(LOG_SCHEMA.names())} FROM events WHERE {' AND '.join(conditions)} ORDER BY log_sequence"
         )
-        return pl.DataFrame(
-            self._database.connection().execute(query, arguments).fetchall(), schema=LOG_SCHEMA, orient="row"
-        )
+        connection = self._database.connection()
+        with bounded(connection, LOCK_WAIT_SECONDS):
+            rows = connection.execute(query, arguments).fetchall()
+        return pl.DataFrame(rows, schema=LOG_SCHEMA, orient="row")
+
+    def next_users(self, after: str | None, number: int) -> list[str]:
+        """The next user ids in order of their bytes, at most `number`; None begins with the first."""
+        condition, arguments = ("", []) if after is None else ("WHERE user_id > ? ", [after])
+        query = f"SELECT DISTINCT user_id FROM events {condition}ORDER BY user_id LIMIT ?"
+        return [user_id for (user_id,) in self._database.connection().execute(query, [*arguments, number])]
 
     def newest(self, number: int) -> pl.DataFrame:
         """The newest events, oldest of them first; columns and types of LOG_SCHEMA."""

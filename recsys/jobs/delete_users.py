@@ -18,6 +18,7 @@ import polars as pl
 
 from recsys.batch.forgetting import forget_users
 from recsys.columns import ITEM_ID
+from recsys.context.engine import Engine
 from recsys.context.layout import configuration_file, is_configured_here, offline_item_rows
 from recsys.context.parts import remove_folded_before, remove_items, remove_users
 from recsys.data.catalogue import Catalogue
@@ -131,7 +132,7 @@ def _online(workspace: Workspace, guard: Guard) -> OnlineUpkeep | None:
     """The online rows; None where there are none."""
     if not configuration_file(workspace).is_file():
         return None
-    if not is_configured_here(workspace):  # a copy's store serves nobody until it is made anew
+    if not is_configured_here(workspace, Engine.of(workspace)):  # a copy's store serves nobody until it is made anew
         with guard():
             shutil.rmtree(workspace.feature_store)
         return None

@@ -5,16 +5,21 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
+from recsys.context.engine import Engine
 from recsys.context.folding import RowFolder
 from recsys.context.item_rows import item_rows
+from recsys.context.layout import configuration_file, is_configured_here
+from recsys.context.online_presence import forget_online, is_online, mark_online
+from recsys.context.parts import height
 from recsys.context.rows import feature_schema
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
-from recsys.events.lease import FoldLease, maintenance
+from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.failpoints import Failpoint, reached
 from recsys.jobs.delete_users import finish_deletions
 from recsys.jobs.served_features import served_schemas
@@ -75,8 +80,8 @@ def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS, *, rebuild: bo
         raise ConfigError(f"cuts is {tuple(cuts)}; it needs 0 (all events) and no number twice or below 0.")
     lease = FoldLease(workspace.event_log)
     if rebuild:
-        with maintenance(lease, "rebuild the feature store") as token, lease.guarded(token):
-            shutil.rmtree(workspace.feature_store, ignore_errors=True)
+        with maintenance(lease, "rebuild the feature store") as token:
+            forget(workspace, partial(lease.guarded, token))
     finish_deletions(workspace)
     own, *others = served_schemas(workspace)
     last = _valid(workspace, own, sorted(cuts))
@@ -90,10 +95,29 @@ def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS, *, rebuild: bo
     return _result(workspace, done, reused=last is not None, seconds=time.monotonic() - started)
 
 
+def forget(workspace: Workspace, guard: Guard = nullcontext) -> None:
+    """Removes the feature store with all its rows; `materialise` makes it anew from the event log.
+
+    Args:
+        workspace: whose.
+        guard: entered for the moment in which the files go (`FoldLease.guarded`).
+
+    Raises:
+        FeatureStoreError: its online store is elsewhere and cannot be reached.
+    """
+    with guard():
+        forget_online(workspace, Engine.of(workspace))
+        shutil.rmtree(workspace.feature_store, ignore_errors=True)
+
+
 def _valid(workspace: Workspace, schema: WorkspaceSchema, cuts: Sequence[int]) -> Materialised | None:
-    """The last materialisation of a schema's version, if it would be the same now."""
+    """The last materialisation of a schema's version, if it would be the same now and its rows are still there."""
     last = Materialised.last(workspace, feature_schema(schema))
-    return last if last is not None and last.inputs == Inputs.present(workspace, schema, cuts) else None
+    if last is None or last.inputs != Inputs.present(workspace, schema, cuts):
+        return None
+    engine = Engine.of(workspace)
+    configured = configuration_file(workspace).is_file() and is_configured_here(workspace, engine)
+    return last if configured and is_online(workspace, engine, last.online) else None
 
 
 def _written(
@@ -112,9 +136,8 @@ def _written(
     online.raise_fence(token)
     reached(Failpoint.MATERIALISE_FENCED)
     inputs = Inputs.present(workspace, schema, cuts)
-    rows = RowFolder.of(workspace, schema).cuts(inputs.cuts)
     guard = partial(lease.guarded, token)
-    part = store.write_offline(rows, guard)
+    parts = store.write_offline(RowFolder.of(workspace, schema).chunks(inputs.cuts), guard)
     reached(Failpoint.MATERIALISE_PARTS_REPLACED)
     users = store.materialise(token)
     reached(Failpoint.MATERIALISE_ROWS_WRITTEN)
@@ -124,8 +147,14 @@ def _written(
     reached(Failpoint.MATERIALISE_OLDER_ROWS_GONE)
     online.note_folded(inputs.log_position, token)
     reached(Failpoint.MATERIALISE_NOTED)
-    seconds = round(time.monotonic() - started, 3)
-    done = Materialised(inputs=inputs, part=part, users=users, offline_rows=rows.height, seconds=seconds)
+    done = Materialised(
+        inputs=inputs,
+        parts=tuple(parts),
+        users=users,
+        offline_rows=sum(height(part) for part in parts),
+        online=mark_online(workspace, store.engine),
+        seconds=round(time.monotonic() - started, 3),
+    )
     with guard():
         done.save(workspace, store.version)
     reached(Failpoint.MATERIALISE_SAVED)

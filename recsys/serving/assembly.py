@@ -9,11 +9,12 @@ from fastapi import FastAPI
 
 from recsys import columns
 from recsys.context.batch import FeatureRow
+from recsys.context.engine import Engine
 from recsys.context.reader import FeastReader
 from recsys.context.rows import feature_schema, feature_service_name
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import RecsysError
+from recsys.errors import FeatureStoreError, RecsysError
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.registry.champion import champion
@@ -42,12 +43,13 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
 
     Raises:
         ConfigError: the workspace's schema cannot be read.
-        FeatureStoreError: its features were never materialised, or the champion's version of them was dropped.
+        FeatureStoreError: its features were never materialised, the champion's version of them was dropped, or its
+            registry cannot be reached.
     """
     torch.set_num_threads(1)
     schema = _served_schema(workspace)
-    reader = FeastReader(workspace, schema)
-    reader.online([_NOBODY])
+    reader = FeastReader(workspace, schema, budget=Engine.of(workspace).read_timeout_ms / 1_000)
+    _warm_up(reader)
     models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, schema))
     models.refresh()
     live = LiveFolder(FoldLease(workspace.event_log), reader.catch_up)
@@ -69,6 +71,14 @@ def _served_schema(workspace: Workspace) -> WorkspaceSchema:
         return WorkspaceSchema.load(champion(workspace).folder / SCHEMA_FILE)
     except RecsysError:
         return WorkspaceSchema.load(workspace.schema_file)
+
+
+def _warm_up(reader: FeastReader) -> None:
+    """A store that does not answer yet keeps nobody from starting: it is asked again with each request."""
+    try:
+        reader.online([_NOBODY])
+    except FeatureStoreError as error:
+        _log.warning("the online store does not answer, starting all the same: %s", error)
 
 
 def _named(workspace: Workspace) -> str | None:

@@ -14,7 +14,7 @@ from recsys.context.batch import FeatureRow
 from recsys.context.moments import believable
 from recsys.context.profile_values import is_no_number, typed_profile
 from recsys.data.schema import ColumnType, WorkspaceSchema
-from recsys.errors import DataError
+from recsys.errors import DataError, StoreTimeoutError
 from recsys.events.fold import HISTORY_LENGTH
 from recsys.serving.ports import OnlineContexts
 from recsys.serving.problems import InvalidField, InvalidRequestError
@@ -101,6 +101,9 @@ def microseconds(moment: datetime) -> int:
 def _stored(user_id: str, contexts: OnlineContexts) -> FeatureRow:
     try:
         return contexts.online([user_id])[0]
+    except StoreTimeoutError as error:
+        _log.warning("feature store too slow, answering without it: %s", error)
+        return FeatureRow(user_id=user_id, degraded="store_timeout")
     except Exception as error:  # whatever ails the store, the user gets an answer
         _log.warning("feature store failed, answering without it: %s: %r", type(error).__name__, str(error))
         return FeatureRow(user_id=user_id, degraded="store_error")

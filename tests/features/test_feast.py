@@ -17,7 +17,7 @@ from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import ConfigError, DataError, FeatureStoreError, LeaseError
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
-from recsys.jobs.materialise import materialise
+from recsys.jobs.materialise import forget, materialise
 
 pytestmark = pytest.mark.slow
 
@@ -57,15 +57,17 @@ def newest_token(world) -> int:
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["once", "repeats"])
-def filled(request, tmp_path_factory, world_class):
+def filled(request, engine, tmp_path_factory, world_class):
     """A workspace with 150 random events and one user of 300, materialised; then its reader."""
     from recsys.context.reader import FeastReader
 
     world = world_class(tmp_path_factory.mktemp("home"), repeats=request.param)
+    world.use_engine(engine)
     world.append(*random_events(np.random.default_rng(0), 150))
     world.append(*[("many", f"item {index}", 1_000 + index) for index in range(300)])
     materialise(world.workspace)
-    return world, FeastReader(world.workspace, world.schema)
+    yield world, FeastReader(world.workspace, world.schema)
+    forget(world.workspace)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from recsys.context.engine import Engine
 from recsys.context.feature_schema import FeatureSchema, is_context_service
 from recsys.context.layout import configuration, workspace_of_environment
 from recsys.context.rows import feature_schema, feature_service_name, profile_fields
@@ -97,7 +98,7 @@ def test_without_a_workspace_the_message_says_what_to_set():
 def test_the_configuration_has_absolute_paths_and_a_name_that_feast_accepts(world):
     import yaml
 
-    text = configuration(replace(world.workspace, name="movielens-100k"))
+    text = configuration(replace(world.workspace, name="movielens-100k"), Engine())
     parsed = yaml.safe_load(text)
     assert parsed["project"] == "movielens_100k"
     assert parsed["registry"]["path"] == f"sqlite:///{world.workspace.home}/movielens-100k/feature_store/registry.db"
