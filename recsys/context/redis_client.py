@@ -5,8 +5,10 @@ Reads for the scoring service go through a client that gives up early, everythin
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -24,6 +26,8 @@ from recsys.errors import FeatureStoreError, StoreTimeoutError
 
 _CONNECT_SECONDS = 5.0
 _PATIENCE_SECONDS = 30.0
+_REWRITE_SECONDS = 300.0
+_log = logging.getLogger(__name__)
 _KEYS_AT_ONCE = 1_000
 
 
@@ -104,6 +108,45 @@ def row_keys(client: Redis, project: str) -> Iterator[list[bytes]]:
     keys = client.scan_iter(match=f"*{_literal(project)}", count=_KEYS_AT_ONCE)
     while batch := list(islice(keys, _KEYS_AT_ONCE)):
         yield batch
+
+
+def rewrite_files(client: Redis) -> None:
+    """Has the server write its files anew from what it holds now: they keep what was removed until then.
+
+    Raises:
+        FeatureStoreError: it did not in time. A server that lets nobody ask for it is its operator's to rewrite.
+    """
+    try:
+        persistence: Any = client.info("persistence")
+        if persistence["aof_enabled"]:
+            _written_anew(client, client.bgrewriteaof)
+        settings: Any = client.config_get("save")
+        if settings["save"]:
+            _written_anew(client, client.bgsave)
+    except ResponseError as error:
+        _log.warning("Redis did not rewrite its files, which may keep what was removed for a while: %s", error)
+
+
+def _written_anew(client: Redis, ask: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + _REWRITE_SECONDS
+    _wait_until_idle(client, deadline)
+    ask()
+    _wait_until_idle(client, deadline)
+
+
+def _wait_until_idle(client: Redis, deadline: float) -> None:
+    while True:
+        now: Any = client.info("persistence")
+        if not any(
+            now[name] for name in ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress")
+        ):
+            return
+        if time.monotonic() > deadline:
+            raise FeatureStoreError(
+                "Redis takes too long to rewrite its files. What was removed is out of use; run "
+                "the command again to remove its last bytes."
+            )
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis import Redis
 
-from recsys.context.redis_client import RedisClients, fence_key, folded_key, row_keys, translated
+from recsys.context.redis_client import RedisClients, fence_key, folded_key, rewrite_files, row_keys, translated
 from recsys.context.redis_scripts import KEEP_LARGEST, RAISE, REMOVE, REMOVE_OLDER, WRITE, run
+from recsys.failpoints import Failpoint, reached
 
 OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Found = tuple[datetime | None, dict[str, Value] | None]
@@ -84,6 +85,8 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
             FencedOffError: a writer with a greater token was here.
         """
         self._run(config, REMOVE, [(_key(config, entity_key), []) for entity_key in entity_keys])
+        reached(Failpoint.DELETE_ROWS_GONE)
+        self.scrub(config)
 
     def delete_older(self, config: RepoConfig, table: FeatureView, moment: datetime) -> None:
         """Removes a view's rows that were last written with an earlier timestamp."""
@@ -111,7 +114,8 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         self._run(config, REMOVE, [(folded_key(config.project, version), [])])
 
     def scrub(self, config: RepoConfig) -> None:
-        """Nothing: what Redis removes is gone from its memory, and its own files are its operator's to rewrite."""
+        """Leaves no byte of rows that were removed in the server's files, as far as it lets us."""
+        rewrite_files(self._of(config.online_store).patient)
 
     def online_read(
         self,

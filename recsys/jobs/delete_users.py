@@ -21,7 +21,6 @@ from recsys.columns import ITEM_ID
 from recsys.context.engine import Engine
 from recsys.context.layout import configuration_file, is_configured_here, offline_item_rows
 from recsys.context.parts import remove_folded_before, remove_items, remove_users
-from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.lease import FoldLease, Guard, maintenance
@@ -161,7 +160,9 @@ def _items_of_nobody(workspace: Workspace) -> list[str]:
     }
     if not stored:
         return []
-    return sorted(stored.difference(EventLog(workspace.event_log).items(), Catalogue.load(workspace).items[ITEM_ID]))
+    listed = workspace.items_file
+    in_catalogue = pl.read_parquet(listed, columns=[ITEM_ID])[ITEM_ID] if listed.is_file() else []
+    return sorted(stored.difference(EventLog(workspace.event_log).items(), in_catalogue))
 
 
 def _clean_offline(workspace: Workspace, user_ids: Sequence[str], item_ids: Sequence[str], guard: Guard) -> None:

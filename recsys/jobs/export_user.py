@@ -9,7 +9,6 @@ import polars as pl
 
 from recsys import columns
 from recsys.context.layout import configuration_file
-from recsys.data.catalogue import Catalogue
 from recsys.errors import DataError
 from recsys.events.log import EventLog
 from recsys.jobs.delete_users import finish_deletions
@@ -39,7 +38,9 @@ def export_user(workspace: Workspace, user_id: str) -> list[dict[str, object]]:
 
 
 def _profile(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
-    for row in Catalogue.load(workspace).users.filter(pl.col(columns.USER_ID) == user_id).to_dicts():
+    if not workspace.users_file.is_file():
+        return
+    for row in pl.scan_parquet(workspace.users_file).filter(pl.col(columns.USER_ID) == user_id).collect().to_dicts():
         yield {"record": "profile", **row}
 
 
