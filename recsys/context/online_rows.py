@@ -1,7 +1,7 @@
 """Reads online rows straight from the store under Feast, as columns. It knows Feast's values and nothing of the log.
 
 Feast's own `get_online_features` looks the views up in the registry and copies every value into a response and out of
-it again: more than the reading itself (docs/decisions/0014-engines.md).
+it again: more than the reading itself (docs/decisions/0015-engines.md).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -161,7 +161,7 @@ def _items_of_nobody(workspace: Workspace) -> list[str]:
     if not stored:
         return []
     listed = workspace.items_file
-    in_catalogue = pl.read_parquet(listed, columns=[ITEM_ID])[ITEM_ID] if listed.is_file() else []
+    in_catalogue: Iterable[str] = pl.read_parquet(listed, columns=[ITEM_ID])[ITEM_ID] if listed.is_file() else []
     return sorted(stored.difference(EventLog(workspace.event_log).items(), in_catalogue))
 
 
