@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 from recsys.context.engine import EMBEDDED, Engine
@@ -84,6 +85,18 @@ entity_key_serialization_version: 3
 def is_configured_here(workspace: Workspace, engine: Engine) -> bool:
     """Whether feature_store.yaml is this workspace's on this engine. After a copy it is another one's."""
     return configuration_file(workspace).read_text(encoding="utf-8") == configuration(workspace, engine)
+
+
+def former_online_server(workspace: Workspace, engine: Engine) -> str | None:
+    """The Redis server, by its former setting, that held the workspace's rows before that changed; else None."""
+    if not configuration_file(workspace).is_file():
+        return None
+    text = configuration_file(workspace).read_text(encoding="utf-8")
+    url = re.search(r'^  url: (".*")$', text, re.MULTILINE)
+    if url is None or f"project: {project(workspace, Engine(online_store='redis'))}\n" not in text:
+        return None
+    server = str(json.loads(url.group(1)))
+    return None if server == engine.online_store else server
 
 
 def workspace_of_environment() -> Workspace:

@@ -43,6 +43,14 @@ def is_online(workspace: Workspace, engine: Engine, mark: str) -> bool:
     return mark != EMBEDDED and is_materialised(engine, project(workspace, engine), mark)
 
 
+def leave_online(workspace: Workspace, engine: Engine) -> None:
+    """`forget_online` for a store that is used no longer: no byte stays in its files, as far as it lets us."""
+    forget_online(workspace, engine)
+    from recsys.context.redis_client import forget_files
+
+    forget_files(engine)
+
+
 def forget_online(workspace: Workspace, engine: Engine) -> None:
     """Removes the workspace's rows from a store that is not in its folder.
 

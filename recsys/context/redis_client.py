@@ -110,6 +110,12 @@ def row_keys(client: Redis, project: str) -> Iterator[list[bytes]]:
         yield batch
 
 
+def forget_files(engine: Engine) -> None:
+    """`rewrite_files` for whoever has no client."""
+    with _reachable(engine), _brief(engine) as client:
+        rewrite_files(client)
+
+
 def rewrite_files(client: Redis) -> None:
     """Has the server write its files anew from what it holds now: they keep what was removed until then.
 

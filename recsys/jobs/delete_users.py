@@ -19,10 +19,10 @@ import polars as pl
 from recsys.batch.forgetting import forget_users
 from recsys.columns import ITEM_ID
 from recsys.context.engine import Engine
-from recsys.context.layout import configuration_file, is_configured_here, offline_item_rows
+from recsys.context.layout import configuration_file, former_online_server, is_configured_here, offline_item_rows
 from recsys.context.parts import remove_folded_before, remove_items, remove_users
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import DataError
+from recsys.errors import DataError, FeatureStoreError
 from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
@@ -131,7 +131,13 @@ def _online(workspace: Workspace, guard: Guard) -> OnlineUpkeep | None:
     """The online rows; None where there are none."""
     if not configuration_file(workspace).is_file():
         return None
-    if not is_configured_here(workspace, Engine.of(workspace)):  # a copy's store serves nobody until it is made anew
+    engine = Engine.of(workspace)
+    if former_online_server(workspace, engine) is not None:
+        raise FeatureStoreError(
+            f"Rows of '{workspace.name}' may lie on the online store that it had before its settings changed. Build "
+            f"its store anew first: recsys features materialise --rebuild --workspace {workspace.name}"
+        )
+    if not is_configured_here(workspace, engine):  # a copy's store serves nobody until it is made anew
         with guard():
             shutil.rmtree(workspace.feature_store)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Sequence
@@ -12,18 +13,20 @@ from functools import partial
 from recsys.context.engine import Engine
 from recsys.context.folding import RowFolder
 from recsys.context.item_rows import item_rows
-from recsys.context.layout import configuration_file, is_configured_here
-from recsys.context.online_presence import forget_online, is_online, mark_online
+from recsys.context.layout import configuration_file, former_online_server, is_configured_here
+from recsys.context.online_presence import forget_online, is_online, leave_online, mark_online
 from recsys.context.parts import height
 from recsys.context.rows import feature_schema
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, RecsysError
 from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.failpoints import Failpoint, reached
 from recsys.jobs.delete_users import finish_deletions
 from recsys.jobs.served_features import served_schemas
 from recsys.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 CUTS = (0, 1, 2)
 """All events; those before the last interaction (the test target); those before the one before it (validation)."""
@@ -105,9 +108,22 @@ def forget(workspace: Workspace, guard: Guard = nullcontext) -> None:
     Raises:
         FeatureStoreError: its online store is elsewhere and cannot be reached.
     """
+    engine = Engine.of(workspace)
     with guard():
-        forget_online(workspace, Engine.of(workspace))
+        _forget_former(workspace, engine)
+        forget_online(workspace, engine)
         shutil.rmtree(workspace.feature_store, ignore_errors=True)
+
+
+def _forget_former(workspace: Workspace, engine: Engine) -> None:
+    """Rows on a server that the settings name no longer. One that is gone for good keeps nobody from a new store."""
+    server = former_online_server(workspace, engine)
+    if server is None:
+        return
+    try:
+        leave_online(workspace, Engine(online_store=server))
+    except RecsysError as error:
+        _log.warning("rows of '%s' may be left on the former online store: %s", workspace.name, error)
 
 
 def _valid(workspace: Workspace, schema: WorkspaceSchema, cuts: Sequence[int]) -> Materialised | None:

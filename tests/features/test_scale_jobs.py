@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from recsys.context.engine import Engine
+from recsys.context.engine import Engine, settings_file
 from recsys.context.layout import project
-from recsys.errors import LeaseError
+from recsys.errors import FeatureStoreError, LeaseError
 from recsys.events.lease import FoldLease
 from recsys.jobs.backup import backup
 from recsys.jobs.delete_users import delete_users
@@ -126,3 +126,15 @@ def test_a_backup_made_before_an_append_is_restored_with_its_own_rows(two, tmp_p
     world.log.close()
     restore(file, replace=True)
     assert reader_of(world, newer).online(["ann"])[0].history_items == ("a",)
+
+
+def test_rows_on_a_server_that_the_settings_name_no_longer_are_not_forgotten(two):
+    world, newer = two
+    settings_file(world.workspace).write_text('registry = "${RECSYS_TEST_REGISTRY}"\n')
+    with pytest.raises(FeatureStoreError, match="--rebuild"):
+        delete_users(world.workspace, [GONE])
+    materialise(world.workspace, rebuild=True)
+    delete_users(world.workspace, [GONE])
+    assert reader_of(world, newer).online([GONE, "ann"])[1].history_items == ("a",)
+    world.use_engine("scale")
+    assert not holds(world, GONE)
