@@ -1,12 +1,13 @@
 # What a newcomer types: `make quickstart`, then `make test`. Everything runs in .venv, which set-up makes when missing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint types unit format notebooks lab lock wheel clean
+.PHONY: help setup quickstart test lint types unit services services-stop test-services format notebooks lab lock wheel \
+  clean
 BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## The environment in .venv (EXTRAS=all for every extra; quick when nothing changed)
 	@requirements/setup.sh
@@ -30,6 +31,15 @@ types: setup ## mypy, strict, on recsys/
 unit: setup ## The test-suite alone (ARGS="-m 'not slow'" for the fast part)
 	$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
+services: ## Redis and PostgreSQL for this checkout, on loopback; installed from the system's packages when missing
+	@services/start.sh
+
+services-stop: ## Stops them; their data stay in build/services
+	@services/stop.sh
+
+test-services: setup ## The feature store's tests on Redis and PostgreSQL (starts and stops them when they do not run)
+	@services/test.sh $(ARGS)
+
 format: setup ## Formats the code and mends what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -47,7 +57,7 @@ lock: setup ## Resolves pyproject.toml into requirements/*.txt again (needs the 
 	$(BIN)/uv pip compile -q pyproject.toml requirements/lock.in --python-version 3.11 --no-header \
 	  --all-extras -o requirements/all.txt $(ARGS)
 	$(BIN)/uv pip compile -q pyproject.toml requirements/lock.in --python-version 3.11 --no-header \
-	  --extra dev --extra notebooks -c requirements/all.txt -o requirements/lock.txt $(ARGS)
+	  --extra dev --extra notebooks --extra redis --extra postgres -c requirements/all.txt -o requirements/lock.txt $(ARGS)
 
 wheel: setup ## dist/recsys-*.whl
 	$(BIN)/python -m build --wheel --no-isolation

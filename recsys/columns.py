@@ -14,6 +14,7 @@ EVENT_ID = "event_id"
 OCCURRED_AT = "occurred_at"
 RECEIVED_AT = "received_at"
 LOG_SEQUENCE = "log_sequence"
+ITEM_EVENTS_BEFORE = "item_events_before"
 
 # What the fold makes of a user's slice of the log.
 EFFECTIVE_AT = "effective_at"
@@ -27,6 +28,15 @@ EVENT_COUNT = "event_count"
 FIRST_EVENT_AT = "first_event_at"
 LAST_EVENT_AT = "last_event_at"
 PRESENT = "present"
+EVENTS_LAST_7_DAYS = "events_last_7_days"
+EVENTS_LAST_30_DAYS = "events_last_30_days"
+ACTIVE_DAYS = "active_days"
+MEAN_GAP = "mean_gap"
+POPULARITY_MEAN = "popularity_mean"
+POPULARITY_SPREAD = "popularity_spread"
+FIRST_SHARE = "first_share"
+AFFINITY_NAMES = "affinity_names"
+AFFINITY_WEIGHTS = "affinity_weights"
 
 # What the feature store adds to a row. LOG_POSITION: where the log stood when the row was folded. VALID_UNTIL: the
 # row is exact as of any moment up to and including this one; bookkeeping, never an input of a model.

@@ -27,6 +27,10 @@ class LeaseError(FeatureStoreError):
     """Another process is changing the feature store, or has taken over from this one."""
 
 
+class StoreTimeoutError(FeatureStoreError):
+    """A read was not answered within its time budget."""
+
+
 class TrainingError(RecsysError):
     """A fit went wrong (non-finite loss, a lost worker); nothing was registered."""
 

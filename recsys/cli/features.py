@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recsys.cli import feature_report, feature_versions
 from recsys.cli._moments import typed_moment
 from recsys.cli._run import JsonOption, WorkspaceOption, reported
 from recsys.errors import ConfigError
@@ -28,6 +29,8 @@ def register(app: typer.Typer) -> None:
     features.command("materialise")(materialise)
     features.command("show")(show)
     features.command("status")(status)
+    feature_versions.register(features)
+    features.command("report")(feature_report.report)
     app.add_typer(features, name="features")
 
 

@@ -15,6 +15,9 @@ _UNCOUNTED = torch.zeros(0, dtype=torch.int64)
 class FeatureRow:
     """All that is known of one user as of a moment, in the user's own ids. Made by the fold, read through Feast.
 
+    The model reads history, seen items, counts and profile. Activity, popularity and affinities are for people, rules
+    and drift reports; they speak of what is stored, not of a request's inline events.
+
     Attributes:
         user_id: None for an inline context (a visitor without an account).
         history_items: last 200 positive events' item ids, oldest first.
@@ -28,6 +31,15 @@ class FeatureRow:
         last_event_at: microseconds; 0 when there is no event.
         log_sequence: sequence of the newest event folded in; 0 when there is none.
         present: False for a user the feature store has no row of.
+        events_last_7_days: positive events in the 7 days that end with the last one; 0 without a clock.
+        events_last_30_days: the same of 30 days.
+        active_days: different UTC days with a positive event; 0 without a clock.
+        mean_gap: mean microseconds between two positive events; 0 for fewer than two, or without a clock.
+        popularity_mean: mean over the history of log(1 + events of the item that the log held before the event).
+        popularity_spread: the standard deviation of the same.
+        first_share: share of the history's events that were their item's first.
+        affinity_names: categories of the history's items, such as "genres=Comedy": the 20 largest, largest first.
+        affinity_weights: the share of each in all that the history holds of its attribute.
         profile: the typed profile columns of the workspace's schema; a missing value is None.
         degraded: why this row is a fallback (`unknown_user`, `store_timeout`, …), None when it is not.
     """
@@ -44,6 +56,15 @@ class FeatureRow:
     last_event_at: int = 0
     log_sequence: int = 0
     present: bool = False
+    events_last_7_days: int = 0
+    events_last_30_days: int = 0
+    active_days: int = 0
+    mean_gap: int = 0
+    popularity_mean: float = 0.0
+    popularity_spread: float = 0.0
+    first_share: float = 0.0
+    affinity_names: tuple[str, ...] = ()
+    affinity_weights: tuple[float, ...] = ()
     profile: Mapping[str, object] = field(default_factory=dict)
     degraded: str | None = None
 

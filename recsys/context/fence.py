@@ -10,36 +10,31 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from recsys.context.fencing import FENCE, FencedOffError
+from recsys.context.fencing import FencedOffError
 from recsys.errors import FeatureStoreError
 from recsys.failpoints import Failpoint, reached
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS recsys_fence (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    token INTEGER NOT NULL,
-    folded_up_to INTEGER NOT NULL
-) STRICT
-"""
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS recsys_fence (one INTEGER PRIMARY KEY CHECK (one = 1), token INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS recsys_folded (version TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT",
+)
 _SCRUB_SECONDS = 60.0
 
 
-def writer() -> int:
-    """The token of whoever writes now (`fencing.writer_token`).
-
-    Raises:
-        FencedOffError: nobody said who writes.
-    """
-    token = FENCE.get()
-    if token is None:
-        raise FencedOffError("Only the holder of the workspace's lease may write online rows: see recsys.events.lease.")
-    return token
-
-
 def put_up(connection: sqlite3.Connection) -> None:
-    """Makes the fence where there is none."""
-    connection.execute(_TABLE)
-    connection.execute("INSERT OR IGNORE INTO recsys_fence VALUES (1, 0, 0)")
+    """Makes the fence where there is none. Where there is one nothing is written: readers come by here, too."""
+    there = connection.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('recsys_fence', 'recsys_folded')")
+    if there.fetchone()[0] == len(_TABLES):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for table in _TABLES:
+            connection.execute(table)
+        connection.execute("INSERT OR IGNORE INTO recsys_fence (one, token) VALUES (1, 0)")
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 @contextmanager
@@ -66,14 +61,24 @@ def fenced(connection: sqlite3.Connection, token: int) -> Iterator[None]:
     connection.commit()
 
 
-def folded_up_to(connection: sqlite3.Connection) -> int:
-    """The log position up to which every event is in its user's online row."""
-    return int(connection.execute("SELECT folded_up_to FROM recsys_fence").fetchone()[0])
+def folded_up_to(connection: sqlite3.Connection, version: str) -> int:
+    """The log position up to which every event is in its user's online row of that version."""
+    row = connection.execute("SELECT position FROM recsys_folded WHERE version = ?", [version]).fetchone()
+    return 0 if row is None else int(row[0])
 
 
-def note_folded(connection: sqlite3.Connection, position: int) -> None:
-    """Inside `fenced`: every event up to this position is in its user's online row."""
-    connection.execute("UPDATE recsys_fence SET folded_up_to = max(folded_up_to, ?)", [position])
+def note_folded(connection: sqlite3.Connection, version: str, position: int) -> None:
+    """Inside `fenced`: every event up to this position is in its user's online row of that version."""
+    connection.execute(
+        "INSERT INTO recsys_folded VALUES (?, ?) "
+        "ON CONFLICT (version) DO UPDATE SET position = max(position, excluded.position)",
+        [version, position],
+    )
+
+
+def forget_folded(connection: sqlite3.Connection, version: str) -> None:
+    """Inside `fenced`: that version has no rows any longer."""
+    connection.execute("DELETE FROM recsys_folded WHERE version = ?", [version])
 
 
 def scrub(connection: sqlite3.Connection, what: str) -> None:

@@ -28,3 +28,15 @@ def writer_token(token: int | None) -> Iterator[None]:
         yield
     finally:
         FENCE.reset(reset)
+
+
+def writer() -> int:
+    """The token of whoever writes now (`writer_token`).
+
+    Raises:
+        FencedOffError: nobody said who writes.
+    """
+    token = FENCE.get()
+    if token is None:
+        raise FencedOffError("Only the holder of the workspace's lease may write online rows: see recsys.events.lease.")
+    return token

@@ -22,6 +22,8 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from recsys.context import fence
+from recsys.context.fencing import writer
+from recsys.deadline import bounded, check_deadline, lock_wait
 from recsys.failpoints import Failpoint, reached
 
 OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
@@ -70,7 +72,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         ]
         name = _table(config, table)
         connection = self._get_conn(config)
-        with fence.fenced(connection, fence.writer()):
+        with fence.fenced(connection, writer()):
             connection.executemany(
                 f"INSERT INTO {name} (entity_key, feature_name, value, event_ts) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (entity_key, feature_name) DO UPDATE SET value = excluded.value, "
@@ -88,7 +90,21 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         requested_features: list[str] | None = None,
     ) -> list[Found]:
         """One (timestamp, features) an entity key, in order; (None, None) where there is no row."""
-        keys = [_key(config, entity_key) for entity_key in entity_keys]
+        return self.online_read_views(config, [table], entity_keys)[0]
+
+    def online_read_views(
+        self, config: RepoConfig, tables: Sequence[FeatureView], entity_keys: list[EntityKey]
+    ) -> list[list[Found]]:
+        """What `online_read` gives for each view.
+
+        Raises:
+            StoreTimeoutError: a time budget is running, and it was not enough.
+        """
+        with bounded(self._get_conn(config), config.online_store.busy_timeout_seconds):
+            keys = [_key(config, entity_key) for entity_key in entity_keys]
+            return [self._read(config, table, keys) for table in tables]
+
+    def _read(self, config: RepoConfig, table: FeatureView, keys: list[bytes]) -> list[Found]:
         distinct = list(dict.fromkeys(keys))
         connection = self._get_conn(config)
         found: dict[bytes, dict[str, Value]] = defaultdict(dict)
@@ -106,34 +122,44 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
 
     def raise_fence(self, config: RepoConfig) -> None:
         """Shuts out every earlier holder of the lease from now on."""
-        with fence.fenced(self._get_conn(config), fence.writer()):
+        with fence.fenced(self._get_conn(config), writer()):
             pass
 
-    def folded_up_to(self, config: RepoConfig) -> int:
-        """The log position up to which every event is in its user's row; 0 in a new store."""
-        return fence.folded_up_to(self._get_conn(config))
+    def folded_up_to(self, config: RepoConfig, version: str) -> int:
+        """The log position up to which every event is in its user's row of a version; 0 where there are no rows."""
+        return fence.folded_up_to(self._get_conn(config), version)
 
-    def note_folded(self, config: RepoConfig, position: int) -> None:
-        """Keeps that every event up to this log position is in its user's row."""
+    def note_folded(self, config: RepoConfig, version: str, position: int) -> None:
+        """Keeps that every event up to this log position is in its user's row of that version."""
         connection = self._get_conn(config)
-        with fence.fenced(connection, fence.writer()):
-            fence.note_folded(connection, position)
+        with fence.fenced(connection, writer()):
+            fence.note_folded(connection, version, position)
+
+    def forget_folded(self, config: RepoConfig, version: str) -> None:
+        """Keeps nothing of a version that has no rows any longer."""
+        connection = self._get_conn(config)
+        with fence.fenced(connection, writer()):
+            fence.forget_folded(connection, version)
 
     def online_remove(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
-        """Removes these entities' rows from every view, and their bytes from the files."""
+        """Removes these entities' rows from every view of every version, and their bytes from the files."""
         connection = self._get_conn(config)
         keys = [(_key(config, entity_key),) for entity_key in entity_keys]
-        with fence.fenced(connection, fence.writer()):
+        with fence.fenced(connection, writer()):
             for name in _tables(connection):
                 connection.executemany(f"DELETE FROM {name} WHERE entity_key = ?", keys)
         reached(Failpoint.DELETE_ROWS_GONE)
-        fence.scrub(connection, self._get_db_path(config))
+        self.scrub(config)
 
     def delete_older(self, config: RepoConfig, table: FeatureView, moment: datetime) -> None:
         """Removes a view's rows that were last written with an earlier timestamp."""
         connection = self._get_conn(config)
-        with fence.fenced(connection, fence.writer()):
+        with fence.fenced(connection, writer()):
             connection.execute(f"DELETE FROM {_table(config, table)} WHERE event_ts < ?", [_microseconds(moment)])
+
+    def scrub(self, config: RepoConfig) -> None:
+        """Leaves no byte of rows that were removed in the file, its free pages and its write-ahead log."""
+        fence.scrub(self._get_conn(config), self._get_db_path(config))
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         """Removes the database and its write-ahead log."""
@@ -157,11 +183,18 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
 
 def _open(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
+    wait = lock_wait(busy_timeout_seconds)
+    connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        fence.put_up(connection)
+    except sqlite3.OperationalError:
+        connection.close()
+        check_deadline()
+        raise
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA secure_delete = ON")
-    fence.put_up(connection)
+    connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_seconds * 1_000)}")
     return connection
 
 

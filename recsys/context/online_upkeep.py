@@ -5,26 +5,26 @@ Single rows are written and read by `recsys.context.store`. Importing Feast take
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from feast import FeatureStore, RepoConfig
+from feast import FeatureStore, FeatureView, RepoConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from recsys import columns
-from recsys.context.feast_calls import reported
+from recsys.context.feast_calls import release_registry
 from recsys.context.fencing import writer_token
 from recsys.context.live_store import LiveStore
-from recsys.context.store import ONLINE_VIEWS, FeatureStoreAdapter
+from recsys.context.store import FeatureStoreAdapter
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OnlineUpkeep:
-    """One workspace's online rows.
+    """One workspace's online rows: those of one version, or of all that the store holds.
 
     Every write names the token of the lease that is held and raises LeaseError when that is lost.
 
@@ -42,32 +42,48 @@ class OnlineUpkeep:
             live.raise_fence(config)
 
     def folded_up_to(self) -> int:
-        """The log position up to which every event is in its user's row."""
-        with reported("read online rows", self._adapter.workspace):
+        """The log position up to which every event is in its user's row of this version."""
+        with self._adapter.reported("read online rows"):
             live, config = self._live()
-            return live.folded_up_to(config)
+            return live.folded_up_to(config, self._adapter.version.version)
 
     def note_folded(self, position: int, token: int) -> None:
-        """Keeps that every event up to this log position is in its user's row."""
+        """Keeps that every event up to this log position is in its user's row of this version."""
         with self._writing("write online rows", token) as (live, config):
-            live.note_folded(config, position)
+            live.note_folded(config, self._adapter.version.version, position)
 
-    def delete(self, user_ids: Sequence[str], token: int) -> None:
-        """Removes users' rows, to the last byte."""
-        keys = [EntityKey(join_keys=[columns.USER_ID], entity_values=[Value(string_val=user)]) for user in user_ids]
+    def delete(self, user_ids: Sequence[str], item_ids: Sequence[str], token: int) -> None:
+        """Removes rows of users and of items, of every version, to the last byte."""
+        keys = [_key(columns.USER_ID, user_id) for user_id in user_ids]
+        keys += [_key(columns.ITEM_ID, item_id) for item_id in item_ids]
         with self._writing("delete online rows", token) as (live, config):
             live.online_remove(config, keys)
 
     def delete_older(self, position: int, token: int) -> None:
-        """Removes the rows that were folded at an earlier log position: nobody's who is still known."""
-        store = self._connected()
+        """Removes this version's rows that were folded at an earlier log position: nobody's who is still known."""
+        self._delete_older(self._views(lambda view: view.name in self._adapter.views), position, token)
+
+    def delete_older_of_every_version(self, position: int, token: int) -> None:
+        """Removes all rows that were folded at an earlier log position, to the last byte; reads fold them again."""
+        self._delete_older(self._views(lambda view: bool(view.online)), position, token)
         with self._writing("delete online rows", token) as (live, config):
-            for view in ONLINE_VIEWS:
-                live.delete_older(config, store.get_feature_view(view), _EPOCH + timedelta(microseconds=position))
+            live.scrub(config)
+
+    def _delete_older(self, views: Sequence[FeatureView], position: int, token: int) -> None:
+        with self._writing("delete online rows", token) as (live, config):
+            for view in views:
+                live.delete_older(config, view, _EPOCH + timedelta(microseconds=position))
+
+    def _views(self, wanted: Callable[[FeatureView], bool]) -> list[FeatureView]:
+        store = self._connected()
+        with self._adapter.reported("list the feature views"):
+            views = [view for view in store.list_feature_views() if wanted(view)]
+            release_registry(store)
+        return views
 
     @contextmanager
     def _writing(self, what: str, token: int) -> Iterator[tuple[LiveStore, RepoConfig]]:
-        with reported(what, self._adapter.workspace), writer_token(token):
+        with self._adapter.reported(what), writer_token(token):
             yield self._live()
 
     def _live(self) -> tuple[LiveStore, RepoConfig]:
@@ -79,3 +95,7 @@ class OnlineUpkeep:
         if self._store is None:
             self._store = self._adapter.connect()
         return self._store
+
+
+def _key(name: str, value: str) -> EntityKey:
+    return EntityKey(join_keys=[name], entity_values=[Value(string_val=value)])

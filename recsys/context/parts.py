@@ -3,48 +3,61 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from uuid import uuid4
 
 import polars as pl
 
-from recsys.columns import USER_ID
+from recsys.columns import ITEM_ID, LOG_POSITION, USER_ID
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
 
 ROW_GROUP = 4_096
+WRITING = ".writing"
 
 
-def replace_parts(folder: Path, rows: pl.DataFrame, guard: Guard = nullcontext) -> Path:
-    """Replaces all parquet parts of a folder by one new part.
+def replace_parts(folder: Path, chunks: Iterable[pl.DataFrame], guard: Guard = nullcontext) -> list[Path]:
+    """Replaces all parquet parts of a folder by new ones.
 
-    The new part appears in one step, then the older ones go: a reader sees the old rows, both, or the new ones.
+    The new parts appear when all of them are written, then the older ones go: a reader sees the old rows, both, or the
+    new ones. Whoever is killed in between leaves rows of both, and the next replacement clears up.
 
     Args:
         folder: made when missing.
-        rows: the part's content.
-        guard: entered once the part is written, for the moment in which it takes the others' place.
+        chunks: the content of one part each; only one is held at a time.
+        guard: entered once the parts are written, for the moment in which they take the others' place.
 
     Returns:
-        The new part.
+        The new parts.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"rows-{uuid4().hex}.parquet"
-    writing = part.with_suffix(".writing")
+    batch = uuid4().hex
+    written: list[Path] = []
     try:
-        rows.write_parquet(writing, row_group_size=ROW_GROUP)
+        for number, chunk in enumerate(chunks):
+            writing = folder / f"rows-{batch}-{number:06}{WRITING}"
+            written.append(writing)
+            chunk.write_parquet(writing, row_group_size=ROW_GROUP)
+            _flush(writing)
         with guard():
-            older = list(folder.glob("*.parquet"))
+            older = [path for path in folder.iterdir() if path.suffix in (".parquet", WRITING) and path not in written]
             reached(Failpoint.MATERIALISE_PART_WRITTEN)
-            _appear(writing, part)
+            parts = [writing.replace(writing.with_suffix(".parquet")) for writing in written]
+            _flush(folder)
             reached(Failpoint.MATERIALISE_PART_ADDED)
             for path in older:
                 path.unlink(missing_ok=True)
     finally:
-        writing.unlink(missing_ok=True)
-    return part
+        for writing in written:
+            writing.unlink(missing_ok=True)
+    return parts
+
+
+def height(part: Path) -> int:
+    """How many rows a parquet part has, from its footer."""
+    return int(pl.scan_parquet(part).select(pl.len()).collect().item())
 
 
 def remove_users(file: Path, user_ids: Sequence[str], guard: Guard = nullcontext) -> int:
@@ -58,14 +71,28 @@ def remove_users(file: Path, user_ids: Sequence[str], guard: Guard = nullcontext
     Returns:
         How many rows went.
     """
-    if USER_ID not in pl.read_parquet_schema(file):
+    return _remove_rows(file, USER_ID, pl.col(USER_ID).is_in(list(user_ids)), guard)
+
+
+def remove_items(file: Path, item_ids: Sequence[str], guard: Guard = nullcontext) -> int:
+    """Rewrites a parquet file without these items' rows, likewise."""
+    return _remove_rows(file, ITEM_ID, pl.col(ITEM_ID).is_in(list(item_ids)), guard)
+
+
+def remove_folded_before(file: Path, position: int, guard: Guard = nullcontext) -> int:
+    """Rewrites a parquet file without the rows that were folded at an earlier log position, likewise."""
+    return _remove_rows(file, LOG_POSITION, pl.col(LOG_POSITION) < position, guard)
+
+
+def _remove_rows(file: Path, column: str, gone: pl.Expr, guard: Guard) -> int:
+    if column not in pl.read_parquet_schema(file):
         return 0
     rows = pl.read_parquet(file)
-    kept = rows.filter(~pl.col(USER_ID).is_in(list(user_ids)))
+    kept = rows.filter(~gone.fill_null(value=False))
     if kept.height == rows.height:
         return 0
     metadata = {key: text for key, text in pl.read_parquet_metadata(file).items() if key != "ARROW:schema"}
-    writing = file.with_suffix(f".{uuid4().hex}.writing")
+    writing = file.with_suffix(f".{uuid4().hex}{WRITING}")
     try:
         kept.write_parquet(writing, row_group_size=ROW_GROUP, metadata=metadata)
         with guard():
@@ -78,7 +105,7 @@ def remove_users(file: Path, user_ids: Sequence[str], guard: Guard = nullcontext
 def write_text(path: Path, text: str) -> None:
     """Writes a small file in one step; its folder is made when missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f"{path.name}.{uuid4().hex}.writing")
+    writing = path.with_name(f"{path.name}.{uuid4().hex}{WRITING}")
     try:
         writing.write_text(text, encoding="utf-8")
         _appear(writing, path)

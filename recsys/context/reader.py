@@ -14,12 +14,15 @@ import polars as pl
 from recsys import columns
 from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
-from recsys.context.rows import feature_rows, unknown_user
+from recsys.context.rows import BROKEN, feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
+from recsys.deadline import check_deadline, time_budget
 from recsys.errors import ConfigError, FeatureStoreError, LeaseError
 from recsys.events.lease import FoldLease
 from recsys.events.removals import Removals
 from recsys.workspace import Workspace
+
+_POSITIONS = (columns.LOG_POSITION, columns.SEEN_LOG_POSITION)
 
 
 class ContextReader(Protocol):
@@ -42,16 +45,18 @@ class FeastReader:
     Args:
         workspace: the workspace.
         schema: its schema.
+        budget: seconds that one call of `online` may take; None: as long as it takes.
 
     Raises:
-        FeatureStoreError: the store has no features of this schema.
+        FeatureStoreError: the store has no features of this schema, or cannot be reached.
     """
 
-    def __init__(self, workspace: Workspace, schema: WorkspaceSchema) -> None:
+    def __init__(self, workspace: Workspace, schema: WorkspaceSchema, budget: float | None = None) -> None:
         from recsys.context.catch_up import CatchUp
         from recsys.context.store import FeatureStoreAdapter
 
         self.schema = schema
+        self._budget = budget
         self._store = FeatureStoreAdapter(workspace, schema)
         self._store.open()
         self._folder = RowFolder.of(workspace, schema)
@@ -62,20 +67,29 @@ class FeastReader:
     def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         """One row a user, in that order, with every acknowledged event folded in.
 
-        A user that neither the store nor the log knows gets a row that is not `present`, degraded `unknown_user`.
+        A user that neither the store nor the log knows gets a row that is not `present`, degraded `unknown_user`. A
+        stored row that the fold cannot have made is folded again; one of whom the log knows nothing stays `broken_row`.
+
+        Raises:
+            StoreTimeoutError: store and log together did not answer within the budget.
+            FeatureStoreError: the store cannot be read, or its rows are not of this log.
         """
         if not user_ids:
             return []
+        with time_budget(self._budget):
+            return self._online(user_ids)
+
+    def _online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         stored = self._store.read_online(user_ids)
         rows = feature_rows(stored, self.schema)
-        stale = self._outrun(user_ids, _positions(stored))
+        outrun = self._outrun(user_ids, _positions(stored, rows))
+        stale = [*outrun, *_broken(rows)]
         if not stale:
             return rows
-        again = dict.fromkeys(stale) | {row.user_id: row for row in self._refolded(stale)}
-        return [
-            (again[user_id] or unknown_user(user_id, self.schema)) if user_id in again else row
-            for user_id, row in zip(user_ids, rows, strict=True)
-        ]
+        check_deadline()
+        again = {user_id: unknown_user(user_id, self.schema) for user_id in outrun}
+        again |= {str(row.user_id): row for row in self._refolded(stale)}
+        return [again.get(user_id, row) for user_id, row in zip(user_ids, rows, strict=True)]
 
     def as_of(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[FeatureRow]:
         """One row a (user, moment), in that order: the user's events strictly before the effective moment.
@@ -92,14 +106,14 @@ class FeastReader:
             schema={columns.USER_ID: pl.String(), columns.EFFECTIVE_AT: pl.Int64()},
         )
         found = self._store.read_as_of(asked)
+        rows = feature_rows(found.to_dict(as_series=False), self.schema)
         outrun = self._outrun(user_ids, found[columns.LOG_POSITION].fill_null(0).to_list())
         stale = (
             pl.col(columns.VALID_UNTIL).is_null()
             | (pl.col(columns.EFFECTIVE_AT) > pl.col(columns.VALID_UNTIL))
-            | pl.col(columns.USER_ID).is_in(outrun)
+            | pl.col(columns.USER_ID).is_in([*outrun, *_broken(rows)])
         )
         exact = found.select(stale.alias("stale"))["stale"].not_()
-        rows = feature_rows(found.to_dict(as_series=False), self.schema)
         if exact.all():
             return rows
         folded = self._folder.before(asked.filter(~exact))
@@ -160,7 +174,16 @@ class FeastReader:
         return sorted(outrun)
 
 
-def _positions(stored: Mapping[str, Sequence[object]]) -> list[int]:
-    """Where the log stood when each row was folded; the earlier one while a row's two views are being rewritten."""
-    pairs = zip(stored[columns.LOG_POSITION], stored[columns.SEEN_LOG_POSITION], strict=True)
-    return [min(int(position or 0), int(seen or 0)) for position, seen in pairs]  # type: ignore[call-overload]
+def _positions(stored: Mapping[str, Sequence[object]], rows: Sequence[FeatureRow]) -> list[int]:
+    """Where the log stood when each row was folded; the earlier one while a row's two views are being rewritten.
+
+    0 where there is no row, or none that can be believed.
+    """
+    return [
+        min(int(str(position)), int(str(seen))) if row.present else 0
+        for row, position, seen in zip(rows, *(stored[name] for name in _POSITIONS), strict=True)
+    ]
+
+
+def _broken(rows: Sequence[FeatureRow]) -> list[str]:
+    return [str(row.user_id) for row in rows if row.degraded == BROKEN]

@@ -5,15 +5,21 @@ It knows names and types, neither Feast nor the event log.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
 from recsys import columns
 from recsys.context.batch import FeatureRow
+from recsys.context.feature_names import plain_names
+from recsys.context.feature_schema import FeatureSchema
 from recsys.context.profile_values import typed_profile
 from recsys.data.schema import ColumnType, WorkspaceSchema, polars_type
+from recsys.errors import DataError
+from recsys.events.derived import DERIVED_COLUMNS
+
+BROKEN = "broken_row"
+"""Why a row is a fallback: the store holds one that the fold cannot have made."""
 
 FOREVER = 2**63 - 1
 """`valid_until` of a row after which the log knows no event of its user."""
@@ -28,6 +34,7 @@ CONTEXT_COLUMNS: Mapping[str, pl.DataType] = {
     columns.LOG_SEQUENCE: pl.Int64(),
     columns.LOG_POSITION: pl.Int64(),
     columns.PRESENT: pl.Boolean(),
+    **DERIVED_COLUMNS,
 }
 SEEN_COLUMNS: Mapping[str, pl.DataType] = {
     columns.SEEN_ITEMS: pl.List(pl.String()),
@@ -37,24 +44,37 @@ SEEN_COLUMNS: Mapping[str, pl.DataType] = {
 }
 
 
+_BOOKKEEPING = (columns.LOG_POSITION, columns.SEEN_LOG_POSITION, columns.PRESENT)
+_FIXED = {name: dtype for name, dtype in {**CONTEXT_COLUMNS, **SEEN_COLUMNS}.items() if name not in _BOOKKEEPING}
+_PYTHON = {pl.String(): str, pl.Int64(): int, pl.Float32(): float, pl.Float64(): float}
+_LISTS = {
+    name: _PYTHON[pl.Series(dtype=dtype.inner).dtype] for name, dtype in _FIXED.items() if isinstance(dtype, pl.List)
+}
+_NUMBERS = {name: _PYTHON[dtype] for name, dtype in _FIXED.items() if not isinstance(dtype, pl.List)}
+_ALIGNED = (
+    (columns.HISTORY_ITEMS, columns.HISTORY_TIMES, columns.HISTORY_VALUES),
+    (columns.SEEN_ITEMS, columns.SEEN_COUNTS, columns.SEEN_LAST),
+    (columns.AFFINITY_NAMES, columns.AFFINITY_WEIGHTS),
+)
+
+LAYOUT = 3
+"""Grows when the fold computes a column in another way; the hash sees names, order and types by itself."""
+
+
+def feature_schema(schema: WorkspaceSchema) -> FeatureSchema:
+    """The version of feature rows that this library makes for a workspace of that schema."""
+    named = tuple((name, str(dtype)) for name, dtype in row_schema(schema).items())
+    return FeatureSchema(layout=LAYOUT, columns=named, meaning=schema.feature_meaning())
+
+
 def feature_service_name(schema: WorkspaceSchema) -> str:
     """The Feast service whose rows have this schema's shape: another shape is another name."""
-    return f"user_context_v{schema.feature_hash()[:12]}"
+    return feature_schema(schema).service
 
 
 def profile_fields(schema: WorkspaceSchema) -> dict[str, str]:
-    """The feature name of every profile column.
-
-    Feature names hold letters, digits and underscores only, are told apart without regard to case (DuckDB), and
-    never meet the fixed features: `Zip code` becomes `profile_zip_code`.
-    """
-    fields: dict[str, str] = {}
-    for position, column in enumerate(schema.user_columns):
-        field = "profile_" + re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
-        while field in fields.values():
-            field = f"{field}_{position}"
-        fields[column] = field
-    return fields
+    """The feature name of every profile column."""
+    return plain_names("profile", schema.user_columns)
 
 
 def profile_types(schema: WorkspaceSchema) -> dict[str, ColumnType]:
@@ -77,12 +97,13 @@ def feature_rows(stored: Mapping[str, Sequence[object]], schema: WorkspaceSchema
         schema: the workspace's schema.
 
     Returns:
-        One row a user, in order.
+        One row a user, in order; one that the fold cannot have made is not `present`, degraded `broken_row`: half of
+        it is missing, lists that belong together differ in length, or a value is null or of another type.
     """
     fields = profile_fields(schema)
-    names = [name for name in row_schema(schema) if name not in (columns.LOG_POSITION, columns.SEEN_LOG_POSITION)]
+    names = row_schema(schema).names()
     return [
-        _feature_row(dict(zip(names, values, strict=True)), fields, schema)
+        _row_or_broken(dict(zip(names, values, strict=True)), fields, schema)
         for values in zip(*(stored[name] for name in names), strict=True)
     ]
 
@@ -92,23 +113,42 @@ def unknown_user(user_id: str, schema: WorkspaceSchema) -> FeatureRow:
     return FeatureRow(user_id=user_id, profile=dict.fromkeys(schema.user_columns), degraded="unknown_user")
 
 
-def _feature_row(row: dict[str, object], fields: Mapping[str, str], schema: WorkspaceSchema) -> FeatureRow:
+def _row_or_broken(row: dict[str, object], fields: Mapping[str, str], schema: WorkspaceSchema) -> FeatureRow:
     user_id = str(row[columns.USER_ID])
-    if not row[columns.PRESENT]:
+    if row[columns.LOG_POSITION] is None and row[columns.SEEN_LOG_POSITION] is None:
         return unknown_user(user_id, schema)
+    try:
+        return _feature_row(user_id, row, fields, schema)
+    except (TypeError, ValueError, OverflowError, DataError):
+        return FeatureRow(user_id=user_id, profile=dict.fromkeys(schema.user_columns), degraded=BROKEN)
+
+
+def _feature_row(
+    user_id: str, row: dict[str, object], fields: Mapping[str, str], schema: WorkspaceSchema
+) -> FeatureRow:
+    lists = {name: _listed(row, name, kind) for name, kind in _LISTS.items()}
+    for names in _ALIGNED:
+        if len({len(lists[name]) for name in names}) > 1:
+            raise ValueError(f"{', '.join(names)} have different lengths")
+    numbers = {name: _number(row[name], kind) for name, kind in _NUMBERS.items()}
+    for position in (columns.LOG_POSITION, columns.SEEN_LOG_POSITION):
+        _number(row[position], int)
+    if row[columns.PRESENT] is not True:
+        raise ValueError("half of the row is missing")
     raw = {column: row[field] for column, field in fields.items()}
-    return FeatureRow(
-        user_id=user_id,
-        history_items=tuple(row[columns.HISTORY_ITEMS] or ()),  # type: ignore[arg-type]
-        history_times=tuple(row[columns.HISTORY_TIMES] or ()),  # type: ignore[arg-type]
-        history_values=tuple(row[columns.HISTORY_VALUES] or ()),  # type: ignore[arg-type]
-        seen_items=tuple(row[columns.SEEN_ITEMS] or ()),  # type: ignore[arg-type]
-        seen_counts=tuple(row[columns.SEEN_COUNTS] or ()),  # type: ignore[arg-type]
-        seen_last=tuple(row[columns.SEEN_LAST] or ()),  # type: ignore[arg-type]
-        event_count=int(row[columns.EVENT_COUNT]),  # type: ignore[call-overload]
-        first_event_at=int(row[columns.FIRST_EVENT_AT]),  # type: ignore[call-overload]
-        last_event_at=int(row[columns.LAST_EVENT_AT]),  # type: ignore[call-overload]
-        log_sequence=int(row[columns.LOG_SEQUENCE]),  # type: ignore[call-overload]
-        present=True,
-        profile=typed_profile(raw, schema.user_columns),
-    )
+    profile = typed_profile(raw, schema.user_columns)
+    return FeatureRow(user_id=user_id, present=True, profile=profile, **lists, **numbers)  # type: ignore[arg-type]
+
+
+def _listed(row: Mapping[str, object], name: str, kind: type) -> tuple[object, ...]:
+    stored = row[name]
+    values = tuple(stored) if isinstance(stored, Iterable) else ()
+    if values and type(values[0]) is not kind:  # a stored list holds values of one type
+        raise TypeError(f"{name} holds {values[0]!r}")
+    return values
+
+
+def _number(value: object, kind: type) -> object:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value

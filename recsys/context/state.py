@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 import orjson
 
-from recsys.context.layout import offline_rows, online_database, state_file
+from recsys.context.feature_schema import FeatureSchema
 from recsys.context.parts import write_text
-from recsys.context.rows import feature_service_name
+from recsys.context.row_folders import materialisation_file, user_row_folder
+from recsys.context.rows import feature_schema
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.log import EventLog
 from recsys.shipped import shipped_folder
@@ -42,11 +43,14 @@ class Inputs:
     @classmethod
     def present(cls, workspace: Workspace, schema: WorkspaceSchema, cuts: Sequence[int]) -> Self:
         """The inputs as they are now."""
+        version = feature_schema(schema)
         return cls(
-            feature_service=feature_service_name(schema),
-            schema_hash=schema.feature_hash(),
-            definitions=_digest(shipped_folder("features") / "user_features.py"),
-            catalogue=_digest(workspace.users_file) if workspace.users_file.is_file() else "",
+            feature_service=version.service,
+            schema_hash=version.sha256,
+            definitions=_digest(
+                shipped_folder("features") / f"{name}.py" for name in ("user_features", "item_features")
+            ),
+            catalogue=_digest([workspace.users_file, workspace.items_file]),
             log_position=EventLog(workspace.event_log).position(),
             cuts=tuple(cuts),
         )
@@ -58,37 +62,44 @@ class Materialised:
 
     Attributes:
         inputs: what it was made from.
-        part: the parquet part with the offline rows.
+        parts: the parquet parts with the offline rows.
         users: users with a row online.
-        offline_rows: rows in the part.
+        offline_rows: rows in the parts.
+        online: what `mark_online` returned.
         seconds: how long it took.
     """
 
     inputs: Inputs
-    part: Path
+    parts: tuple[Path, ...]
     users: int
     offline_rows: int
+    online: str
     seconds: float
 
-    def save(self, workspace: Workspace) -> None:
-        """Keeps it as the workspace's last one."""
-        plain = asdict(self) | {"part": str(self.part)}
-        write_text(state_file(workspace), orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
+    def save(self, workspace: Workspace, version: FeatureSchema) -> None:
+        """Keeps it as the last one of that version of the features."""
+        plain = asdict(self) | {"parts": [str(part) for part in self.parts]}
+        write_text(materialisation_file(workspace, version), orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
 
     @classmethod
-    def last(cls, workspace: Workspace) -> Materialised | None:
-        """The workspace's last one; None when there is none, or its rows are gone, elsewhere or another version's."""
+    def last(cls, workspace: Workspace, version: FeatureSchema) -> Materialised | None:
+        """The last one of that version; None when there is none, or its parts are gone or elsewhere."""
         try:
-            stored = orjson.loads(state_file(workspace).read_bytes())
+            stored = orjson.loads(materialisation_file(workspace, version).read_bytes())
             inputs = Inputs(**{**stored["inputs"], "cuts": tuple(stored["inputs"]["cuts"])})
-            last = cls(**{**stored, "inputs": inputs, "part": Path(stored["part"])})
+            last = cls(**{**stored, "inputs": inputs, "parts": tuple(map(Path, stored["parts"]))})
         except (OSError, orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
             return None
-        there = last.part.is_file() and online_database(workspace).is_file()
-        here = last.part.resolve().parent == offline_rows(workspace).resolve()
-        return last if there and here else None
+        folder = user_row_folder(workspace, version).resolve()
+        return last if all(part.is_file() and part.resolve().parent == folder for part in last.parts) else None
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest(paths: Iterable[Path]) -> str:
+    """SHA-256 over the hashes of files; one that is missing counts as such."""
+    together = hashlib.sha256()
+    for path in paths:
+        if path.is_file():
+            with path.open("rb") as file:
+                together.update(hashlib.file_digest(file, "sha256").digest())
+        together.update(b"/")
+    return together.hexdigest()

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from recsys import columns
-from recsys.context.feast_calls import load_definitions, own_duckdb, quieten, reported
+from recsys.context.definitions import definitions_of, register, registered_versions
+from recsys.context.engine import Engine
+from recsys.context.feast_calls import quieten, release_registry, reported
+from recsys.context.feature_schema import FeatureSchema
 from recsys.context.fencing import writer_token
-from recsys.context.layout import configuration, configuration_file, is_configured_here, offline_rows
+from recsys.context.item_rows import item_feature_schema
+from recsys.context.joins import ASKED, point_in_time_join
+from recsys.context.layout import configuration, configuration_file, is_configured_here
 from recsys.context.parts import replace_parts, write_text
-from recsys.context.rows import FOREVER, feature_service_name, row_schema
+from recsys.context.row_folders import user_row_folder
+from recsys.context.rows import FOREVER, feature_schema, row_schema
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError
 from recsys.events.lease import Guard
@@ -30,68 +38,82 @@ with warnings.catch_warnings():  # importing Feast turns on every deprecation wa
     from feast import FeatureService, FeatureStore
     from feast.errors import FeastObjectNotFoundException
 
+    from recsys.context.online_rows import OnlineRows
+
 ONLINE_VIEWS = ("user_context", "user_seen")
-VALIDITY = "user_row_validity:valid_until"
+ITEM_VIEW = "item_features"
 ROWS_A_WRITE = 1_000
+SHARDED_FROM = 10_000
+"""Fewer moments than this are joined in the process itself: starting Ray would take longer."""
 
 _LATEST_MOMENT = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _EARLIEST_MOMENT = int(datetime(1800, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-_TIMESTAMP = pl.Datetime("us", "UTC")
-_ASKED = "asked"
+TIMESTAMP = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Feast's store, the service of this version in it, and the service's online rows."""
+
+    store: FeatureStore
+    service: FeatureService
+    rows: OnlineRows
 
 
 class FeatureStoreAdapter:
-    """One workspace's feature store.
+    """One version of the features in one workspace's feature store.
 
     Args:
         workspace: the workspace.
         schema: its schema; decides which feature service is read.
+
+    Raises:
+        ConfigError: the settings of the workspace's feature store are wrong.
     """
 
     def __init__(self, workspace: Workspace, schema: WorkspaceSchema) -> None:
         quieten()
         self.workspace = workspace
         self.schema = schema
+        self.engine = Engine.of(workspace)
+        self.version = feature_schema(schema)
+        self.item_version = item_feature_schema(schema)
         self._columns = row_schema(schema)
         self._opening = threading.Lock()
-        self._opened: tuple[FeatureStore, FeatureService] | None = None
+        self._opened: Opened | None = None
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The online views of this version: of users, and of items."""
+        return (*(self.version.named(view) for view in ONLINE_VIEWS), self.item_version.named(ITEM_VIEW))
 
     def apply(self) -> None:
         """Writes feature_store.yaml and registers the definitions. Can be repeated; rows are not touched."""
         file = configuration_file(self.workspace)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, configuration(self.workspace))
-        definitions = load_definitions()
-        offline_rows(self.workspace).mkdir(parents=True, exist_ok=True)
-        user = definitions.user_entity()
-        source = definitions.user_source(offline_rows(self.workspace))
-        context = definitions.user_context(user, source, self.schema)
-        seen = definitions.user_seen(user, source)
-        validity = definitions.user_row_validity(user, source)
-        service = definitions.context_service(context, seen, self.schema)
-        with reported("apply the feature definitions", self.workspace):
-            FeatureStore(fs_yaml_file=file).apply([user, source, context, seen, validity, service])
+        write_text(file, configuration(self.workspace, self.engine))
+        with self.reported("apply the feature definitions"):
+            store = FeatureStore(fs_yaml_file=file)
+            register(store, definitions_of(self.workspace, self.schema))
+            release_registry(store)
         self._opened = None
 
-    def write_offline(self, rows: pl.DataFrame, guard: Guard) -> Path:
-        """Replaces the offline rows by these, atomically: readers see the old part, both, or the new one.
+    def write_offline(self, chunks: Iterable[pl.DataFrame], guard: Guard) -> list[Path]:
+        """Replaces the offline rows by these, atomically: readers see the old parts, both, or the new ones.
 
         Seeing both is harmless: of two rows of one moment the one folded later wins.
 
         Args:
-            rows: what `RowFolder.cuts` returns.
+            chunks: what `RowFolder.cuts` returns, for some users each; only one of them is held at a time.
             guard: entered for the moment in which the files change (`FoldLease.guarded`).
 
         Returns:
-            The parquet part.
+            The parquet parts, one a chunk.
         """
-        stamped = rows.with_columns(
-            pl.col(columns.EFFECTIVE_AT).cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP), _version()
-        )
-        return replace_parts(offline_rows(self.workspace), stamped.drop(columns.EFFECTIVE_AT), guard)
+        return replace_parts(user_row_folder(self.workspace, self.version), map(_stamped, chunks), guard)
 
     def materialise(self, token: int) -> int:
-        """Brings each user's newest offline row online; a live row that was folded later stays.
+        """Brings each user's newest offline row online, part by part; a live row that was folded later stays.
 
         The rows go through Feast's `write_to_online_store`, not through `feast materialize`: that one would take the
         time of a user's last event for the row's version, and a late event changes a row without moving that time.
@@ -105,10 +127,13 @@ class FeatureStoreAdapter:
         Raises:
             LeaseError: the lease is lost.
         """
-        parts = pl.scan_parquet(offline_rows(self.workspace) / "*.parquet")
-        newest = parts.filter(pl.col(columns.VALID_UNTIL) == FOREVER).select(self._columns.names()).collect()
-        self.push(newest, token)
-        return newest.height
+        users = 0
+        for part in sorted(user_row_folder(self.workspace, self.version).glob("*.parquet")):
+            now = pl.scan_parquet(part).filter(pl.col(columns.VALID_UNTIL) == FOREVER)
+            newest = now.select(self._columns.names()).collect()
+            self.push(newest, token)
+            users += newest.height
+        return users
 
     def push(self, rows: pl.DataFrame, token: int) -> None:
         """Writes rows online. A row folded at an earlier log position than the stored one changes nothing.
@@ -120,15 +145,15 @@ class FeatureStoreAdapter:
         Raises:
             LeaseError: the lease is lost.
         """
-        store, _ = self.open()
+        store = self.open().store
         versioned = rows.select(
-            *self._columns.names(), _version().alias(columns.EVENT_TIMESTAMP), _version()
+            *self._columns.names(), folded_at().alias(columns.EVENT_TIMESTAMP), folded_at()
         ).with_columns(pl.col(pl.List(pl.String)).fill_null([]))
-        with reported("write online rows", self.workspace), writer_token(token):
+        with self.reported("write online rows"), writer_token(token):
             for slice_ in versioned.iter_slices(ROWS_A_WRITE):
                 frame = slice_.to_pandas()
                 for view in ONLINE_VIEWS:
-                    store.write_to_online_store(view, frame)
+                    store.write_to_online_store(self.version.named(view), frame)
                     reached(Failpoint.FOLD_VIEW_WRITTEN)
 
     def read_online(self, user_ids: Sequence[str]) -> Mapping[str, Sequence[object]]:
@@ -139,13 +164,13 @@ class FeatureStoreAdapter:
 
         Returns:
             Columns of `row_schema`, one value a user in that order; all null but the id for a user without a row.
+
+        Raises:
+            StoreTimeoutError: a time budget is running, and it was not enough.
         """
-        store, service = self.open()
-        with reported("read online rows", self.workspace):
-            reply = store.get_online_features(
-                features=service, entity_rows=[{columns.USER_ID: user_id} for user_id in user_ids]
-            )
-            return reply.to_dict()
+        rows = self.open().rows
+        with self.reported("read online rows"):
+            return rows.read(user_ids)
 
     def read_as_of(self, moments: pl.DataFrame) -> pl.DataFrame:
         """The newest offline row strictly before each moment, by Feast's point-in-time join in DuckDB.
@@ -160,32 +185,32 @@ class FeatureStoreAdapter:
         Raises:
             FeatureStoreError: the join lost or invented rows.
         """
-        store, service = self.open()
+        service = self.open().service
         last_moment = pl.col(columns.EFFECTIVE_AT).clip(_EARLIEST_MOMENT, _LATEST_MOMENT) - 1
-        asked = moments.select(columns.USER_ID, columns.EFFECTIVE_AT).with_row_index(_ASKED)
+        asked = moments.select(columns.USER_ID, columns.EFFECTIVE_AT).with_row_index(ASKED)
         entities = asked.select(
-            pl.col(_ASKED).cast(pl.Int64), columns.USER_ID, last_moment.cast(_TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
+            pl.col(ASKED).cast(pl.Int64), columns.USER_ID, last_moment.cast(TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
         )
         references = [
             f"{view.name}:{field.name}" for view in service.feature_view_projections for field in view.features
         ]
-        with reported("read rows as of past moments", self.workspace), own_duckdb():
-            job = store.get_historical_features(entity_df=entities.to_pandas(), features=[*references, VALIDITY])
-            found = pl.DataFrame(pl.from_arrow(job.to_arrow()))
-        if found[_ASKED].sort().to_list() != list(range(asked.height)):
-            raise FeatureStoreError(
-                f"The point-in-time join of {self.workspace.name} returned {found.height} rows for {asked.height} "
-                "moments. Materialise again: recsys features materialise --workspace " + self.workspace.name
-            )
+        validity = f"{self.version.named('user_row_validity')}:{columns.VALID_UNTIL}"
+        with self.reported("read rows as of past moments"):
+            found = self._joined(entities, [*references, validity])
         features = [name for name in self._columns if name != columns.USER_ID]
         return asked.join(
-            found.select(pl.col(_ASKED).cast(asked.schema[_ASKED]), *features, columns.VALID_UNTIL),
-            on=_ASKED,
+            found.select(pl.col(ASKED).cast(asked.schema[ASKED]), *features, columns.VALID_UNTIL),
+            on=ASKED,
             how="left",
             maintain_order="left",
-        ).drop(_ASKED)
+        ).drop(ASKED)
 
-    def open(self) -> tuple[FeatureStore, FeatureService]:
+    def open(self) -> Opened:
+        """Opens the store when it is first called.
+
+        Raises:
+            FeatureStoreError: there are no features of this version, or the registry cannot be reached.
+        """
         with self._opening:
             if self._opened is None:
                 self._opened = self._opened_anew()
@@ -195,37 +220,61 @@ class FeatureStoreAdapter:
         """The store, whatever features it has.
 
         Raises:
-            FeatureStoreError: it was never made, or belongs to a workspace elsewhere.
+            FeatureStoreError: it was never made, or belongs to a workspace elsewhere or to other engines.
         """
         file = configuration_file(self.workspace)
         if not file.is_file():
-            raise self._missing()
-        if not is_configured_here(self.workspace):
+            raise self._missing({})
+        if not is_configured_here(self.workspace, self.engine):
             raise FeatureStoreError(
-                f"{file} points to another folder than its own: the workspace was moved or copied. Make its feature "
-                f"store anew with: recsys features materialise --rebuild --workspace {self.workspace.name}"
+                f"{file} is of another folder or other engines: the workspace was moved or copied, or its settings "
+                f"changed. Make its feature store anew: recsys features materialise --rebuild "
+                f"--workspace {self.workspace.name}"
             )
-        with reported("open the feature store", self.workspace):
+        with self.reported("open the feature store"):
             return FeatureStore(fs_yaml_file=file)
 
-    def _opened_anew(self) -> tuple[FeatureStore, FeatureService]:
-        store = self.connect()
-        with reported("open the feature store", self.workspace):
-            try:
-                service = store.get_feature_service(feature_service_name(self.schema))
-            except FeastObjectNotFoundException:
-                raise self._missing() from None
-        if service.tags.get("schema_hash") != self.schema.feature_hash():
-            raise self._missing()
-        return store, service
+    def reported(self, what: str) -> AbstractContextManager[None]:
+        """Turns whatever Feast and the engines raise inside into one message (`feast_calls.reported`)."""
+        return reported(what, self.workspace, self.engine)
 
-    def _missing(self) -> FeatureStoreError:
+    def _joined(self, entities: pl.DataFrame, references: Sequence[str]) -> pl.DataFrame:
+        if self.engine.join_shards == 1 or entities.height < SHARDED_FROM:
+            return point_in_time_join(self.open().store, entities, references)
+
+        from recsys.context.sharding import join_in_shards
+
+        return join_in_shards(configuration_file(self.workspace), entities, references, self.engine.join_shards)
+
+    def _opened_anew(self) -> Opened:
+        store = self.connect()
+        with self.reported("open the feature store"):
+            try:
+                service = store.get_feature_service(self.version.service)
+            except FeastObjectNotFoundException:
+                raise self._missing(registered_versions(store)) from None
+            opened = Opened(store, service, OnlineRows(store, service))
+            release_registry(store)
+            return opened
+
+    def _missing(self, stored: Mapping[str, FeatureSchema | None]) -> FeatureStoreError:
+        name = self.workspace.name
+        known = "".join(
+            f" It holds {service}: {'; '.join(version.changes_to(self.version)) if version else 'older, undescribed'}."
+            for service, version in stored.items()
+        )
+        verb = "migrate" if stored else "materialise"
         return FeatureStoreError(
-            f"The workspace '{self.workspace.name}' has no features of its present schema yet. "
-            f"Make them with: recsys features materialise --workspace {self.workspace.name}"
+            f"The workspace '{name}' has no features of the version {self.version.service}.{known} "
+            f"Make those of its present schema with: recsys features {verb} --workspace {name}"
         )
 
 
-def _version() -> pl.Expr:
+def folded_at() -> pl.Expr:
     """When a row was folded, on a clock that counts log positions: strictly later for each later position."""
-    return pl.col(columns.LOG_POSITION).cast(_TIMESTAMP).alias(columns.CREATED_TIMESTAMP)
+    return pl.col(columns.LOG_POSITION).cast(TIMESTAMP).alias(columns.CREATED_TIMESTAMP)
+
+
+def _stamped(rows: pl.DataFrame) -> pl.DataFrame:
+    effective = pl.col(columns.EFFECTIVE_AT).cast(TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
+    return rows.with_columns(effective, folded_at()).drop(columns.EFFECTIVE_AT)

@@ -5,8 +5,6 @@ It knows nothing of files of events, of the log or of models; `schema_toml` read
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +24,6 @@ _POLARS: Mapping[str, pl.DataType] = {
     "list": pl.List(pl.String()),
     "text": pl.String(),
 }
-_FEATURE_ROW_VERSION = 2
 
 
 def polars_type(column_type: ColumnType) -> pl.DataType:
@@ -120,16 +117,21 @@ class WorkspaceSchema:
         """Columns and types of the catalogue's items frame."""
         return pl.Schema({ITEM_ID: pl.String(), **{n: polars_type(t) for n, t in self.item_columns.items()}})
 
-    def feature_hash(self) -> str:
-        """SHA-256 (hex) of all that shapes a feature row: profile columns in order, and what the fold counts."""
-        shape = {
-            "version": _FEATURE_ROW_VERSION,
-            "user_columns": list(self.user_columns.items()),
+    @property
+    def category_columns(self) -> tuple[str, ...]:
+        """The item columns that say what an item belongs to: categorical and list ones, but for the title."""
+        kinds = self.item_columns.items()
+        return tuple(name for name, kind in kinds if kind in ("categorical", "list") and name != self.title)
+
+    def feature_meaning(self) -> dict[str, object]:
+        """All that decides what a feature row says, in plain values: profile columns in order, what the fold counts."""
+        return {
+            "user_columns": [list(column) for column in self.user_columns.items()],
+            "category_columns": [[name, self.item_columns[name]] for name in self.category_columns],
             "clock": self.clock,
             "repeats": self.repeats,
-            "events": asdict(self.events),
+            "events": {name: list(own) if isinstance(own, tuple) else own for name, own in asdict(self.events).items()},
         }
-        return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
 
     def save(self, path: Path) -> None:
         """Writes the schema as TOML, atomically."""

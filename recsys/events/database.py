@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recsys.deadline import check_deadline, lock_wait
 from recsys.errors import DataError
+from recsys.events.item_counts import count_anew
 
-_LOCK_WAIT_SECONDS = 60.0
-_LAYOUT = 2
+LOCK_WAIT_SECONDS = 60.0
+_LAYOUT = 3
+"""Of the tables, in the file's user_version. Earlier ones lacked `item_events_before` and `item_counts`, or lease,
+removals and salt, or both."""
+
 _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS events (
@@ -25,8 +30,16 @@ _TABLES = (
         occurred_at INTEGER NOT NULL,
         received_at INTEGER NOT NULL,
         event TEXT,
-        value REAL
+        value REAL,
+        item_events_before INTEGER NOT NULL DEFAULT 0
     ) STRICT
+    """,
+    "CREATE TABLE IF NOT EXISTS item_counts (item_id TEXT PRIMARY KEY, events INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    """
+    CREATE TRIGGER IF NOT EXISTS item_counts_follow_deletions AFTER DELETE ON events BEGIN
+        UPDATE item_counts SET events = events - 1 WHERE item_id = old.item_id;
+        DELETE FROM item_counts WHERE item_id = old.item_id AND events <= 0;
+    END
     """,
     """
     CREATE TABLE IF NOT EXISTS lease (
@@ -52,6 +65,7 @@ _TABLES = (
 _INDEXES = {
     "events_by_id": "CREATE UNIQUE INDEX IF NOT EXISTS events_by_id ON events (event_id)",
     "events_by_user": "CREATE INDEX IF NOT EXISTS events_by_user ON events (user_id, log_sequence)",
+    "events_by_item": "CREATE INDEX IF NOT EXISTS events_by_item ON events (item_id, occurred_at)",
 }
 
 
@@ -98,24 +112,37 @@ class Database:
 def open_database(path: Path) -> sqlite3.Connection:
     """A connection to the log's file, which is made if it is missing. Commits are on disk when they return.
 
+    A log that an earlier version of this library wrote gets the columns that it lacks.
+
     Raises:
-        DataError: the file is not a log of ours, or is damaged.
+        DataError: the file is not a log of ours, is damaged, or was written by a later version of this library.
+        StoreTimeoutError: a time budget is running, and it was spent on waiting for a lock.
     """
     connection = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT_SECONDS * 1000)}")
+        wait = lock_wait(LOCK_WAIT_SECONDS)
+        connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -65536")
-        if connection.execute("PRAGMA user_version").fetchone()[0] < _LAYOUT:
+        if (found := _layout(connection)) > _LAYOUT:
+            raise DataError(
+                f"The event log {path} has version {found}, this recsys knows {_LAYOUT}: use the recsys that wrote it."
+            )
+        if found < _LAYOUT:
             _start(connection)
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _switch_to_wal(connection)
+        connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_SECONDS * 1000)}")
+    except DataError:
+        if connection is not None:
+            connection.close()
+        raise
     except (sqlite3.DatabaseError, OSError) as error:
         if connection is not None:
             connection.close()
+        check_deadline()
         raise DataError(
             f"The event log {path} cannot be opened: {error}. If it is not a file of recsys, move it away; "
             "if it is damaged, restore it or import the data again into a new workspace."
@@ -141,20 +168,40 @@ def position(connection: sqlite3.Connection) -> int:
     return int(connection.execute(query).fetchone()[0])
 
 
+def _layout(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _start(connection: sqlite3.Connection) -> None:
-    """Turns a new file into a log, and a log of an earlier layout into one of this."""
+    """Turns a new file into a log, and a log of an earlier layout into one of this; whole or not at all."""
     connection.execute("BEGIN IMMEDIATE")
-    for table in _TABLES:
-        connection.execute(table)
-    make_indexes(connection)
-    connection.execute("INSERT OR IGNORE INTO salt VALUES (1, ?)", [secrets.token_bytes(32)])
-    connection.execute(f"PRAGMA user_version = {_LAYOUT}")
-    connection.execute("COMMIT")
+    try:
+        if _layout(connection) < _LAYOUT:  # another process may have been faster
+            uncounted = _lacks_counts(connection)
+            if uncounted:
+                connection.execute("ALTER TABLE events ADD COLUMN item_events_before INTEGER NOT NULL DEFAULT 0")
+            for table in _TABLES:
+                connection.execute(table)
+            make_indexes(connection)
+            if uncounted:
+                count_anew(connection)
+            connection.execute("INSERT OR IGNORE INTO salt VALUES (1, ?)", [secrets.token_bytes(32)])
+            connection.execute(f"PRAGMA user_version = {_LAYOUT}")
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _lacks_counts(connection: sqlite3.Connection) -> bool:
+    """Whether there are events of a layout that did not count what came before each."""
+    columns = [column[1] for column in connection.execute("PRAGMA table_info(events)")]
+    return bool(columns) and "item_events_before" not in columns
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
     """Two processes may start at once: the switch to WAL does not wait for locks."""
-    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

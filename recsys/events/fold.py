@@ -15,6 +15,7 @@ from recsys.columns import (
     HISTORY_ITEMS,
     HISTORY_TIMES,
     HISTORY_VALUES,
+    ITEM_EVENTS_BEFORE,
     ITEM_ID,
     LAST_EVENT_AT,
     LOG_SEQUENCE,
@@ -25,7 +26,9 @@ from recsys.columns import (
     USER_ID,
     VALUE,
 )
+from recsys.data.categories import ItemCategories
 from recsys.data.schema import WorkspaceSchema
+from recsys.events.derived import DERIVED_COLUMNS, activity, popularity, with_affinities
 from recsys.events.ordering import COUNTED, TOUCHED, ordered, positions_back
 
 __all__ = ["FOLD_SCHEMA", "HISTORY_LENGTH", "fold", "positions_back"]
@@ -46,16 +49,24 @@ FOLD_SCHEMA = pl.Schema(
         LAST_EVENT_AT: pl.Int64(),
         LOG_SEQUENCE: pl.Int64(),
         EFFECTIVE_AT: pl.Int64(),
+        **DERIVED_COLUMNS,
     }
 )
 
 
-def fold(events: pl.DataFrame, schema: WorkspaceSchema, *, before: pl.DataFrame | None = None) -> pl.DataFrame:
+def fold(
+    events: pl.DataFrame,
+    schema: WorkspaceSchema,
+    categories: ItemCategories | None = None,
+    *,
+    before: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """Feature rows out of slices of the log, one row a user.
 
     Args:
         events: whole slices of the users concerned (see `EventLog.read`), in any order.
         schema: the workspace's schema.
+        categories: what the catalogue says of items; None: nothing, so that the rows hold no affinities.
         before: user_id, effective_at: keep only a user's events strictly before that moment; the result then holds
             the users named here that have events. None: keep everything.
 
@@ -65,7 +76,7 @@ def fold(events: pl.DataFrame, schema: WorkspaceSchema, *, before: pl.DataFrame 
         events it had and when the last of them was (0 and 0 without one); event_count, first_event_at and last_event_at
         speak of positive events (0 when there is none); log_sequence is the newest event folded in
         (0: none); effective_at is that of the user's last event folded in, or one microsecond before the first event
-        of all when `before` leaves none.
+        of all when `before` leaves none. The rest is made of the history by `derived`.
     """
     frame = ordered(events, schema)
     kept = pl.lit(True)
@@ -84,12 +95,16 @@ def fold(events: pl.DataFrame, schema: WorkspaceSchema, *, before: pl.DataFrame 
         times.last().fill_null(0).alias(LAST_EVENT_AT),
         pl.col(LOG_SEQUENCE).filter(kept).max().fill_null(0).alias(LOG_SEQUENCE),
         pl.col(EFFECTIVE_AT).filter(kept).last().fill_null(pl.col(EFFECTIVE_AT).first() - 1).alias(EFFECTIVE_AT),
+        *activity(times, clock=schema.clock),
+        *popularity(pl.col(ITEM_EVENTS_BEFORE).filter(counted).tail(HISTORY_LENGTH)),
     )
     seen = _seen(frame.filter(pl.col(TOUCHED) & kept))
     lists = (SEEN_ITEMS, SEEN_COUNTS, SEEN_LAST)
     untouched = [pl.col(name).fill_null(pl.lit([], dtype=FOLD_SCHEMA[name])) for name in lists]
     joined = rows.join(seen, on=USER_ID, how="left", maintain_order="left")
-    return joined.with_columns(untouched).select(FOLD_SCHEMA.names())
+    return with_affinities(joined.with_columns(untouched), categories or ItemCategories.none()).select(
+        FOLD_SCHEMA.names()
+    )
 
 
 def _seen(touched: pl.DataFrame) -> pl.DataFrame:

@@ -15,10 +15,23 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from recsys.columns import EVENT, EVENT_ID, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
+from recsys.columns import (
+    EVENT,
+    EVENT_COUNT,
+    EVENT_ID,
+    ITEM_EVENTS_BEFORE,
+    ITEM_ID,
+    LOG_SEQUENCE,
+    OCCURRED_AT,
+    RECEIVED_AT,
+    USER_ID,
+    VALUE,
+)
 from recsys.data.canonical import EVENT_SCHEMA
+from recsys.deadline import bounded
 from recsys.errors import DataError
-from recsys.events.database import Database, drop_indexes, make_indexes, position
+from recsys.events.database import LOCK_WAIT_SECONDS, Database, drop_indexes, make_indexes, position
+from recsys.events.item_counts import with_item_events_before
 from recsys.events.removals import without_deleted
 from recsys.failpoints import Failpoint, reached
 
@@ -32,13 +45,14 @@ LOG_SCHEMA = pl.Schema(
         RECEIVED_AT: pl.Int64(),
         EVENT: pl.String(),
         VALUE: pl.Float32(),
+        ITEM_EVENTS_BEFORE: pl.Int64(),
     }
 )
 
 _LARGE = 10_000
 _INSERT = (
-    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value, item_events_before) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -96,7 +110,8 @@ class EventLog:
             new = _new(connection, allowed)
             if before == 0 and new.height >= _LARGE:
                 drop_indexes(connection)
-            connection.executemany(_INSERT, new.iter_rows(buffer_size=_LARGE))
+            counted = with_item_events_before(connection, new)
+            connection.executemany(_INSERT, counted.iter_rows(buffer_size=_LARGE))
             make_indexes(connection)
             reached(Failpoint.APPEND_WRITTEN)
         reached(Failpoint.APPEND_COMMITTED)
@@ -106,7 +121,9 @@ class EventLog:
 
     def position(self) -> int:
         """Sequence of the newest event; 0 when the log is empty."""
-        return position(self._database.connection())
+        connection = self._database.connection()
+        with bounded(connection, LOCK_WAIT_SECONDS):
+            return position(connection)
 
     def count(self) -> int:
         """Number of events."""
@@ -134,9 +151,16 @@ class EventLog:
         query = (
             f"SELECT {', '.join(LOG_SCHEMA.names())} FROM events WHERE {' AND '.join(conditions)} ORDER BY log_sequence"
         )
-        return pl.DataFrame(
-            self._database.connection().execute(query, arguments).fetchall(), schema=LOG_SCHEMA, orient="row"
-        )
+        connection = self._database.connection()
+        with bounded(connection, LOCK_WAIT_SECONDS):
+            rows = connection.execute(query, arguments).fetchall()
+        return pl.DataFrame(rows, schema=LOG_SCHEMA, orient="row")
+
+    def next_users(self, after: str | None, number: int) -> list[str]:
+        """The next user ids in order of their bytes, at most `number`; None begins with the first."""
+        condition, arguments = ("", []) if after is None else ("WHERE user_id > ? ", [after])
+        query = f"SELECT DISTINCT user_id FROM events {condition}ORDER BY user_id LIMIT ?"
+        return [user_id for (user_id,) in self._database.connection().execute(query, [*arguments, number])]
 
     def newest(self, number: int) -> pl.DataFrame:
         """The newest events, oldest of them first; columns and types of LOG_SCHEMA."""
@@ -165,6 +189,26 @@ class EventLog:
             .fetchall()
         )
         return list(dict.fromkeys(user_id for _, user_id in rows)), rows[-1][0] if len(rows) == events else end
+
+    def users(self, upto: int) -> list[str]:
+        """Everybody with an event up to a position."""
+        query = "SELECT DISTINCT user_id FROM events WHERE log_sequence <= ?"
+        return [user_id for (user_id,) in self._database.connection().execute(query, [upto])]
+
+    def newest_users(self, number: int) -> list[str]:
+        """The users whose events were acknowledged last, the latest first."""
+        query = "SELECT user_id FROM events GROUP BY user_id ORDER BY max(log_sequence) DESC LIMIT ?"
+        return [user_id for (user_id,) in self._database.connection().execute(query, [number])]
+
+    def item_counts(self, upto: int) -> pl.DataFrame:
+        """Every item with events up to a position: item_id, event_count (of any kind), received_at of the newest."""
+        query = "SELECT item_id, count(*), max(received_at) FROM events WHERE log_sequence <= ? GROUP BY item_id"
+        types = {ITEM_ID: pl.String, EVENT_COUNT: pl.Int64, RECEIVED_AT: pl.Int64}
+        return pl.DataFrame(self._database.connection().execute(query, [upto]).fetchall(), schema=types, orient="row")
+
+    def items(self) -> list[str]:
+        """Every item with an event."""
+        return [item_id for (item_id,) in self._database.connection().execute("SELECT item_id FROM item_counts")]
 
     def alone(self) -> AbstractContextManager[object]:
         """While the block runs nobody else appends, deletes users or takes the lease; it must not append itself."""

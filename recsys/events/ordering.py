@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from recsys.columns import EFFECTIVE_AT, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, USER_ID, VALUE
+from recsys.columns import EFFECTIVE_AT, ITEM_EVENTS_BEFORE, ITEM_ID, LOG_SEQUENCE, OCCURRED_AT, USER_ID, VALUE
 from recsys.data.schema import WorkspaceSchema
 
 COUNTED = "counted"
@@ -37,8 +37,8 @@ def ordered(events: pl.DataFrame, schema: WorkspaceSchema) -> pl.DataFrame:
 
     Returns:
         user_id, item_id, occurred_at, effective_at, log_sequence, value (the event's weight, Float32),
-        `counted` (a positive event; without repeats only the first of its user and item) and `touched` (positive or
-        negative), sorted by user_id, occurred_at, log_sequence.
+        item_events_before, `counted` (a positive event; without repeats only the first of its user and item) and
+        `touched` (positive or negative), sorted by user_id, occurred_at, log_sequence.
     """
     meaning = schema.events
     positive = meaning.is_positive()
@@ -52,6 +52,7 @@ def ordered(events: pl.DataFrame, schema: WorkspaceSchema) -> pl.DataFrame:
         effective.alias(EFFECTIVE_AT),
         pl.col(LOG_SEQUENCE),
         meaning.weight().alias(VALUE),
+        pl.col(ITEM_EVENTS_BEFORE),
         positive.alias(COUNTED),
         (positive | meaning.is_negative()).alias(TOUCHED),
     )

@@ -17,8 +17,9 @@ import orjson
 import polars as pl
 
 from recsys.columns import OCCURRED_AT, USER_ID
+from recsys.deadline import bounded
 from recsys.errors import DataError
-from recsys.events.database import Database, position
+from recsys.events.database import LOCK_WAIT_SECONDS, Database, position
 from recsys.failpoints import Failpoint, reached
 
 _PATIENCE_SECONDS = 60.0
@@ -88,6 +89,12 @@ class Removals:
         query = "SELECT NOT EXISTS (SELECT 1 FROM removals WHERE state <> 'done')"
         return bool(self._database.connection().execute(query).fetchone()[0])
 
+    def pruned_at(self) -> int | None:
+        """The position of a pruning whose traces elsewhere may not be gone; None when there is none."""
+        query = "SELECT max(log_sequence) FROM removals WHERE digest IS NULL AND state <> 'done'"
+        found = self._database.connection().execute(query).fetchone()[0]
+        return None if found is None else int(found)
+
     def forget_names(self, user_ids: Sequence[str]) -> None:
         """Forgets the ids of users whose traces elsewhere are gone; only their salted hash stays."""
         with self._database.writing() as connection:
@@ -133,7 +140,9 @@ class Removals:
             "AND (user_id IS NULL OR user_id IN (SELECT value FROM json_each(?)))"
         )
         asked = [after, orjson.dumps(list(user_ids)).decode()]
-        return self._database.connection().execute(query, asked).fetchall()
+        connection = self._database.connection()
+        with bounded(connection, LOCK_WAIT_SECONDS):
+            return connection.execute(query, asked).fetchall()
 
     def deleted(self, user_ids: Sequence[str]) -> dict[str, int]:
         """When each of these users was deleted, microseconds; users who never were are left out."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from recsys.columns import EVENT, EVENT_ID, ITEM_ID, TIMESTAMP, USER_ID, VALUE
+from recsys.data.border import check_events
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.data.catalogue import Catalogue
 from recsys.data.checks import event_problems
@@ -62,7 +63,7 @@ def append_file(workspace: Workspace, path: Path) -> AppendResult:
     findings = Findings()
     events = _events(path, Catalogue.load(workspace).schema.clock, findings)
     findings.stop_if_unusable(path.parent)
-    return _append(workspace, events, tuple(findings.treatments))
+    return _append(workspace, events, path.name, tuple(findings.treatments))
 
 
 def append_event(workspace: Workspace, event: Mapping[str, object]) -> AppendResult:
@@ -95,7 +96,7 @@ def append_event(workspace: Workspace, event: Mapping[str, object]) -> AppendRes
         raise DataError(f"This event cannot be appended: {'; '.join(findings.problems)}.")
     if event.get(EVENT_ID) is not None:
         frame = frame.with_columns(pl.lit(str(event[EVENT_ID])).alias(EVENT_ID))
-    return _append(workspace, frame.select(EVENT_SCHEMA.names()), ())
+    return _append(workspace, frame.select(EVENT_SCHEMA.names()), "this call", ())
 
 
 def _events(path: Path, clock: bool, findings: Findings) -> pl.DataFrame:
@@ -110,8 +111,10 @@ def _events(path: Path, clock: bool, findings: Findings) -> pl.DataFrame:
     return canonical_events(frame, path.name, findings)
 
 
-def _append(workspace: Workspace, events: pl.DataFrame, treatments: tuple[Treatment, ...]) -> AppendResult:
-    known = Catalogue.load(workspace).items.select(ITEM_ID)
+def _append(workspace: Workspace, events: pl.DataFrame, source: str, treatments: tuple[Treatment, ...]) -> AppendResult:
+    catalogue = Catalogue.load(workspace)
+    check_events(events, source, clock=catalogue.schema.clock)
+    known = catalogue.items.select(ITEM_ID)
     unknown = events.select(pl.col(ITEM_ID).unique()).join(known, on=ITEM_ID, how="anti").height
     appended = EventLog(workspace.event_log).append(events)
     return AppendResult(

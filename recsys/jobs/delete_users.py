@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
 
 from recsys.batch.forgetting import forget_users
-from recsys.context.layout import configuration_file, is_configured_here
-from recsys.context.parts import remove_users
+from recsys.columns import ITEM_ID
+from recsys.context.engine import Engine
+from recsys.context.layout import configuration_file, former_online_server, is_configured_here, offline_item_rows
+from recsys.context.parts import remove_folded_before, remove_items, remove_users
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import DataError
+from recsys.errors import DataError, FeatureStoreError
 from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
+
+if TYPE_CHECKING:
+    from recsys.context.online_upkeep import OnlineUpkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ def delete_users(workspace: Workspace, user_ids: Sequence[str]) -> DeleteResult:
     with maintenance(lease, "delete a user") as token:
         events = removals.remove_users(user_ids)
         reached(Failpoint.DELETE_EVENTS_GONE)
-        _clean(workspace, removals, lease, token)
+        clean(workspace, lease, token)
     position = EventLog(workspace.event_log).position()
     return DeleteResult(
         workspace.name, len(set(user_ids)), events, position, seconds=round(time.monotonic() - started, 3)
@@ -81,19 +89,25 @@ def finish_deletions(workspace: Workspace) -> None:
         return
     lease = FoldLease(workspace.event_log)
     with maintenance(lease, "complete a deletion") as token:
-        _clean(workspace, removals, lease, token)
+        clean(workspace, lease, token)
 
 
-def _clean(workspace: Workspace, removals: Removals, lease: FoldLease, token: int) -> None:
-    """Removes every trace of the users under deletion; each step can be repeated."""
-    guard = partial(lease.guarded, token)
+def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
+    """Removes every trace of the users under deletion and of pruned events; each step can be repeated."""
+    removals, guard = Removals(workspace.event_log), partial(lease.guarded, token)
+    pruned_at = removals.pruned_at()
+    if pruned_at is not None:
+        _clear_folded_before(workspace, pruned_at, token, guard)
+        reached(Failpoint.PRUNE_ROWS_GONE)
     user_ids = removals.being_deleted()
     if user_ids:
         _clean_catalogue(workspace, user_ids, guard)
         reached(Failpoint.DELETE_PROFILE_GONE)
-        _clean_online(workspace, user_ids, token, guard)
+        item_ids = _items_of_nobody(workspace)
+        if (online := _online(workspace, guard)) is not None:
+            online.delete(user_ids, item_ids, token)
         reached(Failpoint.DELETE_ONLINE_CLEAN)
-        _clean_offline(workspace, user_ids, guard)
+        _clean_offline(workspace, user_ids, item_ids, guard)
         reached(Failpoint.DELETE_OFFLINE_CLEAN)
         for folder in _folders(workspace.recommendations):
             forget_users(folder, user_ids, guard)
@@ -113,26 +127,62 @@ def _clean_catalogue(workspace: Workspace, user_ids: Sequence[str], guard: Guard
                 path.unlink(missing_ok=True)
 
 
-def _clean_online(workspace: Workspace, user_ids: Sequence[str], token: int, guard: Guard) -> None:
+def _online(workspace: Workspace, guard: Guard) -> OnlineUpkeep | None:
+    """The online rows; None where there are none."""
     if not configuration_file(workspace).is_file():
-        return
-    if not is_configured_here(workspace):  # a copy's store serves nobody until it is made anew
+        return None
+    engine = Engine.of(workspace)
+    if former_online_server(workspace, engine) is not None:
+        raise FeatureStoreError(
+            f"Rows of '{workspace.name}' may lie on the online store that it had before its settings changed. Build "
+            f"its store anew first: recsys features materialise --rebuild --workspace {workspace.name}"
+        )
+    if not is_configured_here(workspace, engine):  # a copy's store serves nobody until it is made anew
         with guard():
             shutil.rmtree(workspace.feature_store)
-        return
+        return None
     from recsys.context.online_upkeep import OnlineUpkeep
     from recsys.context.store import FeatureStoreAdapter
 
-    schema = WorkspaceSchema.load(workspace.schema_file)
-    OnlineUpkeep(FeatureStoreAdapter(workspace, schema)).delete(user_ids, token)
+    return OnlineUpkeep(FeatureStoreAdapter(workspace, WorkspaceSchema.load(workspace.schema_file)))
 
 
-def _clean_offline(workspace: Workspace, user_ids: Sequence[str], guard: Guard) -> None:
+def _clear_folded_before(workspace: Workspace, position: int, token: int, guard: Guard) -> None:
+    """Empties every version of rows that may hold pruned events: they are folded again as they are read."""
+    online = _online(workspace, guard)
+    if online is None:
+        return
+    online.delete_older_of_every_version(position, token)
+    for path in _parts(workspace, guard):
+        remove_folded_before(path, position, guard)
+
+
+def _items_of_nobody(workspace: Workspace) -> list[str]:
+    """Items with stored rows that neither log nor catalogue know any longer: only deleted users touched them."""
+    stored = {
+        item_id
+        for path in offline_item_rows(workspace).rglob("*.parquet")
+        for item_id in pl.read_parquet(path, columns=[ITEM_ID])[ITEM_ID]
+    }
+    if not stored:
+        return []
+    listed = workspace.items_file
+    in_catalogue: Iterable[str] = pl.read_parquet(listed, columns=[ITEM_ID])[ITEM_ID] if listed.is_file() else []
+    return sorted(stored.difference(EventLog(workspace.event_log).items(), in_catalogue))
+
+
+def _clean_offline(workspace: Workspace, user_ids: Sequence[str], item_ids: Sequence[str], guard: Guard) -> None:
+    for path in _parts(workspace, guard):
+        remove_users(path, user_ids, guard)
+        remove_items(path, item_ids, guard)
+
+
+def _parts(workspace: Workspace, guard: Guard) -> list[Path]:
+    """Every parquet part of every version; unfinished ones are removed."""
     for path in workspace.feature_store.rglob("*.writing"):
         with guard():
             path.unlink(missing_ok=True)
-    for path in sorted(workspace.feature_store.rglob("*.parquet")):
-        remove_users(path, user_ids, guard)
+    return sorted(workspace.feature_store.rglob("*.parquet"))
 
 
 def _folders(parent: Path) -> Iterator[Path]:

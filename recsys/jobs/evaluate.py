@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recsys.context.rows import feature_schema
 from recsys.errors import DataError
 from recsys.evaluation.calibrating import CALIBRATED_ON
 from recsys.evaluation.ledger import looks_before, record_look
@@ -23,6 +24,7 @@ from recsys.evaluation.workspace_protocol import protocol_of, targets_of, traini
 from recsys.jobs.materialise import materialise
 from recsys.registry.chosen import chosen_version
 from recsys.registry.evaluations import log_evaluation
+from recsys.registry.feature_lock import refuse_other_features
 from recsys.registry.lineage import code_commit
 from recsys.registry.loading import load_recommender
 from recsys.training.dataset import Dataset
@@ -57,6 +59,8 @@ def evaluate(workspace: Workspace, *, split: str = "validation", version: str | 
     chosen = chosen_version(workspace, version)
     recommender = load_recommender(chosen.snapshot, chosen.version)
     dataset = Dataset.load(workspace, upto=_log_position(chosen.snapshot.lineage))
+    again = f"Train again on the present features: recsys train --workspace {workspace.name}"
+    refuse_other_features(chosen.snapshot, feature_schema(dataset.schema), "the workspace has", again)
     if dataset.vocabulary != recommender.vocabulary:
         raise DataError(
             f"The event log of '{workspace.name}' no longer holds the items that version {chosen.version} was trained "

@@ -9,8 +9,6 @@ import polars as pl
 
 from recsys import columns
 from recsys.context.layout import configuration_file
-from recsys.data.catalogue import Catalogue
-from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
 from recsys.jobs.delete_users import finish_deletions
@@ -40,7 +38,9 @@ def export_user(workspace: Workspace, user_id: str) -> list[dict[str, object]]:
 
 
 def _profile(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
-    for row in Catalogue.load(workspace).users.filter(pl.col(columns.USER_ID) == user_id).to_dicts():
+    if not workspace.users_file.is_file():
+        return
+    for row in pl.scan_parquet(workspace.users_file).filter(pl.col(columns.USER_ID) == user_id).collect().to_dicts():
         yield {"record": "profile", **row}
 
 
@@ -58,12 +58,10 @@ def _stored(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
 
 
 def _online(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
-    from recsys.context.store import FeatureStoreAdapter
+    from recsys.context.versions import StoredVersions
 
-    stored = FeatureStoreAdapter(workspace, WorkspaceSchema.load(workspace.schema_file)).read_online([user_id])
-    row = {name: values[0] for name, values in stored.items()}
-    if row[columns.PRESENT]:
-        yield {"record": "stored", "where": "online", **row}
+    for service, row in StoredVersions(workspace).rows(user_id).items():
+        yield {"record": "stored", "where": f"online/{service}", **row}
 
 
 def _rows(path: Path, root: Path, user_id: str) -> Iterator[dict[str, object]]:

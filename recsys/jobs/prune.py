@@ -11,6 +11,8 @@ from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease, maintenance
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
+from recsys.failpoints import Failpoint, reached
+from recsys.jobs.delete_users import clean
 from recsys.jobs.materialise import materialise
 from recsys.workspace import Workspace
 
@@ -60,10 +62,12 @@ def prune(workspace: Workspace, older_than_days: float, *, keep_last: int = 0, n
         raise ConfigError(f"The workspace '{workspace.name}' has an order but no clock: no event has an age there.")
     moment = time.time_ns() // 1000 if now is None else now
     removals, log = Removals(workspace.event_log), EventLog(workspace.event_log)
-    with maintenance(FoldLease(workspace.event_log), "prune the event log"):
+    lease = FoldLease(workspace.event_log)
+    with maintenance(lease, "prune the event log") as token:
         removed = removals.prune(moment - int(min(older_than_days, 10**6) * _DAY), keep_last)
         if removed:
-            removals.scrub()
+            reached(Failpoint.PRUNE_EVENTS_GONE)
+            clean(workspace, lease, token)
     if removed and configuration_file(workspace).is_file():
         materialise(workspace)
     return PruneResult(

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from recsys.columns import USER_ID
+from recsys.context.engine import EMBEDDED, Engine
 from recsys.context.layout import configuration_file, is_configured_here
 from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease
@@ -53,7 +54,8 @@ def restore(file: Path, *, replace: bool = False, name: str | None = None) -> Re
     """Restores a workspace under its own name, into the present home.
 
     Nothing is touched before every byte of the backup was verified. Users who were deleted from the workspace that
-    gives way stay deleted. A feature store that was made elsewhere is made anew from the log.
+    gives way stay deleted. A feature store that was made elsewhere, or whose online rows are on
+    a server, is made anew from the log.
 
     Args:
         file: what `backup` wrote.
@@ -81,12 +83,18 @@ def restore(file: Path, *, replace: bool = False, name: str | None = None) -> Re
         registry = _registry_in_place(unfinished / DATABASE, workspace)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    if configuration_file(workspace).is_file() and not is_configured_here(workspace):
+    if configuration_file(workspace).is_file() and not _brought_its_rows(workspace):
         materialise(workspace, rebuild=True)
     finish_deletions(workspace)
     return RestoreResult(
         workspace.name, str(about["made_at"]), EventLog(workspace.event_log).position(), exists, registry, again
     )
+
+
+def _brought_its_rows(workspace: Workspace) -> bool:
+    """Whether the online rows came with the backup: not from elsewhere, nor from a server that others hold."""
+    engine = Engine.of(workspace)
+    return engine.online_store == EMBEDDED and is_configured_here(workspace, engine)
 
 
 def _refuse_if_in_use(workspace: Workspace, exists: bool, replace: bool) -> None:

@@ -25,6 +25,7 @@ from recsys.model.head import head_size
 from recsys.ranking.recommender import Recommender
 from recsys.registry.card import model_card
 from recsys.registry.client import refuse_unreadable
+from recsys.registry.feature_lock import FEATURES_SECTION, features_section
 from recsys.registry.lineage import lineage
 from recsys.registry.loading import MODEL_SECTION, TRAINING_SECTION
 from recsys.training.config import TrainConfig
@@ -168,6 +169,7 @@ def _register(
             config={
                 MODEL_SECTION: model.config.model_dump(mode="json"),
                 TRAINING_SECTION: config.model_dump(mode="json"),
+                FEATURES_SECTION: features_section(dataset.schema),
             },
             vocabulary=dataset.vocabulary,
             schema=dataset.schema,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import recsys
-from recsys.context.rows import feature_service_name
+from recsys.context.rows import feature_schema
 from recsys.training.dataset import Dataset
 
 _RESULTS = "benchmarks/results"
@@ -17,12 +17,13 @@ _MODEL_PACKAGES = ("context", "data", "events", "experts", "metrics", "model", "
 
 def lineage(dataset: Dataset) -> dict[str, object]:
     """Lineage of a run on these data, with this code, now."""
+    features = feature_schema(dataset.schema)
     return {
         "workspace": dataset.schema.name,
         "data_fingerprint": dataset.fingerprint(),
         "log_position": dataset.log_position,
-        "feature_service": feature_service_name(dataset.schema),
-        "feature_schema_hash": dataset.schema.feature_hash(),
+        "feature_service": features.service,
+        "feature_schema_hash": features.sha256,
         "code_version": recsys.__version__,
         "code_commit": code_commit(),
         "code_hash": code_hash(),

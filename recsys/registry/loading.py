@@ -5,10 +5,12 @@ from __future__ import annotations
 from recsys.context.batch import FeatureRow
 from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
+from recsys.context.rows import feature_schema
 from recsys.errors import SnapshotError
 from recsys.model.calibration import Calibration
 from recsys.model.personal import ModelConfig, build_model
 from recsys.ranking.recommender import Recommender
+from recsys.registry.feature_lock import refuse_other_features
 from recsys.registry.snapshot import Snapshot
 
 MODEL_SECTION = "model"
@@ -16,15 +18,16 @@ TRAINING_SECTION = "training"
 
 
 def load_recommender(snapshot: Snapshot, version: str) -> Recommender:
-    """Builds the Recommender that a snapshot holds.
+    """Builds the Recommender that a snapshot holds, if this library still makes the features that its model reads.
 
     Args:
         snapshot: verified and read.
         version: what to call it in replies.
 
     Raises:
-        SnapshotError: its parts do not fit together.
+        SnapshotError: its parts do not fit together, or it reads other features than this library makes.
     """
+    refuse_other_features(snapshot, feature_schema(snapshot.schema), "this recsys makes", "Train again: recsys train")
     try:
         config = ModelConfig.model_validate(snapshot.config[MODEL_SECTION])
         training = snapshot.config[TRAINING_SECTION]

@@ -20,6 +20,8 @@ from recsys.registry.manifest import MANIFEST, REMEDY, Manifest, verified
 
 _Json = TypeVar("_Json", dict[str, Any], list[Any])
 
+SCHEMA_FILE = "schema.toml"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
@@ -101,8 +103,8 @@ def write_snapshot(
     try:
         with new_folder(folder) as unfinished:
             save_file(plain, unfinished / "weights.safetensors")
-            schema.save(unfinished / "schema.toml")
-            for name in ("weights.safetensors", "schema.toml"):
+            schema.save(unfinished / SCHEMA_FILE)
+            for name in ("weights.safetensors", SCHEMA_FILE):
                 sync(unfinished / name)
             for name, content in encoded.items():
                 write_durably(unfinished / name, content)
@@ -134,7 +136,7 @@ def load_snapshot(folder: Path, *, content_hash: str | None = None, snapshot_has
         tensors=tensors,
         config=_read(folder, "config", dict),
         vocabulary=tuple(vocabulary),
-        schema=WorkspaceSchema.load(folder / "schema.toml"),
+        schema=WorkspaceSchema.load(folder / SCHEMA_FILE),
         profile=_read(folder, "profile", dict),
         calibration=_read(folder, "calibration", dict),
         metrics=_read(folder, "metrics", dict),

@@ -9,17 +9,19 @@ from fastapi import FastAPI
 
 from recsys import columns
 from recsys.context.batch import FeatureRow
+from recsys.context.engine import Engine
 from recsys.context.reader import FeastReader
-from recsys.context.rows import feature_service_name
+from recsys.context.rows import feature_schema, feature_service_name
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import SnapshotError
+from recsys.errors import FeatureStoreError, RecsysError
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.registry.champion import champion
 from recsys.registry.client import registry
+from recsys.registry.feature_lock import refuse_other_features
 from recsys.registry.loading import load_recommender
-from recsys.registry.snapshot import Snapshot, load_snapshot
+from recsys.registry.snapshot import SCHEMA_FILE, load_snapshot
 from recsys.registry.versions import CHAMPION, aliased
 from recsys.serving.api import create_app
 from recsys.serving.champion import ChampionSource
@@ -41,12 +43,13 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
 
     Raises:
         ConfigError: the workspace's schema cannot be read.
-        FeatureStoreError: its features were never materialised.
+        FeatureStoreError: its features were never materialised, the champion's version of them was dropped, or its
+            registry cannot be reached.
     """
     torch.set_num_threads(1)
-    schema = WorkspaceSchema.load(workspace.schema_file)
-    reader = FeastReader(workspace, schema)
-    reader.online([_NOBODY])
+    schema = _served_schema(workspace)
+    reader = FeastReader(workspace, schema, budget=Engine.of(workspace).read_timeout_ms / 1_000)
+    _warm_up(reader)
     models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, schema))
     models.refresh()
     live = LiveFolder(FoldLease(workspace.event_log), reader.catch_up)
@@ -62,6 +65,22 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
     return app, models
 
 
+def _served_schema(workspace: Workspace) -> WorkspaceSchema:
+    """The champion's, whose version of the features goes on serving beside a newer one; else the workspace's own."""
+    try:
+        return WorkspaceSchema.load(champion(workspace).folder / SCHEMA_FILE)
+    except RecsysError:
+        return WorkspaceSchema.load(workspace.schema_file)
+
+
+def _warm_up(reader: FeastReader) -> None:
+    """A store that does not answer yet keeps nobody from starting: it is asked again with each request."""
+    try:
+        reader.online([_NOBODY])
+    except FeatureStoreError as error:
+        _log.warning("the online store does not answer, starting all the same: %s", error)
+
+
 def _named(workspace: Workspace) -> str | None:
     with registry(workspace) as client:
         return aliased(client, workspace, CHAMPION)
@@ -70,7 +89,8 @@ def _named(workspace: Workspace) -> str | None:
 def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
     found = champion(workspace)
     snapshot = load_snapshot(found.folder, snapshot_hash=found.snapshot_hash)
-    _check_features(snapshot, schema, found.version)
+    restart = f"Version {found.version} is served once the service is started again."
+    refuse_other_features(snapshot, feature_schema(schema), "this service was started on", restart)
     recommender = load_recommender(snapshot, found.version)
     recommender.recommend([FeatureRow(user_id=None)], k=1)
     if found.degraded is not None:
@@ -80,7 +100,7 @@ def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
         version=found.version,
         content_hash=found.content_hash,
         vocabulary=frozenset(recommender.vocabulary),
-        titles=_titles(workspace, schema),
+        titles=_titles(workspace),
         metrics=snapshot.metrics,
         lineage=snapshot.lineage,
         degraded=None if found.degraded is None else "registry_unreachable",
@@ -88,15 +108,8 @@ def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
     )
 
 
-def _check_features(snapshot: Snapshot, schema: WorkspaceSchema, version: str) -> None:
-    if snapshot.schema.feature_hash() != schema.feature_hash():
-        raise SnapshotError(
-            f"Model version {version} was trained on features of another schema than workspace '{schema.name}' has "
-            f"now. Train again: recsys train --workspace {schema.name}"
-        )
-
-
-def _titles(workspace: Workspace, schema: WorkspaceSchema) -> dict[str, str]:
+def _titles(workspace: Workspace) -> dict[str, str]:
+    schema = WorkspaceSchema.load(workspace.schema_file)
     if schema.title is None:
         return {}
     items = Catalogue.load(workspace).items.drop_nulls(schema.title)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recsys.context.batch import FeatureRow
+from recsys.context.moments import believable
 from recsys.context.profile_values import is_no_number, typed_profile
 from recsys.data.schema import ColumnType, WorkspaceSchema
-from recsys.errors import DataError
+from recsys.errors import DataError, StoreTimeoutError
 from recsys.events.fold import HISTORY_LENGTH
 from recsys.serving.ports import OnlineContexts
 from recsys.serving.problems import InvalidField, InvalidRequestError
@@ -29,6 +30,9 @@ _ORDER_ONLY_START = 946_684_800 * _SECOND
 """2000-01-01: where workspaces without a clock count from."""
 
 _REASONS = {
+    "broken_row": "What is stored about this user is damaged: the answer is what suits everybody.",
+    "future_event": "The event log holds events of this user that lie in the future: they were left out.",
+    "event_before_1970": "The event log holds events of this user at or before 1970: they count as the oldest ones.",
     "unknown_user": "Nothing is stored about this user: the answer is what suits everybody.",
     "empty_context": "The context holds nothing that the model knows: the answer is what suits everybody.",
     "store_error": "The feature store could not be read: the answer ignores what is stored about the user.",
@@ -69,6 +73,8 @@ def resolve(
         InvalidRequestError: a profile value has no column or the wrong type, or an event lies in the future.
     """
     row = FeatureRow(user_id=None) if user_id is None else _stored(user_id, contexts)
+    if schema.clock and row.degraded is None:
+        row = believable(row, now + CLOCK_SKEW)
     degraded = row.degraded
     if inline is not None:
         row = _with_inline(row, inline, schema, now)
@@ -95,6 +101,9 @@ def microseconds(moment: datetime) -> int:
 def _stored(user_id: str, contexts: OnlineContexts) -> FeatureRow:
     try:
         return contexts.online([user_id])[0]
+    except StoreTimeoutError as error:
+        _log.warning("feature store too slow, answering without it: %s", error)
+        return FeatureRow(user_id=user_id, degraded="store_timeout")
     except Exception as error:  # whatever ails the store, the user gets an answer
         _log.warning("feature store failed, answering without it: %s: %r", type(error).__name__, str(error))
         return FeatureRow(user_id=user_id, degraded="store_error")

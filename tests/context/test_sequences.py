@@ -143,7 +143,7 @@ def test_a_prefix_is_what_the_fold_and_the_encoder_give_for_that_moment(events, 
         name="w", repeats=repeats, events=EventMeaning(weights={"buy": 2.5}), user_columns={"age": "numeric"}
     )
     log = pl.DataFrame(
-        [(n, *own, 1.0, n) for n, own in enumerate(events, start=1)],
+        [(n, *own, 1.0, n, 0) for n, own in enumerate(events, start=1)],
         schema={
             "log_sequence": pl.Int64,
             "user_id": pl.String,
@@ -152,6 +152,7 @@ def test_a_prefix_is_what_the_fold_and_the_encoder_give_for_that_moment(events, 
             "event": pl.String,
             "value": pl.Float32,
             "received_at": pl.Int64,
+            "item_events_before": pl.Int64,
         },
         orient="row",
     )

@@ -51,7 +51,7 @@ def test_any_schema_survives_its_file(schema, tmp_path_factory):
     loaded = WorkspaceSchema.load(path)
     assert loaded == schema
     assert list(loaded.user_columns) == list(schema.user_columns)
-    assert loaded.feature_hash() == schema.feature_hash()
+    assert loaded.feature_meaning() == schema.feature_meaning()
 
 
 def test_saving_leaves_one_file(tmp_path):
@@ -89,16 +89,22 @@ def test_a_damaged_file_is_refused(tmp_path, old, new, wrong):
     ],
     ids=["order", "type", "repeats", "clock", "meaning"],
 )
-def test_whatever_shapes_a_feature_row_changes_the_hash(other):
-    assert other.feature_hash() != EXAMPLE.feature_hash()
+def test_whatever_shapes_a_feature_row_changes_its_meaning(other):
+    assert other.feature_meaning() != EXAMPLE.feature_meaning()
 
 
-def test_what_does_not_shape_a_feature_row_leaves_the_hash():
-    assert replace(EXAMPLE, name="x", item_columns={}, title=None).feature_hash() == EXAMPLE.feature_hash()
+def test_what_does_not_shape_a_feature_row_leaves_its_meaning():
+    plain = {name: kind for name, kind in EXAMPLE.item_columns.items() if kind in ("numeric", "text")}
+    other = replace(EXAMPLE, name="x", item_columns={**EXAMPLE.item_columns, "size": "numeric", "blurb": "text"})
+    assert plain
+    assert other.feature_meaning() == EXAMPLE.feature_meaning()
+    assert replace(EXAMPLE, item_columns={"kind": "categorical"}, title=None).feature_meaning() != (
+        replace(EXAMPLE, item_columns={"kind": "list"}, title=None).feature_meaning()
+    )
 
 
-def test_baskets_change_neither_the_hash_nor_the_file_of_a_workspace_without_them(tmp_path):
-    assert replace(EXAMPLE, baskets=True).feature_hash() == EXAMPLE.feature_hash()
+def test_baskets_change_neither_the_meaning_nor_the_file_of_a_workspace_without_them(tmp_path):
+    assert replace(EXAMPLE, baskets=True).feature_meaning() == EXAMPLE.feature_meaning()
     assert "baskets" not in schema_text(EXAMPLE)
 
 

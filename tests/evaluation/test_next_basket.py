@@ -42,7 +42,9 @@ def log_of(baskets):
     rows = []
     for user, day, items in baskets:
         at = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000
-        rows += [(len(rows) + n, f"{user}{day}{n}", user, item, at, 0, None, None) for n, item in enumerate(items, 1)]
+        rows += [
+            (len(rows) + n, f"{user}{day}{n}", user, item, at, 0, None, None, 0) for n, item in enumerate(items, 1)
+        ]
     return pl.DataFrame(rows, schema=LOG_SCHEMA, orient="row")
 
 

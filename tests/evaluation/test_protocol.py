@@ -18,7 +18,7 @@ SCHEMA = WorkspaceSchema(name="w", events=EventMeaning(negative=("dislike",)))
 def log(events) -> pl.DataFrame:
     """Events as (user, item, time[, kind]), in the order of the log."""
     return pl.DataFrame(
-        [(n, *(*event, None)[:4], 1.0) for n, event in enumerate(events, start=1)],
+        [(n, *(*event, None)[:4], 1.0, 0) for n, event in enumerate(events, start=1)],
         schema={
             "log_sequence": pl.Int64,
             "user_id": pl.String,
@@ -26,6 +26,7 @@ def log(events) -> pl.DataFrame:
             "occurred_at": pl.Int64,
             "event": pl.String,
             "value": pl.Float32,
+            "item_events_before": pl.Int64,
         },
         orient="row",
     )

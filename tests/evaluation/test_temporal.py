@@ -26,7 +26,7 @@ EVENTS += [("bob", "a", 3), ("bob", "c", 21), ("new", "a", 12), ("new", "b", 22)
 
 
 def log_of(events):
-    rows = [(n, str(n), *event, 0, None, None) for n, event in enumerate(events, 1)]
+    rows = [(n, str(n), *event, 0, None, None, 0) for n, event in enumerate(events, 1)]
     return pl.DataFrame(rows, schema=LOG_SCHEMA, orient="row")
 
 

@@ -27,7 +27,7 @@ BASKETS = [("a", 0, "xy"), ("a", 30, "x"), ("a", 60, "yz"), ("a", 100, "x"), ("b
 
 def dataset(**meaning) -> SimpleNamespace:
     rows = [(user, item, day * DAY) for user, day, items in BASKETS for item in items]
-    log = [(n, f"e{n}", user, item, at, 0, None, None) for n, (user, item, at) in enumerate(rows, start=1)]
+    log = [(n, f"e{n}", user, item, at, 0, None, None, 0) for n, (user, item, at) in enumerate(rows, start=1)]
     schema = WorkspaceSchema("w", **meaning)
     ordered = interactions(pl.DataFrame(log, schema=LOG_SCHEMA, orient="row"), schema)
     sequences = build_sequences(ordered, list("xyz"), baskets=schema.baskets)

@@ -17,7 +17,7 @@ from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import ConfigError, DataError, FeatureStoreError, LeaseError
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
-from recsys.jobs.materialise import materialise
+from recsys.jobs.materialise import forget, materialise
 
 pytestmark = pytest.mark.slow
 
@@ -57,15 +57,17 @@ def newest_token(world) -> int:
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["once", "repeats"])
-def filled(request, tmp_path_factory, world_class):
+def filled(request, engine, tmp_path_factory, world_class):
     """A workspace with 150 random events and one user of 300, materialised; then its reader."""
     from recsys.context.reader import FeastReader
 
     world = world_class(tmp_path_factory.mktemp("home"), repeats=request.param)
+    world.use_engine(engine)
     world.append(*random_events(np.random.default_rng(0), 150))
     world.append(*[("many", f"item {index}", 1_000 + index) for index in range(300)])
     materialise(world.workspace)
-    return world, FeastReader(world.workspace, world.schema)
+    yield world, FeastReader(world.workspace, world.schema)
+    forget(world.workspace)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +244,7 @@ def test_another_schema_is_refused_until_it_is_materialised(world):
     from recsys.context.reader import FeastReader
 
     other = replace(world.schema, user_columns={"age": "numeric"})
-    with pytest.raises(FeatureStoreError, match="recsys features materialise --workspace small-world"):
+    with pytest.raises(FeatureStoreError, match="'profile_likes'.* is gone.*features migrate --workspace small-world"):
         FeastReader(world.workspace, other)
 
 
@@ -282,3 +284,40 @@ def test_a_damaged_users_file_is_told(world_class, tmp_path):
     broken.workspace.users_file.write_bytes(b"no parquet")
     with pytest.raises(DataError, match=r"users\.parquet is damaged"):
         materialise(broken.workspace)
+
+
+def test_rows_of_items_are_read_online_and_as_of_moments_without_counts_of_the_future(world_class, tmp_path):
+    from recsys.context.item_store import ItemStore
+    from recsys.context.store import FeatureStoreAdapter
+
+    shop = world_class(tmp_path)
+    events = [("1", "ann", "a", 5, None, 1.0), ("2", "böb", "a", 6, "dislike", 1.0), ("3", "ann", "new", 7, None, 1.0)]
+    for received, one in enumerate(events, start=1_000_000):
+        shop.log.append(pl.DataFrame([one], EVENT_SCHEMA, orient="row"), received_at=received)
+    materialise(shop.workspace)
+    items = ItemStore(FeatureStoreAdapter(shop.workspace, shop.schema))
+    online = items.online(["a", "nobody's", "unsold", "new"])
+    assert online["event_count"].to_list() == [2, None, 0, 1]
+    assert online["item_genre"].to_list() == [["x", "y"], None, ["z"], []]
+    assert online["item_size"].to_list() == [1.0, None, 0.0, None]
+    moments = [1_000_001, 1_000_002, 1_000_002, 0]
+    assert items.as_of(["a", "a", "new", "unsold"], moments)["event_count"].to_list() == [None, 2, None, 0]
+
+
+def test_a_service_that_was_registered_is_never_changed(world, reader, monkeypatch):
+    from recsys.context import definitions
+    from recsys.context.store import FeatureStoreAdapter
+
+    more = {**definitions.load_definitions("user_features").SEEN_COLUMNS, "extra": pl.Int64()}
+
+    def load(name, load=definitions.load_definitions):
+        module = load(name)
+        if name == "user_features":
+            module.SEEN_COLUMNS = more
+        return module
+
+    FeatureStoreAdapter(world.workspace, world.schema).apply()
+    monkeypatch.setattr(definitions, "load_definitions", load)
+    with pytest.raises(FeatureStoreError, match=r"wanted only: user_seen_\w+:extra \(Int64\).*never changed"):
+        FeatureStoreAdapter(world.workspace, world.schema).apply()
+    assert "extra" not in reader._store.read_online(["ann"])

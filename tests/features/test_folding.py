@@ -91,3 +91,31 @@ def test_every_user_has_exactly_one_row_that_holds_now(world):
         .drop("effective_at", "valid_until")
         .equals(world.folder.now(newest["user_id"].to_list()).sort("user_id").drop("effective_at"))
     )
+
+
+def test_chunks_of_users_are_the_rows_of_everybody_whatever_their_size(world):
+    world.append(*[(f"u{user:02}", f"i{item}", item) for user in range(11) for item in range(user)])
+    world.append(("ann", "a", 10), ("c c", "b", 20, "dislike"), ("", "a", 5))
+    whole = world.folder.cuts((0, 1, 2))
+    assert whole.height > 20
+    for users in (1, 3, 100):
+        chunks = list(world.folder.chunks((0, 1, 2), users))
+        assert all(chunk["user_id"].n_unique() <= users for chunk in chunks)
+        assert pl.concat(chunks).equals(whole)
+
+
+def test_chunks_are_folded_at_one_log_position_whatever_is_appended_meanwhile(world):
+    world.append(("a", "x", 1), ("b", "x", 1))
+    chunks = world.folder.chunks((0,), 1)
+    rows = [next(chunks)]
+    world.append(("zoe", "y", 2), ("b", "y", 2))
+    rows = pl.concat([*rows, *chunks])
+    assert set(rows["log_position"]) == {2}
+    assert by_user(rows.filter(pl.col("event_count") > 0), "event_count") == {"a": 1, "b": 1}
+
+
+def test_nobody_gives_one_chunk_without_rows_so_that_there_is_a_part_to_read(world):
+    world.workspace.users_file.unlink()
+    [nobody] = world.folder.chunks((0,), 5)
+    assert nobody.height == 0
+    assert nobody.schema == world.folder.cuts((0,)).schema

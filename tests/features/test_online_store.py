@@ -133,14 +133,18 @@ def test_how_far_the_log_is_folded_is_kept_and_never_goes_back(store):
     from recsys.context.fencing import writer_token
 
     subject, config = store
-    assert subject.folded_up_to(config) == 0
+    assert subject.folded_up_to(config, "v1") == 0
     with writer_token(1):
-        subject.note_folded(config, 7)
-        subject.note_folded(config, 5)
-    assert subject.folded_up_to(config) == 7
+        subject.note_folded(config, "v1", 7)
+        subject.note_folded(config, "v1", 5)
+    assert subject.folded_up_to(config, "v1") == 7
     with writer_token(0), pytest.raises(LeaseError):
-        subject.note_folded(config, 9)
-    assert subject.folded_up_to(config) == 7
+        subject.note_folded(config, "v1", 9)
+    assert subject.folded_up_to(config, "v1") == 7
+    assert subject.folded_up_to(config, "v2") == 0
+    with writer_token(1):
+        subject.forget_folded(config, "v1")
+    assert subject.folded_up_to(config, "v1") == 0
 
 
 def test_deleting_leaves_no_byte_of_a_user_in_any_file(store, files_with):

@@ -9,14 +9,14 @@ from recsys.errors import LeaseError
 
 def test_a_new_part_replaces_the_older_ones(tmp_path):
     folder = tmp_path / "rows"
-    replace_parts(folder, pl.DataFrame({"x": [1]}))
-    part = replace_parts(folder, pl.DataFrame({"x": [2, 3]}))
+    replace_parts(folder, [pl.DataFrame({"x": [1]})])
+    [part] = replace_parts(folder, [pl.DataFrame({"x": [2, 3]})])
     assert list(folder.iterdir()) == [part]
     assert pl.read_parquet(part)["x"].to_list() == [2, 3]
 
 
 def test_a_failed_write_leaves_the_older_part_and_no_debris(tmp_path, monkeypatch):
-    part = replace_parts(tmp_path, pl.DataFrame({"x": [1]}))
+    [part] = replace_parts(tmp_path, [pl.DataFrame({"x": [1]})])
 
     def full_disk(frame, path, **_):
         path.write_bytes(b"PAR1")
@@ -24,7 +24,7 @@ def test_a_failed_write_leaves_the_older_part_and_no_debris(tmp_path, monkeypatc
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", full_disk)
     with pytest.raises(OSError, match="no space"):
-        replace_parts(tmp_path, pl.DataFrame({"x": [2]}))
+        replace_parts(tmp_path, [pl.DataFrame({"x": [2]})])
     assert list(tmp_path.iterdir()) == [part]
 
 
@@ -50,13 +50,37 @@ def test_a_part_that_may_not_take_its_place_leaves_no_debris(tmp_path):
     def lost():
         raise LeaseError("somebody else has the lease")
 
-    part = replace_parts(tmp_path, pl.DataFrame({"user_id": ["a"]}))
+    [part] = replace_parts(tmp_path, [pl.DataFrame({"user_id": ["a"]})])
     with pytest.raises(LeaseError):
-        replace_parts(tmp_path, pl.DataFrame({"user_id": ["b"]}), lost)
+        replace_parts(tmp_path, [pl.DataFrame({"user_id": ["b"]})], lost)
     with pytest.raises(LeaseError):
         remove_users(part, ["a"], lost)
     assert list(tmp_path.iterdir()) == [part]
     assert pl.read_parquet(part)["user_id"].to_list() == ["a"]
+
+
+def test_several_parts_appear_together_and_none_when_one_cannot_be_made(tmp_path):
+    [old] = replace_parts(tmp_path, [pl.DataFrame({"x": [1]})])
+
+    def chunks(fail):
+        for number in range(3):
+            assert list(tmp_path.glob("*.parquet")) == [old]
+            if fail and number == 2:
+                raise ValueError("damaged catalogue")
+            yield pl.DataFrame({"x": [number]})
+
+    with pytest.raises(ValueError, match="damaged"):
+        replace_parts(tmp_path, chunks(fail=True))
+    assert list(tmp_path.iterdir()) == [old]
+    parts = replace_parts(tmp_path, chunks(fail=False))
+    assert sorted(tmp_path.iterdir()) == parts
+    assert [pl.read_parquet(part)["x"].to_list() for part in parts] == [[0], [1], [2]]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_replacement(tmp_path):
+    (tmp_path / "rows-dead-000001.writing").write_bytes(b"PAR1")
+    parts = replace_parts(tmp_path, [pl.DataFrame({"x": [1]})])
+    assert list(tmp_path.iterdir()) == parts
 
 
 def test_text_replaces_text(tmp_path):

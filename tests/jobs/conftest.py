@@ -47,7 +47,7 @@ def imported_data():
         schema = WorkspaceSchema(name="x", user_columns={"age": "numeric"})
         types = {"user_id": pl.String, "item_id": pl.String, "occurred_at": pl.Int64}
         frame = pl.DataFrame(rows, schema=types, orient="row").with_columns(
-            pl.lit(1_600_000_000_000_000, pl.Int64) + pl.col("occurred_at") * 60_000_000,
+            occurred_at=pl.lit(1_600_000_000_000_000, pl.Int64) + pl.col("occurred_at") * 60_000_000,
             event=pl.lit(None, pl.String),
             value=pl.lit(1.0, pl.Float32),
         )

@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,7 @@ import recsys.batch.forgetting
 import recsys.context.catch_up
 import recsys.context.store
 import recsys.events.lease
+from recsys.context.layout import offline_rows
 from recsys.context.reader import FeastReader
 from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.canonical import EVENT_SCHEMA
@@ -32,8 +34,10 @@ from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.failpoints import VARIABLE, Failpoint
 from recsys.jobs.delete_users import delete_users, finish_deletions
+from recsys.jobs.feature_versions import drop, migrate, versions
 from recsys.jobs.ingest import ingest
 from recsys.jobs.materialise import materialise
+from recsys.jobs.prune import prune
 from recsys.workspace import Workspace
 
 GONE, USERS = "unmistakable-user", ["ann", "bob", "carl", "unmistakable-user"]
@@ -62,9 +66,28 @@ def base(workspace: Workspace) -> None:
     ingest(workspace, imported())
     materialise(workspace)
     EventLog(workspace.event_log).append(events(20, 12))
+    recommend(workspace)
+
+
+def recommend(workspace: Workspace) -> None:
     folder = workspace.recommendations / "v1"
     folder.mkdir(parents=True)
     pl.DataFrame({"user_id": USERS}).write_parquet(folder / "part-00000.parquet")
+
+
+def base_of_two_versions(workspace: Workspace) -> None:
+    """The same after the meaning of the features changed: rows of two versions are stored, both behind the log."""
+    ingest(workspace, imported())
+    materialise(workspace)
+    replace(WorkspaceSchema.load(workspace.schema_file), repeats=False).save(workspace.schema_file)
+    migrate(workspace)
+    EventLog(workspace.event_log).append(events(20, 12))
+    recommend(workspace)
+
+
+def drop_the_older(workspace: Workspace) -> bool:
+    older = [one.service for one in versions(workspace) if not one.present]
+    return bool([drop(workspace, service) for service in older])
 
 
 def reader_of(workspace: Workspace) -> FeastReader:
@@ -87,8 +110,11 @@ JOBS: dict[str, Callable[[Workspace], object]] = {
     "lease": materialise,
     "fold": fold,
     "materialise": materialise,
+    "drop": drop_the_older,
+    "prune": lambda workspace: prune(workspace, 0, keep_last=3, now=2_000_000),
     "delete": lambda workspace: delete_users(workspace, [GONE]),
 }
+OF_TWO_VERSIONS = ("drop", "prune", "delete")
 
 
 def differences(workspace: Workspace) -> list[str]:
@@ -132,6 +158,9 @@ def look(workspace: Workspace, *, stored: bool) -> dict[str, object]:
         "twice": len(ids) - len(set(ids)),
         "gone": log.read([GONE]).height,
         "position": log.position(),
+        "versions": [one.service for one in versions(workspace)] if stored else [],
+        "folders": sorted(path.name for path in offline_rows(workspace).iterdir()) if stored else [],
+        "rows_of_gone": [str(path) for path in workspace.root.rglob("*.parquet") if holds_rows(path, GONE)],
         "differences": differences(workspace),
         "stored_differences": stored_differences(workspace) if stored else [],
         "removals_done": Removals(workspace.event_log).are_done(),
@@ -166,22 +195,25 @@ def after_restart(workspace: Workspace, job: str) -> dict[str, object]:
         materialise(workspace)
     elif job == "delete":
         finish_deletions(workspace)
-    elif job in ("lease", "materialise"):
+    elif job == "drop":
+        drop_the_older(workspace)
+    elif job in ("lease", "materialise", "prune"):
         materialise(workspace)
     fold(workspace)
     return {"first": first, "then": look(workspace, stored=True)}
 
 
 def main(folder: Path, points: list[str]) -> None:
-    workspace, kept, answer = Workspace("shop", folder / "home"), folder / "kept", folder / "answer.json"
-    in_child(lambda: base(workspace), answer)
-    if workspace.root.exists():
+    workspace, answer = Workspace("shop", folder / "home"), folder / "answer.json"
+    for make, kept in ((base, folder / "kept"), (base_of_two_versions, folder / "kept-of-two")):
+        shutil.rmtree(workspace.root, ignore_errors=True)
+        in_child(lambda make=make: bool(make(workspace)), answer)
         shutil.copytree(workspace.root, kept)
     for point in points:
         job = point.split(".")[0]
         shutil.rmtree(workspace.root, ignore_errors=True)
         if job != "import":
-            shutil.copytree(kept, workspace.root)
+            shutil.copytree(folder / ("kept-of-two" if job in OF_TWO_VERSIONS else "kept"), workspace.root)
         killed = in_child(lambda job=job: bool(JOBS[job](workspace)), answer, point) == signal.SIGKILL
         in_child(lambda job=job: after_restart(workspace, job), answer)
         left = sorted(str(path.relative_to(folder)) for path in workspace.root.rglob("*") if holds(path, GONE))
@@ -192,6 +224,10 @@ def main(folder: Path, points: list[str]) -> None:
 
 def holds(path: Path, wanted: str) -> bool:
     return path.is_file() and path.suffix != ".parquet" and wanted.encode() in path.read_bytes()
+
+
+def holds_rows(path: Path, user: str) -> bool:
+    return "user_id" in pl.read_parquet_schema(path) and user in pl.read_parquet(path)["user_id"]
 
 
 if __name__ == "__main__":

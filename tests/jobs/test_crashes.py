@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from recsys.context.feature_schema import SERVICE_PREFIX
 from recsys.errors import ConfigError
 from recsys.failpoints import VARIABLE, Failpoint, reached
 
@@ -51,14 +52,17 @@ def test_after_a_kill_reads_say_what_the_log_says_and_the_work_can_be_completed(
 def test_after_a_kill_every_acknowledged_event_is_there_once_and_no_deleted_one(outcomes, point):
     outcome = outcomes[point]
     job = point.split(".")[0]
-    acknowledged = {"import": 20, "append": 38, "delete": 24}.get(job, 32)
+    acknowledged = {"import": 20, "append": 38, "delete": 24, "prune": 12}.get(job, 32)
     assert outcome["then"]["events"] == acknowledged
     if job == "append":
         assert outcome["first"]["events"] == (38 if point == Failpoint.APPEND_COMMITTED else 32)
     if job == "delete":
         assert outcome["first"]["events"] == 24
         assert outcome["then"]["gone"] == 0
-        assert outcome["left"] == []
+        assert outcome["left"] == outcome["then"]["rows_of_gone"] == []
+    if job == "drop":
+        [present] = outcome["then"]["versions"]
+        assert outcome["then"]["folders"] == [present.removeprefix(SERVICE_PREFIX)]
 
 
 def test_a_failpoint_that_does_not_exist_is_told(monkeypatch):

@@ -141,13 +141,13 @@ def test_frames_of_any_other_source_are_checked_at_the_border(shop):
         ingest(Workspace.named("x"), spoilt)
     for part in (
         "events: the column 'value' is missing",
-        "events: an id comes more than once",
-        "events: 'user_id' is blank",
+        "events: 'event_id' comes more than once in rows 1, 2",
+        "events: 'user_id' is blank in row 2",
         "events: expected column 'item_id' to have type String, got Int64",
-        "events: non-nullable column 'occurred_at' contains null values",
+        "events: 'occurred_at' is missing in row 2",
         "users: the column 'city' is not in the schema",
         "users: expected column 'age' to have type Float64, got String",
-        "items: an id comes more than once",
+        "items: 'item_id' comes more than once in rows 1, 2",
     ):
         assert part in str(caught.value)
     assert not Workspace.named("x").root.exists()

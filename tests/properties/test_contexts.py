@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 import warnings
 from dataclasses import fields
 from functools import cache
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from recsys.context.batch import ContextBatch, FeatureRow
 from recsys.context.encoder import ContextEncoder
 from recsys.context.faults import ContextFaults
+from recsys.context.moments import believable
 from recsys.context.profile import ProfileEncoding
 from recsys.data.schema import WorkspaceSchema
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
@@ -37,6 +39,7 @@ from recsys.model.scoring import ScoringNetwork
 from recsys.model.statistics import context_statistics
 from recsys.ranking.recommender import Recommender
 from recsys.serving.api import create_app
+from recsys.serving.contexts import CLOCK_SKEW
 from recsys.serving.ports import ServedModel
 
 with warnings.catch_warnings():
@@ -230,4 +233,5 @@ def test_the_service_answers_it_and_counts_what_it_treated(recommender, store, h
     scores = [item["score"] for item in reply.json()["items"]]
     assert len(scores) == N
     assert all(isinstance(score, float) and math.isfinite(score) for score in scores)
-    assert http.get("/v1/model").json()["context_faults"] == (before + faults_in(row)).as_dict()
+    latest = time.time_ns() // 1000 + CLOCK_SKEW
+    assert http.get("/v1/model").json()["context_faults"] == (before + faults_in(believable(row, latest))).as_dict()

@@ -142,6 +142,12 @@ class Parity(RuleBasedStateMachine):
         self.delete(user)
         self.write_late(who)
 
+    @rule(user=st.sampled_from(USERS[:3]), item=st.sampled_from(VOCABULARY))
+    def be_pruned_once_stored(self, user, item) -> None:
+        self.append([(user, item, PAST, 0, None)])
+        self.materialise()
+        self.prune(12, 0)
+
     @rule()
     def pass_an_hour(self) -> None:
         self.ahead += HOUR

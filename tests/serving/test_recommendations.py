@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from recsys.data.schema import WorkspaceSchema
+from recsys.errors import StoreTimeoutError
 from recsys.serving.contexts import resolve
 from recsys.serving.replies import RecommendationReply
 from recsys.serving.requests import InlineContext
@@ -158,6 +159,17 @@ def test_a_broken_feature_store_degrades_the_answer_and_does_not_refuse_it(ask, 
     assert ids(reply) == ["a", "b"]
     assert reply.degraded is not None
     assert reply.degraded.reason == "store_error"
+
+
+def test_a_slow_feature_store_degrades_the_answer_with_a_reason_of_its_own(ask, service, monkeypatch):
+    def too_slow(user_ids):
+        raise StoreTimeoutError("no answer within the budget")
+
+    monkeypatch.setattr(service.contexts, "online", too_slow)
+    reply = ask(user_id="ann", k=2)
+    assert ids(reply) == ["a", "b"]
+    assert reply.degraded is not None
+    assert reply.degraded.reason == "store_timeout"
 
 
 def test_a_broken_store_still_uses_what_the_caller_knows_and_stays_degraded(ask, service):

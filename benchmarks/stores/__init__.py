@@ -1,0 +1,1 @@
+"""Measurements of the feature store: latency of reads, contention, freshness, growth."""
