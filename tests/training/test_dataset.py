@@ -56,7 +56,7 @@ def test_profiles_are_in_the_order_of_the_sequences_and_missing_ones_are_missing
 
 def test_later_events_are_invisible_up_to_a_position(workspace):
     before = Dataset.load(workspace)
-    ingest(workspace, imported(("a", "q", 0), ("d", "x", 9), users=[("d", 50)]))
+    ingest(workspace, imported(("a", "q", 1), ("d", "x", 9), users=[("d", 50)]))
     again, now = Dataset.load(workspace, upto=before.log_position), Dataset.load(workspace)
     assert again.vocabulary == before.vocabulary
     assert again.fingerprint() == before.fingerprint()
