@@ -15,6 +15,7 @@ from recsys.errors import ConfigError
 HOME_VARIABLE = "RECSYS_HOME"
 DEFAULT_HOME = "workspaces"
 TRACKING = "mlflow"
+RESERVED = "sqlite"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -49,6 +50,8 @@ class Workspace:
             )
         if name == TRACKING:
             raise ConfigError(f"'{name}' cannot name a workspace: that folder holds the models of all of them.")
+        if name == RESERVED or name.startswith(f"{RESERVED}-"):
+            raise ConfigError(f"'{name}' cannot name a workspace: sqlite keeps tables of such names to itself.")
         return cls(name=name, home=home())
 
     @classmethod

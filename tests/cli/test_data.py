@@ -102,6 +102,7 @@ def test_events_are_appended_shown_and_counted(run, folder):
     [
         (("data", "import", "/nowhere", "-w", "shop"), "There is no folder /nowhere"),
         (("data", "import", ".", "-w", "My Shop"), "cannot name a workspace"),
+        (("data", "import", ".", "-w", "sqlite-shop"), "sqlite keeps tables of such names to itself"),
         (("data", "load", "netflix", "-w", "shop"), "There is no data set 'netflix'"),
         (("data", "show", "-w", "none"), "There is no workspace 'none'"),
         (("events", "show", "-w", "none"), "There is no workspace 'none'"),
