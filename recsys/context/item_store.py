@@ -10,12 +10,11 @@ from collections.abc import Sequence
 import polars as pl
 
 from recsys import columns
-from recsys.context.fencing import writer_token
 from recsys.context.item_rows import item_row_schema
 from recsys.context.joins import ASKED, point_in_time_join
 from recsys.context.parts import replace_parts
 from recsys.context.row_folders import item_row_folder
-from recsys.context.store import ITEM_VIEW, ROWS_A_WRITE, TIMESTAMP, FeatureStoreAdapter, folded_at
+from recsys.context.store import ITEM_VIEW, TIMESTAMP, FeatureStoreAdapter, stamped
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
 
@@ -43,16 +42,11 @@ class ItemStore:
         Raises:
             LeaseError: the lease is lost.
         """
-        store = self._features.open().store
-        since = pl.col(columns.EFFECTIVE_AT).cast(TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
-        folder = item_row_folder(self._features.workspace, self._version)
-        replace_parts(folder, [rows.with_columns(since, folded_at()).drop(columns.EFFECTIVE_AT)], guard)
+        self._features.open()
+        replace_parts(item_row_folder(self._features.workspace, self._version), [stamped(rows)], guard)
         reached(Failpoint.MATERIALISE_ITEM_PART_REPLACED)
-        online = rows.select(*self._types.names(), folded_at().alias(columns.EVENT_TIMESTAMP), folded_at())
-        online = online.with_columns(pl.col(pl.List(pl.String)).fill_null([]))
-        with self._features.reported("write online rows of items"), writer_token(token):
-            for slice_ in online.iter_slices(ROWS_A_WRITE):
-                store.write_to_online_store(self._version.named(ITEM_VIEW), slice_.to_pandas())
+        with self._features.reported("write online rows of items"):
+            self._features.write_online(rows.select(self._types.names()), [self._version.named(ITEM_VIEW)], token)
 
     def online(self, item_ids: Sequence[str]) -> pl.DataFrame:
         """The rows as of the last materialisation: columns of `item_row_schema`, in the order asked.

@@ -7,14 +7,12 @@ it again: more than the reading itself (docs/decisions/0015-engines.md).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 from feast import FeatureService, FeatureStore
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from recsys import columns
-from recsys.context.live_store import LiveStore
+from recsys.context.online_values import entity_key, live_store
 
 
 class OnlineRows:
@@ -27,7 +25,7 @@ class OnlineRows:
 
     def __init__(self, store: FeatureStore, service: FeatureService) -> None:
         self._config = store.config
-        self._online = cast(LiveStore, store._get_provider().online_store)
+        self._online = live_store(store)
         self._views = [store.get_feature_view(projection.name) for projection in service.feature_view_projections]
         self._names = [feature.name for view in self._views for feature in view.features]
 
@@ -44,9 +42,7 @@ class OnlineRows:
             StoreTimeoutError: a time budget is running, and it was not enough.
         """
         distinct = dict.fromkeys(user_ids)
-        keys = [
-            EntityKey(join_keys=[columns.USER_ID], entity_values=[Value(string_val=user_id)]) for user_id in distinct
-        ]
+        keys = [entity_key(columns.USER_ID, user_id) for user_id in distinct]
         found: dict[str, list[object]] = {name: [None] * len(keys) for name in self._names}
         for rows in self._online.online_read_views(self._config, self._views, keys):
             for position, (_, values) in enumerate(rows):

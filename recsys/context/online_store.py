@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,10 @@ from feast.protos.feast.types.Value_pb2 import Value
 
 from recsys.context import fence
 from recsys.context.fencing import writer
+from recsys.context.online_values import Found, OnlineRow, microseconds_of, moment_of
 from recsys.deadline import bounded, check_deadline, lock_wait
 from recsys.failpoints import Failpoint, reached
 
-OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-Found = tuple[datetime | None, dict[str, Value] | None]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _MOST_PARAMETERS = 30_000
 
 
@@ -66,7 +62,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
             FencedOffError: the writer (`fencing.writer_token`) no longer holds the lease, or nobody said who it is.
         """
         rows = [
-            (_key(config, entity_key), feature, value.SerializeToString(), _microseconds(moment))
+            (_key(config, entity_key), feature, value.SerializeToString(), microseconds_of(moment))
             for entity_key, values, moment, _ in data
             for feature, value in values.items()
         ]
@@ -118,7 +114,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
             for key, feature, stored, moment in connection.execute(query, chunk):
                 found[key][feature] = Value.FromString(stored)
                 moments[key] = moment
-        return [(_EPOCH + moments[key] * _MICROSECOND, found[key]) if key in moments else (None, None) for key in keys]
+        return [(moment_of(moments[key]), found[key]) if key in moments else (None, None) for key in keys]
 
     def raise_fence(self, config: RepoConfig) -> None:
         """Shuts out every earlier holder of the lease from now on."""
@@ -155,7 +151,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         """Removes a view's rows that were last written with an earlier timestamp."""
         connection = self._get_conn(config)
         with fence.fenced(connection, writer()):
-            connection.execute(f"DELETE FROM {_table(config, table)} WHERE event_ts < ?", [_microseconds(moment)])
+            connection.execute(f"DELETE FROM {_table(config, table)} WHERE event_ts < ?", [microseconds_of(moment)])
 
     def scrub(self, config: RepoConfig) -> None:
         """Leaves no byte of rows that were removed in the file, its free pages and its write-ahead log."""
@@ -221,8 +217,3 @@ def _table(config: RepoConfig, table: FeatureView) -> str:
 
 def _key(config: RepoConfig, entity_key: EntityKey) -> bytes:
     return serialize_entity_key(entity_key, entity_key_serialization_version=config.entity_key_serialization_version)
-
-
-def _microseconds(moment: datetime) -> int:
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // _MICROSECOND

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import cast
 
 from feast import FeatureStore, FeatureView, RepoConfig
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 
 from recsys import columns
 from recsys.context.feast_calls import release_registry
 from recsys.context.fencing import writer_token
 from recsys.context.live_store import LiveStore
+from recsys.context.online_values import entity_key, live_store, moment_of
 from recsys.context.store import FeatureStoreAdapter
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OnlineUpkeep:
@@ -54,8 +49,8 @@ class OnlineUpkeep:
 
     def delete(self, user_ids: Sequence[str], item_ids: Sequence[str], token: int) -> None:
         """Removes rows of users and of items, of every version, to the last byte."""
-        keys = [_key(columns.USER_ID, user_id) for user_id in user_ids]
-        keys += [_key(columns.ITEM_ID, item_id) for item_id in item_ids]
+        keys = [entity_key(columns.USER_ID, user_id) for user_id in user_ids]
+        keys += [entity_key(columns.ITEM_ID, item_id) for item_id in item_ids]
         with self._writing("delete online rows", token) as (live, config):
             live.online_remove(config, keys)
 
@@ -72,7 +67,7 @@ class OnlineUpkeep:
     def _delete_older(self, views: Sequence[FeatureView], position: int, token: int) -> None:
         with self._writing("delete online rows", token) as (live, config):
             for view in views:
-                live.delete_older(config, view, _EPOCH + timedelta(microseconds=position))
+                live.delete_older(config, view, moment_of(position))
 
     def _views(self, wanted: Callable[[FeatureView], bool]) -> list[FeatureView]:
         store = self._connected()
@@ -89,13 +84,9 @@ class OnlineUpkeep:
     def _live(self) -> tuple[LiveStore, RepoConfig]:
         """The online store behind Feast, for what Feast has no call for."""
         store = self._connected()
-        return cast(LiveStore, store._get_provider().online_store), store.config
+        return live_store(store), store.config
 
     def _connected(self) -> FeatureStore:
         if self._store is None:
             self._store = self._adapter.connect()
         return self._store
-
-
-def _key(name: str, value: str) -> EntityKey:
-    return EntityKey(join_keys=[name], entity_values=[Value(string_val=value)])

@@ -7,7 +7,7 @@ equal timestamp and check it in one round trip but write in another: two writers
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NoReturn
 
 from feast import FeatureView, RepoConfig
@@ -20,15 +20,10 @@ from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis import Redis
 
+from recsys.context.online_values import Found, OnlineRow, aware, microseconds_of, moment_of
 from recsys.context.redis_client import RedisClients, fence_key, folded_key, rewrite_files, row_keys, translated
 from recsys.context.redis_scripts import KEEP_LARGEST, RAISE, REMOVE, REMOVE_OLDER, WRITE, run
 from recsys.failpoints import Failpoint, reached
-
-OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-Found = tuple[datetime | None, dict[str, Value] | None]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class VersionedRedisOnlineStoreConfig(RedisOnlineStoreConfig):
@@ -70,7 +65,7 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         version_field, moment_field = f"_version:{table.name}", f"_ts:{table.name}"
         calls = []
         for entity_key, values, moment, _ in data:
-            arguments: list[Any] = [version_field, _microseconds(moment), moment_field, _timestamp(moment)]
+            arguments: list[Any] = [version_field, microseconds_of(moment), moment_field, _timestamp(moment)]
             for feature, value in values.items():
                 arguments += (_mmh3(f"{table.name}:{feature}"), value.SerializeToString())
             calls.append((_key(config, entity_key), arguments))
@@ -91,7 +86,7 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
     def delete_older(self, config: RepoConfig, table: FeatureView, moment: datetime) -> None:
         """Removes a view's rows that were last written with an earlier timestamp."""
         fields = [f"_version:{table.name}", f"_ts:{table.name}"]
-        arguments = [_microseconds(moment), *fields, *(_mmh3(f"{table.name}:{part.name}") for part in table.features)]
+        arguments = [microseconds_of(moment), *fields, *(_mmh3(f"{table.name}:{part.name}") for part in table.features)]
         for keys in row_keys(self._of(config.online_store).patient, config.project):
             self._run(config, REMOVE_OLDER, [(key, arguments) for key in keys])
 
@@ -176,7 +171,7 @@ def _row(features: Sequence[str], reply: Sequence[bytes | None]) -> Found:
     version, *values = reply
     if version is None or all(value is None for value in values):
         return None, None
-    moment = _EPOCH + int(version) * _MICROSECOND
+    moment = moment_of(int(version))
     return moment, {
         feature: Value() if value is None else Value.FromString(value)
         for feature, value in zip(features, values, strict=True)
@@ -188,15 +183,7 @@ def _key(config: RepoConfig, entity_key: EntityKey) -> bytes:
     return serialize_entity_key(entity_key, entity_key_serialization_version=version) + config.project.encode()
 
 
-def _microseconds(moment: datetime) -> int:
-    return (_aware(moment) - _EPOCH) // _MICROSECOND
-
-
 def _timestamp(moment: datetime) -> bytes:
     stamp = Timestamp()
-    stamp.FromDatetime(_aware(moment))
+    stamp.FromDatetime(aware(moment))
     return bytes(stamp.SerializeToString())
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

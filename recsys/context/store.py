@@ -110,7 +110,7 @@ class FeatureStoreAdapter:
         Returns:
             The parquet parts, one a chunk.
         """
-        return replace_parts(user_row_folder(self.workspace, self.version), map(_stamped, chunks), guard)
+        return replace_parts(user_row_folder(self.workspace, self.version), map(stamped, chunks), guard)
 
     def materialise(self, token: int) -> int:
         """Brings each user's newest offline row online, part by part; a live row that was folded later stays.
@@ -145,15 +145,24 @@ class FeatureStoreAdapter:
         Raises:
             LeaseError: the lease is lost.
         """
+        views = [self.version.named(view) for view in ONLINE_VIEWS]
+        with self.reported("write online rows"):
+            self.write_online(rows.select(self._columns.names()), views, token)
+
+    def write_online(self, rows: pl.DataFrame, views: Sequence[str], token: int) -> None:
+        """Writes rows, `log_position` among their columns, into views by name: for users' and items' rows alike.
+
+        Raises:
+            LeaseError: the lease is lost.
+        """
         store = self.open().store
-        versioned = rows.select(
-            *self._columns.names(), folded_at().alias(columns.EVENT_TIMESTAMP), folded_at()
-        ).with_columns(pl.col(pl.List(pl.String)).fill_null([]))
-        with self.reported("write online rows"), writer_token(token):
-            for slice_ in versioned.iter_slices(ROWS_A_WRITE):
+        versioned = rows.with_columns(folded_at().alias(columns.EVENT_TIMESTAMP), folded_at())
+        filled = versioned.with_columns(pl.col(pl.List(pl.String)).fill_null([]))
+        with writer_token(token):
+            for slice_ in filled.iter_slices(ROWS_A_WRITE):
                 frame = slice_.to_pandas()
-                for view in ONLINE_VIEWS:
-                    store.write_to_online_store(self.version.named(view), frame)
+                for view in views:
+                    store.write_to_online_store(view, frame)
                     reached(Failpoint.FOLD_VIEW_WRITTEN)
 
     def read_online(self, user_ids: Sequence[str]) -> Mapping[str, Sequence[object]]:
@@ -275,6 +284,7 @@ def folded_at() -> pl.Expr:
     return pl.col(columns.LOG_POSITION).cast(TIMESTAMP).alias(columns.CREATED_TIMESTAMP)
 
 
-def _stamped(rows: pl.DataFrame) -> pl.DataFrame:
+def stamped(rows: pl.DataFrame) -> pl.DataFrame:
+    """Offline rows with Feast's two timestamps for `effective_at`: since when they hold, and when they were folded."""
     effective = pl.col(columns.EFFECTIVE_AT).cast(TIMESTAMP).alias(columns.EVENT_TIMESTAMP)
     return rows.with_columns(effective, folded_at()).drop(columns.EFFECTIVE_AT)

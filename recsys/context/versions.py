@@ -9,7 +9,6 @@ import shutil
 import warnings
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import cast
 
 from recsys import columns
 from recsys.context.definitions import registered_versions
@@ -18,7 +17,6 @@ from recsys.context.feast_calls import quieten, release_registry, reported
 from recsys.context.feature_schema import SERVICE_PREFIX, FeatureSchema
 from recsys.context.fencing import writer_token
 from recsys.context.layout import configuration_file, offline_rows, state_file
-from recsys.context.live_store import LiveStore
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
@@ -27,6 +25,7 @@ with warnings.catch_warnings():  # importing Feast turns on every deprecation wa
     from feast import FeatureStore, FeatureView
 
     from recsys.context.online_rows import OnlineRows
+    from recsys.context.online_values import live_store
 
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _UNVERSIONED = ("user_context", "user_seen", "user_row_validity")
@@ -88,7 +87,7 @@ class StoredVersions:
             store = FeatureStore(fs_yaml_file=configuration_file(self.workspace))
             versioned = registered_versions(store)[service] is not None
             views = [view for view in store.list_feature_views() if _belongs(view, version, versioned)]
-            live = cast(LiveStore, store._get_provider().online_store)
+            live = live_store(store)
             for view in views:
                 if view.online:
                     live.delete_older(store.config, view, _NEVER)
