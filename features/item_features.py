@@ -3,20 +3,15 @@
 Definitions only, versioned by name like those of users.
 """
 
-from datetime import timedelta
 from pathlib import Path
 
-from feast import Entity, FeatureService, FeatureView, FileSource, ValueType
-from feast.data_format import ParquetFormat
+from feast import Entity, FeatureService, FeatureView, ValueType
 
 from recsys import columns
-from recsys.context.feast_types import fields
+from recsys.context.feast_types import NO_EXPIRY, OWNER, fields, row_source
 from recsys.context.feature_schema import FeatureSchema
 from recsys.context.item_rows import item_row_schema
 from recsys.data.schema import WorkspaceSchema
-
-OWNER = "recsys"
-NO_EXPIRY = timedelta(0)
 
 
 def item_entity() -> Entity:
@@ -34,16 +29,8 @@ def item_entity() -> Entity:
 def item_features(item: Entity, offline_rows: Path, schema: WorkspaceSchema, version: FeatureSchema) -> FeatureView:
     """The view and, inside it, its source: every parquet part in one folder."""
     tags = {"feature_version": version.version}
-    source = FileSource(
-        name=version.named("item_rows"),
-        path=f"{offline_rows}/*.parquet",
-        file_format=ParquetFormat(),
-        timestamp_field=columns.EVENT_TIMESTAMP,
-        created_timestamp_column=columns.CREATED_TIMESTAMP,
-        description="Items' rows, each since its newest event was received.",
-        tags=tags,
-        owner=OWNER,
-    )
+    description = "Items' rows, each since its newest event was received."
+    source = row_source(version.named("item_rows"), offline_rows, description, tags)
     return FeatureView(
         name=version.named("item_features"),
         entities=[item],

@@ -5,23 +5,17 @@ everything else. Sources, views and the service carry the version of their rows 
 side, and none is ever changed.
 """
 
-from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 from feast import Entity, FeatureService, FeatureView, FileSource, PushSource, ValueType
-from feast.data_format import ParquetFormat
 from feast.data_source import DataSource
 
 from recsys import columns
-from recsys.context.feast_types import fields
+from recsys.context.feast_types import NO_EXPIRY, OWNER, fields, row_source
 from recsys.context.feature_schema import FeatureSchema
 from recsys.context.rows import CONTEXT_COLUMNS, SEEN_COLUMNS, profile_types
 from recsys.data.schema import WorkspaceSchema, polars_type
-
-OWNER = "recsys"
-NO_EXPIRY = timedelta(0)
-"""A row holds until another one replaces it: readers compare its log position with the event log, not its age."""
 
 
 def user_entity() -> Entity:
@@ -43,16 +37,8 @@ def user_source(offline_rows: Path, version: FeatureSchema) -> FileSource:
         offline_rows: the folder, absolute.
         version: of the rows.
     """
-    return FileSource(
-        name=version.named("user_rows"),
-        path=f"{offline_rows}/*.parquet",
-        file_format=ParquetFormat(),
-        timestamp_field=columns.EVENT_TIMESTAMP,
-        created_timestamp_column=columns.CREATED_TIMESTAMP,
-        description="Users' rows as of past moments, folded from the event log.",
-        tags=_tags(version),
-        owner=OWNER,
-    )
+    description = "Users' rows as of past moments, folded from the event log."
+    return row_source(version.named("user_rows"), offline_rows, description, _tags(version))
 
 
 def live_user_rows(offline: FileSource, version: FeatureSchema) -> PushSource:
