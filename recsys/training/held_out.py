@@ -47,6 +47,7 @@ class HeldOut:
 def hold_out(
     network: ScoringNetwork,
     sequences: Sequences,
+    fit_on: Sequences,
     targets: Targets,
     profile: np.ndarray,
     config: TrainConfig,
@@ -56,7 +57,10 @@ def hold_out(
     clock: bool,
     repeats: bool,
 ) -> HeldOut:
-    """Fits the blend, whose scales the statistics depend on, and then prepares every target at these scales."""
+    """Fits the blend, whose scales the statistics depend on, and then prepares every target at these scales.
+
+    The blend goes by complete contexts and, where there are any, by users whom the experts know: those it will serve.
+    """
     say = partial(
         prepare,
         sequences=sequences,
@@ -67,8 +71,7 @@ def hold_out(
     )
     train, selection = _split(targets, config, rng)
     stage = progress.stage("shared blend and the experts' say of its targets", 2)
-    complete = train[torch.from_numpy(targets.complete)[train]].numpy()
-    shown = complete if len(complete) else train.numpy()
+    shown = _preferring(_preferring(train.numpy(), targets.complete), fit_on.lengths[targets.users] > 0)
     sample = targets.take(np.sort(rng.permutation(shown)[: config.generator.blend_targets]))
     loss = ranking_loss(config)
     first = say(network, targets=sample)
@@ -79,6 +82,12 @@ def hold_out(
     prepared = say(scaled, targets=targets)
     stage.advance(f"{len(targets):,} targets")
     return HeldOut(scaled, targets, prepared, shared, train, selection)
+
+
+def _preferring(rows: np.ndarray, better: np.ndarray) -> np.ndarray:
+    """Those of the rows (int64) that are better (targets,) bool, or all where none is."""
+    found = rows[better[rows]]
+    return found if len(found) else rows
 
 
 def ranking_loss(config: TrainConfig) -> RankingLoss:
@@ -100,24 +109,36 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
         rng: source of randomness.
 
     Returns:
-        The sequences for the experts, and (users,) int64 how many last events of each user may become targets.
+        The sequences for the experts, in which everybody stays, perhaps with no events; and (events,) bool which of the
+        complete sequences' events may become targets.
 
     Raises:
         DataError: there are too few users with events enough.
         ConfigError: nobody has enough events for this way.
     """
-    if config.hold_out == "last":
-        last = _last(sequences, config.held_out_events)
-        fit_on = sequences.without_last(last)
-        if not (fit_on.known_before > 0).any():
-            raise ConfigError(
-                "Histories are too short to keep everybody's last events from the experts: nobody has two left. Set "
-                "generator.hold_out to users."
-            )
-        return fit_on, last
-    held = _held_out_users(sequences, config.held_out_users, rng)
-    per_user = np.where(held, np.minimum(sequences.lengths - 1, config.targets_per_user), 0)
-    return sequences.take(np.flatnonzero(~held)), per_user
+    if config.hold_out == "users":
+        held = _drawn_users(sequences, config.held_out_users, rng)[sequences.owners]
+        return sequences.keep(~held), held & _among_last(sequences, config.targets_per_user)
+    targets = _among_last(sequences, _last(sequences, config.held_out_events)[sequences.owners])
+    kept = targets
+    if config.new_users:
+        new = _drawn_users(sequences, config.new_users, rng)[sequences.owners]
+        first = (sequences.positions > 0) & (sequences.positions <= config.new_user_events)
+        targets, kept = np.where(new, first, targets), kept | new
+    fit_on = sequences.keep(~kept)
+    if not (fit_on.known_before > 0).any():
+        raise ConfigError(
+            "Histories are too short to keep everybody's last events from the experts: nobody has two left. Set "
+            "generator.hold_out to users."
+        )
+    return fit_on, targets
+
+
+def _among_last(sequences: Sequences, count: int | np.ndarray) -> np.ndarray:
+    """(events,) bool: among its user's last `count` events (a number, or one for each event)."""
+    left = sequences.offsets[1:][sequences.owners] - np.arange(len(sequences.items))
+    found: np.ndarray = left <= count
+    return found
 
 
 def _last(sequences: Sequences, most: int) -> np.ndarray:
@@ -131,8 +152,8 @@ def _last(sequences: Sequences, most: int) -> np.ndarray:
     return found
 
 
-def _held_out_users(sequences: Sequences, share: float, rng: np.random.Generator) -> np.ndarray:
-    """(users,) bool: whose events no expert is fitted on while the generator is trained."""
+def _drawn_users(sequences: Sequences, share: float, rng: np.random.Generator) -> np.ndarray:
+    """(users,) bool: a share of those with anything to predict, whose events no expert is fitted on meanwhile."""
     users = sequences.owners
     usable = np.unique(users[sequences.known_before > 0])
     _require_users(sequences, len(usable))
@@ -152,17 +173,17 @@ def _require_users(sequences: Sequences, usable: int) -> None:
 
 def draw_targets(
     sequences: Sequences,
-    per_user: np.ndarray,
+    targets: np.ndarray,
     config: TrainConfig,
     rng: np.random.Generator,
     *,
     n_experts: int,
     n_items: int,
 ) -> Targets:
-    """Next items among each user's `per_user` last events, as many as are wanted and as fit."""
+    """Next items among the events (bool) that no expert was fitted on, as many as are wanted and as fit."""
     return held_out_targets(
         sequences,
-        per_user,
+        targets,
         min(config.generator.max_targets, max(target_room(config, n_experts, n_items), 1)),
         rng,
         config.generator.keeps,

@@ -76,7 +76,7 @@ class Start:
 
     Attributes:
         fit_on: what experts are fitted on while the generator is trained.
-        targets: (users,) int64 how many last events of each user may become its targets.
+        targets: (events,) bool which of the complete sequences' events may become its targets.
         rng: in the state after that draw.
     """
 
@@ -141,6 +141,6 @@ def stages_on(
         prefix_contexts(sequences, sample.users, sample.lengths, profile, history_length=config.history_length),
     )
     network = ScoringNetwork(body.expert, experts, scales, bases, config.discovery, config.head.reads)
-    held_out = hold_out(network, sequences, targets, profile, config, rng, progress, **kinds)
+    held_out = hold_out(network, sequences, fit_on, targets, profile, config, rng, progress, **kinds)
     everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
     return Stages(held_out, held_out.network.replaced(others=everyone), body.losses)

@@ -91,25 +91,25 @@ class Prepared:
 
 def held_out_targets(
     sequences: Sequences,
-    per_user: np.ndarray,
+    targets: np.ndarray,
     limit: int,
     rng: np.random.Generator,
     keeps: tuple[int, ...],
     dropped_share: float,
     per_basket: int | None = None,
 ) -> Targets:
-    """The last `per_user` events of each user as targets, at most `limit` of them, with history dropout.
+    """Next items among events that no expert was fitted on, at most `limit` of them, with history dropout.
 
     Args:
         sequences: complete training sequences.
-        per_user: (users,) how many last events no expert was fitted on.
+        targets: (events,) bool which may be targets; those before which nothing is known are left out.
         limit: at most so many targets, drawn at random.
         rng: source of randomness.
         keeps: lengths that dropout may cut a history to.
         dropped_share: how many targets it cuts.
         per_basket: at most so many of a basket's items, drawn at random; None for all.
     """
-    events = ragged_ranges(sequences.offsets[1:] - per_user, per_user)
+    events = np.flatnonzero(targets)
     if per_basket is not None:
         events = _some_of_each_basket(sequences, events, per_basket, rng)
     known = sequences.known_before[events]

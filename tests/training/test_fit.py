@@ -17,6 +17,7 @@ from recsys.training.blend import fit_blend
 from recsys.training.config import TrainConfig, load_config
 from recsys.training.distributed import BodyRun
 from recsys.training.progress import Silent
+from recsys.training.targets import prepare
 
 N_ITEMS = 15
 SETTINGS = (
@@ -27,6 +28,7 @@ SETTINGS = (
     "generator.epochs=2",
     "generator.hold_out=users",
     "generator.held_out_users=0.25",
+    "generator.dropped_share=0.3",
     "memories.memory.ridges=[5.0, 5.0]",
 )
 
@@ -41,13 +43,17 @@ def walks(users: int = 40, events: int = 9) -> list[list[int]]:
     return [[int((start + n) % N_ITEMS) + 1 for n in range(events)] for start in starts]
 
 
+def with_events(sequences) -> tuple[str, ...]:
+    return tuple(sequences.user_ids[u] for u in np.flatnonzero(sequences.lengths))
+
+
 @pytest.fixture
 def fitted_on(monkeypatch):
     """Replaces the body's fit; gives what each expert was fitted on, in order."""
     calls: list[tuple[str, tuple[str, ...]]] = []
 
     def body(sequences, attributes, settings, progress, *, clock):
-        calls.append(("body", sequences.user_ids))
+        calls.append(("body", with_events(sequences)))
         torch.manual_seed(settings.seed)
         items = torch.randn(attributes.n_items + 1, settings.body.width)
         items[0] = 0
@@ -57,7 +63,7 @@ def fitted_on(monkeypatch):
     fits = stages.closed_form_fits
 
     def closed(sequences, attributes, settings, **kinds):
-        calls.append(("closed form", sequences.user_ids))
+        calls.append(("closed form", with_events(sequences)))
         return fits(sequences, attributes, settings, **kinds)
 
     monkeypatch.setattr(stages, "fit_body_expert", body)
@@ -229,7 +235,7 @@ def test_last_events_are_kept_from_the_experts_until_the_generator_is_trained(
     )
     found = run(
         sequences,
-        config("generator.hold_out=last", f"generator.held_out_events={1 if baskets else 2}"),
+        config("generator.hold_out=last", "generator.new_users=0", f"generator.held_out_events={1 if baskets else 2}"),
         repeats=baskets,
     )
     before, after = events
@@ -241,6 +247,28 @@ def test_last_events_are_kept_from_the_experts_until_the_generator_is_trained(
     )
     kept = sequences.known_before[sequences.offsets[1:] - 1] if baskets else sequences.lengths - 2
     assert before.lengths.tolist() == kept.tolist()
+
+
+def test_newcomers_are_known_to_no_expert_teach_heads_and_are_not_whom_the_blend_goes_by(
+    fitted_on, make_sequences, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(
+        held_out, "prepare", lambda network, **given: asked.append(given["targets"]) or prepare(network, **given)
+    )
+    sequences = make_sequences(*walks())
+    found = run(sequences, config("generator.hold_out=last", "generator.new_users=0.25", "generator.new_user_events=5"))
+    body, before, after = (set(users) for _, users in fitted_on)
+    assert body == before
+    assert after == set(sequences.user_ids)
+    new = set(sequences.user_ids) - before
+    assert len(new) == 10
+    sample, everything = asked
+    of_new = np.isin(np.array(sequences.user_ids)[everything.users], list(new))
+    assert sorted(everything.lengths[of_new]) == sorted([1, 2, 3, 4, 5] * 10)
+    assert set(everything.lengths[~of_new]) == {6, 7, 8}
+    assert not new & {sequences.user_ids[u] for u in sample.users}
+    assert found.counts["generator_targets"] + found.counts["selection_targets"] == 10 * 5 + 30 * 3
 
 
 def test_experts_are_left_out_of_the_configuration_by_none(fitted_on, make_sequences, make_attributes):

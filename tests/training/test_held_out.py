@@ -11,7 +11,9 @@ from recsys.training.held_out import kept_back
 
 
 def of(sequences, **settings):
-    return kept_back(sequences, GeneratorConfig(**settings), np.random.default_rng(0))
+    """What experts are fitted on, and how many of each user's events may become targets."""
+    fit_on, targets = kept_back(sequences, GeneratorConfig(**settings), np.random.default_rng(0))
+    return fit_on, np.bincount(sequences.owners[targets], minlength=len(sequences))
 
 
 def test_of_users_all_events_are_kept_from_the_experts(make_sequences):
@@ -20,7 +22,8 @@ def test_of_users_all_events_are_kept_from_the_experts(make_sequences):
     held = np.flatnonzero(targets)
     assert len(held) == 5
     assert set(targets) == {0, 2}
-    assert set(fit_on.user_ids) == {sequences.user_ids[u] for u in np.flatnonzero(targets == 0)}
+    assert fit_on.user_ids == sequences.user_ids
+    assert fit_on.lengths.tolist() == np.where(targets > 0, 0, sequences.lengths).tolist()
 
 
 def test_of_last_events_everybody_keeps_the_others(make_sequences):
@@ -36,6 +39,18 @@ def test_of_several_last_events_half_are_always_left(make_sequences):
     fit_on, targets = of(sequences, hold_out="last", held_out_events=3)
     assert targets.tolist() == [2] * 20 + [3, 1, 1, 0]
     assert fit_on.items.tolist() == [1, 2] * 20 + [1, 2, 3, 4] + [5, 6] + [5] + [7]
+
+
+def test_beginnings_of_users_whom_no_expert_knows_are_targets_too(make_sequences):
+    sequences = make_sequences(*([1, 2, 3, 4, 5] for _ in range(20)), [1], [])
+    settings = GeneratorConfig(hold_out="last", new_users=0.2, new_user_events=3)
+    fit_on, targets = kept_back(sequences, settings, np.random.default_rng(0))
+    new = np.flatnonzero((fit_on.lengths == 0) & (sequences.lengths > 0))
+    assert len(new) == 4
+    of_new = np.isin(sequences.owners, new)
+    assert targets[of_new].tolist() == [False, True, True, True, False] * 4, "a first event has nothing before it"
+    assert targets[~of_new].tolist() == [False, False, False, False, True] * 16 + [False]
+    assert fit_on.items.tolist() == [1, 2, 3, 4] * 16 + [1]
 
 
 def test_histories_that_would_leave_nobody_two_events_are_refused(make_sequences):

@@ -28,10 +28,17 @@ def lengths_only(lengths: list[int]) -> Sequences:
     )
 
 
+def last(sequences: Sequences, per_user) -> np.ndarray:
+    """(events,) bool: each user's last so many."""
+    left = sequences.lengths[sequences.owners] - sequences.positions
+    return left <= np.asarray(per_user)[sequences.owners]
+
+
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.integers(1, 5), st.integers(0, 1000))
 def test_targets_are_the_last_events_of_each_user_each_once(lengths: list[int], most: int, seed: int):
     per_user = np.minimum(np.maximum(np.array(lengths) - 1, 0), most)
-    targets = held_out_targets(lengths_only(lengths), per_user, 1_000, np.random.default_rng(seed), KEEPS, 0.5)
+    sequences = lengths_only(lengths)
+    targets = held_out_targets(sequences, last(sequences, per_user), 1_000, np.random.default_rng(seed), KEEPS, 0.5)
     found = sorted(zip(targets.users.tolist(), targets.lengths.tolist(), strict=True))
     assert found == [(u, n) for u, length in enumerate(lengths) for n in range(length - per_user[u], length)]
     assert (targets.lengths >= 1).all()
@@ -42,7 +49,7 @@ def test_targets_are_the_last_events_of_each_user_each_once(lengths: list[int], 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5])
 def test_that_share_of_the_targets_shows_a_shortened_history(share):
     sequences = lengths_only([101] * 40)
-    targets = held_out_targets(sequences, np.full(40, 90), 10_000, np.random.default_rng(0), KEEPS, share)
+    targets = held_out_targets(sequences, last(sequences, [90] * 40), 10_000, np.random.default_rng(0), KEEPS, share)
     shortened = targets.keep < targets.lengths
     assert shortened.mean() == pytest.approx(share, abs=0.04)
     assert set(targets.keep[shortened]) == (set(KEEPS) if share else set())
@@ -53,14 +60,14 @@ def test_with_baskets_each_item_of_one_is_a_target_with_what_came_before_the_bas
     own = make_sequences([1, 2, 3, 4, 5], [6, 7], [8, 9])
     days = np.array([1, 1, 2, 2, 3, 1, 1, 1, 2])
     baskets = replace(own, times=days, baskets=True)
-    targets = held_out_targets(baskets, np.array([4, 1, 1]), 99, np.random.default_rng(0), KEEPS, 0.0)
+    targets = held_out_targets(baskets, last(baskets, [4, 1, 1]), 99, np.random.default_rng(0), KEEPS, 0.0)
     found = list(zip(targets.users.tolist(), targets.items.tolist(), targets.lengths.tolist(), strict=True))
     assert found == [(0, 3, 2), (0, 4, 2), (0, 5, 4), (2, 9, 1)], "no target in a first basket"
 
 
 def test_no_more_targets_than_the_limit_and_none_of_users_without_any():
     sequences = lengths_only([10, 10, 10])
-    targets = held_out_targets(sequences, np.array([5, 0, 5]), 7, np.random.default_rng(0), KEEPS, 0.5)
+    targets = held_out_targets(sequences, last(sequences, [5, 0, 5]), 7, np.random.default_rng(0), KEEPS, 0.5)
     assert len(targets) == 7
     assert set(targets.users) == {0, 2}
     assert len(set(zip(targets.users, targets.lengths, strict=True))) == 7
@@ -157,7 +164,7 @@ def test_of_a_large_basket_only_some_items_are_targets(make_sequences):
     found = set()
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        targets = held_out_targets(baskets, np.array([6, 2]), 99, rng, KEEPS, 0.0, per_basket=2)
+        targets = held_out_targets(baskets, last(baskets, [6, 2]), 99, rng, KEEPS, 0.0, per_basket=2)
         assert sorted(zip(targets.users.tolist(), targets.lengths.tolist(), strict=True)) == [
             (0, 1), (0, 1), (0, 5), (0, 5), (1, 1), (1, 1),
         ]  # fmt: skip
