@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from recsys.evaluation.calibrated import judged_lists
 from recsys.evaluation.calibrating import RULE, calibrates
 from recsys.model.calibration import fit_calibration
 from recsys.model.hypernetwork import Hypernetwork
+from recsys.model.repetition import usual_basket
 from recsys.model.scoring import ScoringNetwork
 from recsys.ranking.top_k import top_k
 from recsys.training.config import TrainConfig
@@ -46,9 +47,9 @@ def _judged(run: UnitRun, config: TrainConfig, seed: int) -> Mapping[str, object
     lists = _top_lists(bench, stage.final, generator)
     validation = lists if bench.split == "validation" else _top_lists(bench.on_validation(), stage.final, generator)
     helped = validation.of(bench, calibrating=True)
-    calibration = fit_calibration(helped.softmax, helped.hits, baskets=bench.baskets)
+    calibration = fit_calibration(helped.softmax, helped.hits, helped.basket_sizes, baskets=bench.baskets)
     fresh = lists.of(bench, calibrating=False)
-    chances = calibration.probabilities(fresh.softmax)
+    chances = calibration.probabilities(fresh.softmax, fresh.basket_sizes)
     of_lists = calibration.list_probabilities(chances, baskets=bench.baskets)
     return {
         "users": len(fresh.users),
@@ -64,12 +65,14 @@ class _Lists:
 
     Attributes:
         users: (users,) int64 position of each user.
+        basket_sizes: (users,) float32 usual size of their baskets; 1 where there are none.
         softmax: (users, 10) model probabilities; 0 past a list's end.
         hits: (users, 10) bool, which items are targets.
         listed: (users, 10) bool, whether there is an item.
     """
 
     users: np.ndarray
+    basket_sizes: np.ndarray
     softmax: np.ndarray
     hits: np.ndarray
     listed: np.ndarray
@@ -77,16 +80,16 @@ class _Lists:
     def of(self, bench: Bench, *, calibrating: bool) -> _Lists:
         """Those of the users who calibrate, or of all others."""
         rows = calibrates([bench.whole.user_ids[user] for user in self.users]) == calibrating
-        return _Lists(self.users[rows], self.softmax[rows], self.hits[rows], self.listed[rows])
+        return _Lists(*(getattr(self, own.name)[rows] for own in fields(self)))
 
 
 @torch.no_grad()
 def _top_lists(bench: Bench, network: ScoringNetwork, generator: Hypernetwork) -> _Lists:
-    users, parts = [], []
+    parts = []
     for block, say in case_contexts(bench, network, profiles(bench)):
-        users.append(block.users)
-        parts.append(_lists(generated(network, generator, say), block.masked, block.targets))
-    return _Lists(np.concatenate(users), *(np.concatenate(own) for own in zip(*parts, strict=True)))
+        sizes = usual_basket(block.context).numpy() if bench.baskets else np.ones(len(block.users), np.float32)
+        parts.append((block.users, sizes, *_lists(generated(network, generator, say), block.masked, block.targets)))
+    return _Lists(*(np.concatenate(own) for own in zip(*parts, strict=True)))
 
 
 def _lists(scores: Tensor, masked: Tensor | None, targets: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -108,7 +111,7 @@ CALIBRATION = Unit(
     run_calibration,
     "whether the shipped head's probabilities come true on users who did not help to calibrate them",
     settings={"head_revision": HEAD_REVISION, "length": LENGTH, "calibrated_on": RULE},
-    revision=STAGES_REVISION + 2,
+    revision=STAGES_REVISION + 3,
     seeds=SEEDS,
     also=_also,
 )

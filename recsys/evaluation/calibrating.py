@@ -43,4 +43,5 @@ def calibrated(recommender: Recommender, reader: ContextReader, validation: Spli
     users = [validation.user_ids[user] for user in chosen]
     rows = reader.as_of(users, [validation.moments[user] for user in chosen])
     found = measure(recommender, rows, [validation.target_items[user] for user in chosen], {})
-    return recommender.calibrated(fit_calibration(found.probabilities, found.hits, baskets=found.targets.baskets))
+    baskets = found.targets.baskets
+    return recommender.calibrated(fit_calibration(found.probabilities, found.hits, found.basket_sizes, baskets=baskets))

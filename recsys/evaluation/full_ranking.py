@@ -39,12 +39,14 @@ class ScoredBlock:
     Attributes:
         users: (batch,) int64 positions in the rows that were asked for.
         masked: (batch, n_items) bool: what may not be recommended.
+        basket_sizes: (batch,) usual size of each context's baskets; 1 where there are none.
         scored: the model's forward pass.
         scores: (batch, n_items) of each scorer, by name; all finite.
     """
 
     users: np.ndarray
     masked: Tensor
+    basket_sizes: np.ndarray
     scored: Scored
     scores: Mapping[str, Tensor]
 
@@ -86,7 +88,7 @@ def scored_blocks(
                     f"The scorer '{name}' gave a score that is not finite (NaN or infinity): the evaluation stops "
                     "rather than rank it. Train again; if it happens again, look at that scorer's inputs."
                 )
-        yield ScoredBlock(users, recommender.mask(context), scored, scores)
+        yield ScoredBlock(users, recommender.mask(context), recommender.basket_sizes(context), scored, scores)
 
 
 def random_blocks(users: int, n_items: int) -> list[np.ndarray]:

@@ -47,6 +47,7 @@ class Measured:
         lists: (users, 10) int64 columns of the top-10, by scorer that is listed; -1 where fewer may be recommended.
         hits: (users, 10) bool: which items of the model's list are targets.
         probabilities: (users, 10) calibrated probability of each item of the model's list, 0 past its end.
+        basket_sizes: (users,) float32 usual size of each user's baskets; 1 where there are none.
         list_probabilities: (users,) calibrated probability that any item of the model's list is a target.
         heads: (users, numbers) the generated heads.
         head_numbers: what each number of a head is.
@@ -62,6 +63,7 @@ class Measured:
     lists: Mapping[str, np.ndarray]
     hits: np.ndarray
     probabilities: np.ndarray
+    basket_sizes: np.ndarray
     list_probabilities: np.ndarray
     heads: np.ndarray
     head_numbers: Sequence[str]
@@ -111,6 +113,7 @@ def measure(
         lists=found.lists,
         hits=found.hits,
         probabilities=found.probabilities,
+        basket_sizes=found.basket_sizes,
         list_probabilities=recommender.calibration.list_probabilities(found.probabilities, baskets=sets.baskets),
         heads=np.concatenate(found.heads)[np.argsort(np.concatenate(found.order))],
         head_numbers=found.head_numbers,
@@ -132,6 +135,7 @@ class _Arrays:
         self.lists = {name: np.full((users, LIST_LENGTH), -1, dtype=np.int64) for name in LISTED}
         self.hits = np.zeros((users, LIST_LENGTH), dtype=bool)
         self.probabilities = np.zeros((users, LIST_LENGTH))
+        self.basket_sizes = np.ones(users, dtype=np.float32)
         self.heads: list[np.ndarray] = []
         self.order: list[np.ndarray] = []
         self.head_numbers: list[str] = []
@@ -150,7 +154,8 @@ class _Arrays:
             self._rank(name, targets.ranks(scores), users)
             if name in LOGITS:
                 self._of(self.log_losses, name, np.float64)[users] = targets.log_losses(scores)
-            self._list(name, scores.masked_fill(block.masked, -torch.inf), users)
+            self._list(name, scores.masked_fill(block.masked, -torch.inf), users, block.basket_sizes)
+        self.basket_sizes[users] = block.basket_sizes
         self.hits[users] = targets.among(self.lists[MODEL][users])
 
     def _rank(self, name: str, ranks: np.ndarray, users: np.ndarray) -> None:
@@ -161,7 +166,7 @@ class _Arrays:
             if self._baskets or not figure.startswith("recall"):  # of one target recall is the hit rate
                 self._of(own, figure, np.float64)[users] = values
 
-    def _list(self, name: str, scores: Tensor, users: np.ndarray) -> None:
+    def _list(self, name: str, scores: Tensor, users: np.ndarray, basket_sizes: np.ndarray) -> None:
         length = min(LIST_LENGTH, self._n_items)
         # Which of equal scores makes the list is settled for lists that are kept; of the others only counts are.
         values, columns = top_k(scores, length) if name in LISTED else scores.topk(length, dim=1)
@@ -172,7 +177,7 @@ class _Arrays:
             self.lists[name][users, : columns.shape[1]] = torch.where(listed, columns, -1).numpy()
         if name == MODEL:
             softmax = (values - scores.logsumexp(1, keepdim=True)).exp().numpy()
-            calibrated = self._recommender.calibration.probabilities(softmax)
+            calibrated = self._recommender.calibration.probabilities(softmax, basket_sizes)
             self.probabilities[users, : columns.shape[1]] = np.where(listed.numpy(), calibrated, 0.0)
 
     def _of(self, arrays: dict[str, np.ndarray], name: str, kind: type[np.generic]) -> np.ndarray:

@@ -1,7 +1,8 @@
 """From logits to the probability that an item is the next one, and that any of a list is. Knows no model.
 
 Both are lines on the log-odds: two numbers each, since few of those who calibrate are hits. On some hundred of them a
-step function costs more in noise than it wins in form (docs/experiments.md).
+step function costs more in noise than it wins in form (docs/experiments.md). An item is the likelier in a basket the
+more its owner usually takes: there the line has a third number.
 """
 
 from __future__ import annotations
@@ -27,19 +28,23 @@ class Line:
     Attributes:
         slope: what the log-odds are multiplied with; positive.
         intercept: what is added to them.
+        per_size: what the logarithm of the usual basket's size is multiplied with and added.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
+    per_size: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([self.slope, self.intercept]).all() and self.slope > 0):
-            raise ValueError(f"a calibration line of slope {self.slope} and intercept {self.intercept}")
+        if not (np.isfinite([self.slope, self.intercept, self.per_size]).all() and self.slope > 0):
+            raise ValueError(
+                f"a calibration line of slope {self.slope}, intercept {self.intercept} and {self.per_size} per size"
+            )
 
-    def of(self, probabilities: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities, of the same shape; what is impossible stays so."""
+    def of(self, probabilities: np.ndarray, sizes: np.ndarray | float = 1.0) -> np.ndarray:
+        """Calibrated probabilities, of the same shape; what is impossible stays so. Sizes broadcast."""
         known = np.asarray(probabilities, dtype=np.float64)
-        mapped = expit(self.slope * _log_odds(known) + self.intercept)
+        mapped = expit(self.slope * _log_odds(known) + self.intercept + self.per_size * np.log(sizes))
         calibrated: np.ndarray = np.where(known > 0, mapped, 0.0)
         return calibrated
 
@@ -56,9 +61,14 @@ class Calibration:
     item: Line = field(default_factory=Line)
     any_of_list: Line = field(default_factory=Line)
 
-    def probabilities(self, softmax: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities of items, of the shape of `softmax`."""
-        return self.item.of(softmax)
+    def probabilities(self, softmax: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities of items.
+
+        Args:
+            softmax: (contexts, items) the model's.
+            sizes: (contexts,) usual size of a context's baskets; 1 where there are no baskets.
+        """
+        return self.item.of(softmax, sizes[:, None])
 
     def list_probabilities(self, items: np.ndarray, *, baskets: bool) -> np.ndarray:
         """(lists,) calibrated probability that any item of a list is the next one, or is in the next basket.
@@ -86,34 +96,39 @@ class Calibration:
         return cls(Line(**item), Line(**any_of_list))
 
 
-def fit_calibration(softmax: np.ndarray, hits: np.ndarray, *, baskets: bool) -> Calibration:
+def fit_calibration(softmax: np.ndarray, hits: np.ndarray, sizes: np.ndarray, *, baskets: bool) -> Calibration:
     """Both lines, on the same lists.
 
     Args:
         softmax: (lists, length) model probabilities of recommended items; 0 past a list's end.
         hits: (lists, length) 1 where the item was the next one, or was in the next basket.
+        sizes: (lists,) usual size of a context's baskets; 1 where there are no baskets.
         baskets: whether more than one of a list may come true.
 
     Source: Platt, Probabilistic outputs for support vector machines (1999).
     """
     came = np.asarray(hits, dtype=bool)
     there = np.asarray(softmax) > 0
-    item = fit_line(np.asarray(softmax)[there], came[there])
-    return Calibration(item, fit_line(_any_of(item.of(softmax), baskets=baskets), np.asarray(came.any(1))))
+    of_each = np.broadcast_to(np.asarray(sizes, dtype=np.float64)[:, None], there.shape)
+    item = fit_line(np.asarray(softmax)[there], came[there], of_each[there] if baskets else None)
+    chances = item.of(softmax, of_each)
+    return Calibration(item, fit_line(_any_of(chances, baskets=baskets), np.asarray(came.any(1))))
 
 
-def fit_line(probabilities: np.ndarray, came: np.ndarray) -> Line:
+def fit_line(probabilities: np.ndarray, came: np.ndarray, sizes: np.ndarray | None = None) -> Line:
     """Logistic regression of what came true on log-odds; no change where that says nothing or turns the order round.
 
     Args:
         probabilities: (n,) as they are.
         came: (n,) bool.
+        sizes: (n,) usual size of the owner's baskets, whose logarithm is read beside the log-odds; None: it is not.
     """
     if len(came) == 0 or came.all() or not came.any():
         return Line()
-    fitted = LogisticRegression(C=_LIGHT_PENALTY).fit(_log_odds(probabilities)[:, None], came)
-    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    return Line(slope, intercept) if slope > 0 else Line()
+    read = [_log_odds(probabilities), *([] if sizes is None else [np.log(sizes)])]
+    fitted = LogisticRegression(C=_LIGHT_PENALTY).fit(np.stack(read, axis=1), came)
+    slope, *per_size = fitted.coef_[0].tolist()
+    return Line(slope, float(fitted.intercept_[0]), *per_size) if slope > 0 else Line()
 
 
 def _any_of(items: np.ndarray, *, baskets: bool) -> np.ndarray:

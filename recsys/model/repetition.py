@@ -33,6 +33,13 @@ def repetition(context: ContextBatch, *, baskets: bool) -> Tensor:
     return torch.stack(parts, dim=1).float()
 
 
+def usual_basket(context: ContextBatch) -> Tensor:
+    """(batch,) float32 events of a basket of the window, on average: at least 1, and 1 where nothing is known."""
+    known = context.history > 0
+    count, _ = _baskets(context.times, known)
+    return (known.sum(1) / count.clamp(min=1)).clamp(min=1).float()
+
+
 def _met_before(history: Tensor) -> Tensor:
     """(batch, length) bool: whether an earlier event of the window is of the same item."""
     order = torch.argsort(history, dim=1, stable=True)

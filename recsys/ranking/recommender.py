@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from recsys.errors import ConfigError
 from recsys.model.calibration import Calibration
 from recsys.model.head import HeadWeights
 from recsys.model.personal import PersonalModel
+from recsys.model.repetition import usual_basket
 from recsys.ranking.explanation import Explanation, explain_items
 from recsys.ranking.masks import item_mask, seen_mask
 from recsys.ranking.top_k import top_k
@@ -128,7 +130,13 @@ class Recommender:
         context = self.encoder.encode(rows, moments)
         scores = self.model.forward(context).scores.masked_fill(self.mask(context), -torch.inf)
         softmax = torch.softmax(scores, dim=1)
-        return torch.from_numpy(self.calibration.probabilities(softmax.numpy()))
+        return torch.from_numpy(self.calibration.probabilities(softmax.numpy(), self.basket_sizes(context)))
+
+    def basket_sizes(self, context: ContextBatch) -> np.ndarray:
+        """(batch,) float32 usual size of each context's baskets, by which probabilities go; 1 where there are none."""
+        if not self.schema.baskets:
+            return np.ones(len(context), dtype=np.float32)
+        return usual_basket(context).numpy()
 
     def mask(self, context: ContextBatch, *, exclude_seen: bool | None = None) -> Tensor:
         """(batch, n_items) bool: what may not be recommended to each context."""

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from recsys.model.calibration import Calibration, Line, fit_calibration, fit_line
 
+ONE = np.ones(1)
 pairs = st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=40)
 
 
 @given(pairs)
 def test_it_rises_within_0_and_1_and_survives_json(drawn):
     softmax = np.array([p for p, _ in drawn])[:, None]
-    fitted = fit_calibration(softmax, np.array([hit for _, hit in drawn])[:, None], baskets=False)
-    mapped = fitted.probabilities(np.linspace(0, 1, 101))
+    fitted = fit_calibration(softmax, np.array([hit for _, hit in drawn])[:, None], np.ones(len(drawn)), baskets=False)
+    mapped = fitted.probabilities(np.linspace(0, 1, 101)[None], ONE)[0]
     assert np.isfinite(mapped).all()
     assert (np.diff(mapped) >= 0).all()
     assert mapped.min() >= 0
@@ -25,9 +26,10 @@ def test_it_rises_within_0_and_1_and_survives_json(drawn):
 
 
 def test_without_a_pair_nothing_is_changed():
-    grid = np.linspace(0, 1, 11)
+    grid = np.linspace(0, 1, 11)[None]
     none = np.zeros((0, 3))
-    assert fit_calibration(none, none, baskets=False).probabilities(grid).tolist() == pytest.approx(grid.tolist())
+    fitted = fit_calibration(none, none, np.ones(0), baskets=False)
+    assert fitted.probabilities(grid, ONE) == pytest.approx(grid)
 
 
 def test_over_confidence_is_corrected():
@@ -42,7 +44,7 @@ def test_over_confidence_is_corrected():
 
 
 def test_what_is_impossible_stays_so_and_the_shape_stays():
-    said = Calibration(Line(0.5, 3.0)).probabilities(np.array([[0.0, 0.3], [1e-9, 1.0]], np.float32))
+    said = Calibration(Line(0.5, 3.0)).probabilities(np.array([[0.0, 0.3], [1e-9, 1.0]], np.float32), np.ones(2))
     assert said.shape == (2, 2)
     assert said[0, 0] == 0
     assert 0 < said[1, 0] < said[0, 1] < said[1, 1] <= 1
@@ -60,8 +62,8 @@ def test_lists_are_corrected_on_their_own():
     softmax, hits = lists_that_come_true_half_as_often()
     before = Calibration().list_probabilities(softmax, baskets=False)
     np.testing.assert_allclose(before, softmax.sum(1), atol=1e-6)
-    fitted = fit_calibration(softmax, hits, baskets=False)
-    after = fitted.list_probabilities(fitted.probabilities(softmax), baskets=False)
+    fitted = fit_calibration(softmax, hits, np.ones(len(hits)), baskets=False)
+    after = fitted.list_probabilities(fitted.probabilities(softmax, np.ones(len(hits))), baskets=False)
     assert after.mean() == pytest.approx(hits.any(1).mean(), abs=1e-3)
     high = before > np.quantile(before, 0.8)
     assert after[high].mean() == pytest.approx(hits[high].any(1).mean(), abs=0.03)
@@ -81,8 +83,21 @@ def test_items_that_sum_to_more_than_one_do_not_bend_the_line_of_lists():
     hits = np.zeros((len(items), 3), bool)
     hits[came, 0] = True
     fitted = fit_line(np.minimum(items.sum(1), 0.999), came)
-    assert fit_calibration(items, hits, baskets=False).any_of_list.slope > 0.3
+    assert fit_calibration(items, hits, np.ones(len(hits)), baskets=False).any_of_list.slope > 0.3
     assert fitted.of(np.array([0.3]))[0] == pytest.approx(0.3, abs=0.1)
+
+
+def test_an_item_is_the_likelier_in_a_basket_the_more_its_owner_usually_takes():
+    rng = np.random.default_rng(3)
+    softmax, sizes = rng.uniform(0.01, 0.2, (20_000, 3)), rng.uniform(1, 20, 20_000)
+    hits = rng.random(softmax.shape) < 1 - (1 - softmax) ** sizes[:, None]
+    fitted = fit_calibration(softmax, hits, sizes, baskets=True)
+    said = fitted.probabilities(softmax, sizes)
+    for some in (sizes < 5, sizes > 15):
+        assert said[some].mean() == pytest.approx(hits[some].mean(), rel=0.05)
+    assert fitted.item.per_size > 0.5
+    assert Calibration.from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted
+    assert fit_calibration(softmax, hits, sizes, baskets=False).item.per_size == 0
 
 
 def test_an_empty_list_never_comes_true_whatever_the_line():
@@ -107,6 +122,7 @@ def test_a_line_that_would_turn_the_order_round_is_not_taken():
         {"item": [1.0, 0.0], "any_of_list": [1.0, 0.0]},
         {"item": {"slope": 0.0, "intercept": 0.0}, "any_of_list": {"slope": 1.0, "intercept": 0.0}},
         {"item": {"slope": 1.0, "bias": 0.0}, "any_of_list": {"slope": 1.0, "intercept": 0.0}},
+        {"item": {"slope": 1.0, "intercept": 0.0, "per_size": float("inf")}, "any_of_list": {"slope": 1.0}},
         {"item": {"slope": 1.0, "intercept": float("nan")}, "any_of_list": {"slope": 1.0, "intercept": 0.0}},
     ],
 )

@@ -1,5 +1,6 @@
 """What is recommended: the best of what may be, in a stable order, as many as asked for where there are so many."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from recsys.context.batch import FeatureRow
 from recsys.errors import ConfigError
+from recsys.model.calibration import Calibration, Line
+from recsys.ranking.recommender import Recommender
 from recsys.ranking.top_k import top_k
 
 POPULARITY = 3
@@ -113,6 +116,18 @@ def test_probabilities_are_calibrated_and_zero_for_what_may_not_be_recommended(r
     softmax = torch.softmax(subject.score([user])[0, 3:], dim=0)
     odds = torch.logit(softmax.double()) - 1  # the line of this recommender
     torch.testing.assert_close(probabilities[3:], torch.sigmoid(odds))
+
+
+def test_an_item_is_the_likelier_in_a_basket_the_more_somebody_takes_at_once(recommender, row):
+    calibration = Calibration(Line(1.0, -1.0, per_size=2.0))
+    single = recommender(repeats=True).calibrated(calibration)
+    schema = replace(single.schema, clock=True, repeats=True, baskets=True)
+    of_baskets = Recommender(single.model, single.encoder, schema, calibration, "7")
+    user = replace(row("abcd"), history_times=(1_000_000, 1_000_000, 2_000_000, 2_000_000))
+    softmax = torch.softmax(single.score([user])[0], dim=0).double()
+    for subject, size in ((single, 1.0), (of_baskets, 2.0)):
+        odds = torch.logit(softmax) - 1 + 2 * math.log(size)
+        torch.testing.assert_close(subject.probabilities([user])[0], torch.sigmoid(odds))
 
 
 def test_heads_are_those_of_the_scores(recommender, row):
