@@ -14,7 +14,8 @@ import polars as pl
 from recsys import columns
 from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
-from recsys.context.rows import BROKEN, feature_rows, unknown_user
+from recsys.context.reasons import BROKEN_ROW
+from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
 from recsys.deadline import check_deadline, time_budget
 from recsys.errors import ConfigError, FeatureStoreError, LeaseError
@@ -186,4 +187,4 @@ def _positions(stored: Mapping[str, Sequence[object]], rows: Sequence[FeatureRow
 
 
 def _broken(rows: Sequence[FeatureRow]) -> list[str]:
-    return [str(row.user_id) for row in rows if row.degraded == BROKEN]
+    return [str(row.user_id) for row in rows if row.degraded == BROKEN_ROW]

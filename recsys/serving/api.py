@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from recsys import __version__
 from recsys.data.schema import WorkspaceSchema
 from recsys.serving import examples, problems
-from recsys.serving.contexts import described
+from recsys.serving.degraded import described
 from recsys.serving.documentation import describe, documented
 from recsys.serving.intake import Intake
 from recsys.serving.middleware import BodyLimit, RequestIds, request_id

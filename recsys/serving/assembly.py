@@ -25,6 +25,7 @@ from recsys.registry.snapshot import SCHEMA_FILE, load_snapshot
 from recsys.registry.versions import CHAMPION, aliased
 from recsys.serving.api import create_app
 from recsys.serving.champion import ChampionSource
+from recsys.serving.degraded import REGISTRY_UNREACHABLE
 from recsys.serving.live import LiveFolder
 from recsys.serving.ports import ServedModel
 from recsys.workspace import Workspace
@@ -103,7 +104,7 @@ def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
         titles=_titles(workspace),
         metrics=snapshot.metrics,
         lineage=snapshot.lineage,
-        degraded=None if found.degraded is None else "registry_unreachable",
+        degraded=None if found.degraded is None else REGISTRY_UNREACHABLE,
         context_faults=recommender.context_faults,
     )
 

@@ -77,6 +77,7 @@ class Intake:
             degraded=None,
             accepted=appended.accepted,
             duplicates=appended.duplicates,
+            withheld=appended.withheld,
             log_sequence=appended.last_sequence,
             event_ids=frame[columns.EVENT_ID].to_list(),
             unknown_items=_unknown(request, model),

@@ -10,6 +10,7 @@ import polars as pl
 
 from recsys.context.batch import FeatureRow
 from recsys.errors import RecsysError
+from recsys.serving.degraded import ModelReason
 
 
 class NoChampionError(RecsysError):
@@ -61,6 +62,9 @@ class Appended(Protocol):
     @property
     def duplicates(self) -> int: ...
 
+    @property
+    def withheld(self) -> int: ...
+
 
 class EventSink(Protocol):
     """The event log: durable when `append` returns, idempotent by event_id."""
@@ -97,7 +101,7 @@ class ServedModel:
     titles: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, object] = field(default_factory=dict)
     lineage: Mapping[str, object] = field(default_factory=dict)
-    degraded: str | None = None
+    degraded: ModelReason | None = None
     context_faults: Callable[[], Mapping[str, int]] = dict
 
 

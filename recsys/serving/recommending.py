@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from recsys.context.reasons import EMPTY_CONTEXT, Reason
 from recsys.data.schema import WorkspaceSchema
-from recsys.serving.contexts import Resolved, described, resolve
+from recsys.serving.contexts import Resolved, resolve
+from recsys.serving.degraded import described
 from recsys.serving.ports import ModelSource, OnlineContexts, RankedItems, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.replies import ContextUsed, RecommendationReply, RecommendedItem
@@ -86,11 +88,11 @@ def _k(request: RecommendationRequest, model: ServedModel) -> int:
     raise InvalidRequestError(InvalidField(("k",), f"The catalogue has {size} items; ask for 1 to {size}."))
 
 
-def _reason(resolved: Resolved, model: ServedModel) -> str | None:
+def _reason(resolved: Resolved, model: ServedModel) -> Reason | None:
     """The row's own reason, or that nothing in its history means anything to this model."""
     if resolved.degraded is not None or not resolved.row.history_items:
         return resolved.degraded
-    return None if any(item in model.vocabulary for item in resolved.row.history_items) else "empty_context"
+    return None if any(item in model.vocabulary for item in resolved.row.history_items) else EMPTY_CONTEXT
 
 
 def _ignored(request: RecommendationRequest, model: ServedModel) -> list[str]:
