@@ -9,8 +9,8 @@ import orjson
 
 from recsys.batch.sink import SUCCESS
 from recsys.context.parts import remove_users
+from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.events.lease import Guard
-from recsys.registry.durable import TEMPORARY_PREFIX, replace_file, sync
 
 
 def forget_users(folder: Path, user_ids: Sequence[str], guard: Guard) -> int:

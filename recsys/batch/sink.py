@@ -16,8 +16,8 @@ import polars as pl
 
 from recsys import columns
 from recsys.batch.plan import Partition
+from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.errors import ConfigError
-from recsys.registry.durable import replace_file, sync
 
 SUCCESS = "_SUCCESS"
 OUTPUT_SCHEMA = pl.Schema(
@@ -31,7 +31,6 @@ OUTPUT_SCHEMA = pl.Schema(
     }
 )
 _KEY, _ROWS, _UNKNOWN = "recsys.partition_key", "recsys.rows", "recsys.unknown_users"
-_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class ParquetSink:
         if stale or len(finished) < len(partitions):
             (self.folder / SUCCESS).unlink(missing_ok=True)
             sync(self.folder)
-        for path in (*stale, *self.folder.glob(f"{_UNFINISHED}*")):
+        for path in (*stale, *self.folder.glob(f"{TEMPORARY_PREFIX}*")):
             path.unlink(missing_ok=True)
         return finished
 
@@ -90,7 +89,7 @@ class ParquetSink:
             frame: columns and types of OUTPUT_SCHEMA.
             unknown_users: for the record.
         """
-        unfinished = self.folder / f"{_UNFINISHED}{partition.file}-{uuid.uuid4().hex[:12]}"
+        unfinished = self.folder / f"{TEMPORARY_PREFIX}{partition.file}-{uuid.uuid4().hex[:12]}"
         record = {_KEY: partition.key, _ROWS: str(frame.height), _UNKNOWN: str(unknown_users)}
         try:
             frame.select(OUTPUT_SCHEMA.names()).cast(OUTPUT_SCHEMA).write_parquet(unfinished, metadata=record)

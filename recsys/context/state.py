@@ -11,10 +11,10 @@ from typing import Self
 import orjson
 
 from recsys.context.feature_schema import FeatureSchema
-from recsys.context.parts import write_text
 from recsys.context.row_folders import materialisation_file, user_row_folder
 from recsys.context.rows import feature_schema
 from recsys.data.schema import WorkspaceSchema
+from recsys.durable import replace_file
 from recsys.events.log import EventLog
 from recsys.shipped import shipped_folder
 from recsys.workspace import Workspace
@@ -79,7 +79,7 @@ class Materialised:
     def save(self, workspace: Workspace, version: FeatureSchema) -> None:
         """Keeps it as the last one of that version of the features."""
         plain = asdict(self) | {"parts": [str(part) for part in self.parts]}
-        write_text(materialisation_file(workspace, version), orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
+        replace_file(materialisation_file(workspace, version), orjson.dumps(plain, option=orjson.OPT_INDENT_2))
 
     @classmethod
     def last(cls, workspace: Workspace, version: FeatureSchema) -> Materialised | None:

@@ -25,10 +25,11 @@ from recsys.context.fencing import writer_token
 from recsys.context.item_rows import item_feature_schema
 from recsys.context.joins import ASKED, point_in_time_join
 from recsys.context.layout import configuration, configuration_file, is_configured_here
-from recsys.context.parts import replace_parts, write_text
+from recsys.context.parts import replace_parts
 from recsys.context.row_folders import user_row_folder
 from recsys.context.rows import FOREVER, feature_schema, row_schema
 from recsys.data.schema import WorkspaceSchema
+from recsys.durable import replace_file
 from recsys.errors import FeatureStoreError
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
@@ -90,8 +91,7 @@ class FeatureStoreAdapter:
     def apply(self) -> None:
         """Writes feature_store.yaml and registers the definitions. Can be repeated; rows are not touched."""
         file = configuration_file(self.workspace)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, configuration(self.workspace, self.engine))
+        replace_file(file, configuration(self.workspace, self.engine).encode())
         with self.reported("apply the feature definitions"):
             store = FeatureStore(fs_yaml_file=file)
             register(store, definitions_of(self.workspace, self.schema))
