@@ -1,7 +1,7 @@
 """Reads users' feature rows: as of now for serving, as of past moments for training, batch and evaluation.
 
 A stored row that the event log has outrun is folded again from the log by the same fold, so what is read is always
-exact. Rankings, models and HTTP are unknown here; Feast is behind `recsys.context.store`.
+exact. Rankings, models and HTTP are unknown here; Feast is behind `recsys.context.user_store`.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ class FeastReader:
     def __init__(self, workspace: Workspace, schema: WorkspaceSchema, budget: float | None = None) -> None:
         from recsys.context.catch_up import CatchUp
         from recsys.context.store import FeatureStoreAdapter
+        from recsys.context.user_store import UserStore
 
         self.schema = schema
         self._budget = budget
-        self._store = FeatureStoreAdapter(workspace, schema)
-        self._store.open()
+        features = FeatureStoreAdapter(workspace, schema)
+        features.open()
+        self._store = UserStore(features)
         self._folder = RowFolder.of(workspace, schema)
         self._catch_up = CatchUp(self._store, self._folder)
         self._lease = FoldLease(workspace.event_log)
