@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -16,6 +16,7 @@ import polars as pl
 
 from recsys import columns
 from recsys.batch.plan import Partition
+from recsys.context.parts import height
 from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.errors import ConfigError
 
@@ -103,15 +104,18 @@ class ParquetSink:
     def succeed(self, written: Sequence[Written], about: Mapping[str, object]) -> Path:
         """Writes `_SUCCESS`: what the run was about, its counts and its files.
 
+        Rows are counted in the files: users who were deleted while the batch ran have none.
+
         Returns:
             The manifest's path.
         """
+        written = [replace(part, rows=height(self.folder / part.file)) for part in written]
         manifest = {
             **about,
             "users": sum(part.users for part in written),
             "rows": sum(part.rows for part in written),
             "unknown_users": sum(part.unknown_users for part in written),
-            "partitions": list(written),
+            "partitions": written,
         }
         path = self.folder / SUCCESS
         content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
