@@ -51,6 +51,7 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
     """
     torch.set_num_threads(1)
     first = _opened(workspace, _served_schema(workspace))
+    models: ChampionSource
 
     def in_use() -> ServedFeatures:
         try:
