@@ -1,4 +1,4 @@
-"""Measures the feature store: reads, contention with Redis beside sqlite, freshness, the seen set, growth.
+"""Measures the feature store: reads, contention with Redis beside sqlite, freshness, the seen set, joins, growth.
 
     services/start.sh && .venv/bin/python benchmarks/features.py
 
@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.stores.contention import measure_contention  # noqa: E402
 from benchmarks.stores.freshness import measure_freshness  # noqa: E402
 from benchmarks.stores.growth import measure_growth  # noqa: E402
+from benchmarks.stores.joining import measure_joins  # noqa: E402
 from benchmarks.stores.reading import measure_reads, measure_seen  # noqa: E402
 from benchmarks.stores.synthetic import append_users, make_workspace  # noqa: E402
 from benchmarks.units.files import machine, read_json, write_json  # noqa: E402
@@ -33,7 +34,7 @@ from recsys.registry.lineage import code_commit  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "features.json"
 SERVICES = ROOT / "build" / "services" / "environment"
 EVENTS_EACH = 200
-UNITS = ("reads", "contention", "freshness", "seen", "growth")
+UNITS = ("reads", "contention", "freshness", "seen", "joins", "growth")
 SCALE = 'registry = "${RECSYS_TEST_REGISTRY}"\nonline_store = "${RECSYS_TEST_ONLINE_STORE}"\n'
 
 
@@ -75,6 +76,8 @@ def _measure_engines(home: Path, units: list[str], asked: argparse.Namespace) ->
                 found["freshness"][engine] = measure_freshness(workspace, schema, asked.users, asked.calls // 4)
             if "seen" in units:
                 found["seen"][engine] = measure_seen(workspace, schema)
+            if "joins" in units and engine == "sqlite":  # offline rows are the same files on every engine
+                found["joins"] = measure_joins(workspace, schema, asked.users, asked.moments, asked.shards)
         finally:
             forget(workspace)
     if "contention" in found and "redis" in found["contention"]:
@@ -97,6 +100,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--users", type=int, default=2_000, help=f"users with {EVENTS_EACH} events each")
     parser.add_argument("--calls", type=int, default=4_000, help="single reads that are timed")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long readers and a writer contend")
+    parser.add_argument("--moments", type=int, default=200_000, help="past moments that are joined")
+    parser.add_argument("--shards", type=int, default=8, help="into how many Ray tasks a join is split")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the workspaces")
     parser.add_argument("--out", type=Path, default=RESULTS)

@@ -9,7 +9,7 @@ from feast import Entity, FeatureService, FeatureView, ValueType
 
 from recsys import columns
 from recsys.context.feast_types import NO_EXPIRY, OWNER, fields, row_source
-from recsys.context.feature_schema import FeatureSchema
+from recsys.context.feature_schema import ITEM_SERVICE, FeatureSchema
 from recsys.context.item_rows import item_row_schema
 from recsys.data.schema import WorkspaceSchema
 
@@ -48,7 +48,7 @@ def item_features(item: Entity, offline_rows: Path, schema: WorkspaceSchema, ver
 def item_service(view: FeatureView, schema: WorkspaceSchema, version: FeatureSchema) -> FeatureService:
     """All that is known of items."""
     return FeatureService(
-        name=version.named("item_features_service"),
+        name=version.named(ITEM_SERVICE),
         features=[view],
         tags={
             "feature_version": version.version,

@@ -53,20 +53,22 @@ def measure_growth(sizes: Sequence[int], work: Path | None) -> dict[str, Any]:
 def build(home: Path, users: int) -> dict[str, Any]:
     """Fills a log, then does what `recsys features materialise` does, timing its two halves."""
     from recsys.context.store import FeatureStoreAdapter
+    from recsys.context.user_store import UserStore
 
     workspace, schema = make_workspace(home, "growth")
     started = time.perf_counter()
     append_users(EventLog(workspace.event_log), 0, users, EVENTS_EACH)
     appended = time.perf_counter()
     before = _peak_mb()
-    store = FeatureStoreAdapter(workspace, schema)
-    store.apply()
+    features = FeatureStoreAdapter(workspace, schema)
+    features.apply()
+    rows = UserStore(features)
     applied = time.perf_counter()
     lease = FoldLease(workspace.event_log)
     with maintenance(lease, "measure") as token:
-        parts = store.write_offline(RowFolder.of(workspace, schema).chunks(CUTS), partial(lease.guarded, token))
+        parts = rows.write_offline(RowFolder.of(workspace, schema).chunks(CUTS), partial(lease.guarded, token))
         written = time.perf_counter()
-        stored = store.materialise(token)
+        stored = rows.materialise(token)
     done = time.perf_counter()
     if stored != users:
         raise SystemExit(f"{stored} rows for {users} users")

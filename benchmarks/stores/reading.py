@@ -58,7 +58,7 @@ def measure_reads(workspace: Workspace, schema: WorkspaceSchema, users: int, cal
         "one_user": summary(timed(store.read_online, singles, warm_up=calls // 10)),
         "256_users": summary(timed(store.read_online, batches, warm_up=3)),
     }
-    figures["feast_get_online_features"] = _feast(store, singles, batches)
+    figures["feast_get_online_features"] = _feast(store.features, singles, batches)
     figures["ratio_of_store_reads_to_feast"] = {
         size: round(figures["store_alone"][size]["p50_ms"] / figures["feast_get_online_features"][size]["p50_ms"], 3)
         for size in ("one_user", "256_users")
@@ -66,9 +66,9 @@ def measure_reads(workspace: Workspace, schema: WorkspaceSchema, users: int, cal
     return figures
 
 
-def _feast(store: Any, singles: Sequence[Sequence[str]], batches: Sequence[Sequence[str]]) -> dict[str, Any]:
+def _feast(features: Any, singles: Sequence[Sequence[str]], batches: Sequence[Sequence[str]]) -> dict[str, Any]:
     """The reference: Feast's public call on the same rows, as columns too."""
-    opened = store.open()
+    opened = features.open()
 
     def read(user_ids: Sequence[str]) -> object:
         rows = [{"user_id": user_id} for user_id in user_ids]

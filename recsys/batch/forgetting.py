@@ -1,16 +1,19 @@
-"""Takes users out of recommendations that a batch wrote earlier. Knows the sink's files, not why somebody goes."""
+"""Keeps deleted users out of recommendations: of those that a batch wrote earlier, and of those that it writes now."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
 
 from recsys.batch.sink import SUCCESS
 from recsys.context.parts import remove_users
+from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.events.lease import Guard
-from recsys.registry.durable import TEMPORARY_PREFIX, replace_file, sync
+from recsys.events.log import EventLog
+from recsys.events.removals import Removals
 
 
 def forget_users(folder: Path, user_ids: Sequence[str], guard: Guard) -> int:
@@ -35,6 +38,23 @@ def forget_users(folder: Path, user_ids: Sequence[str], guard: Guard) -> int:
             replace_file(manifest, _corrected(manifest.read_bytes(), removed))
         sync(folder)
     return sum(removed.values())
+
+
+@contextmanager
+def still_stored(event_log: Path, user_ids: Sequence[str], since: int) -> Iterator[list[str]]:
+    """While the block runs nobody is deleted; yields those of the users who were not deleted since a log position.
+
+    What the block puts in its place is therefore either without a deleted user, or there when the deletion begins, and
+    `forget_users` finds it. Appends wait meanwhile, so the block should be short.
+
+    Args:
+        event_log: the log's file.
+        user_ids: of whom something is about to be written.
+        since: where the log stood before anything was read of them.
+    """
+    with EventLog(event_log).alone():
+        deleted = set(Removals(event_log).deleted_after(user_ids, since))
+        yield [user_id for user_id in user_ids if user_id not in deleted]
 
 
 def _corrected(manifest: bytes, removed: dict[str, int]) -> bytes:

@@ -47,6 +47,7 @@ class BatchPlan:
         model_version: its version in the registry.
         as_of: effective moment, int64 microseconds; a context holds the user's events strictly before it.
         events_before: how many events of the log lie before that moment: an event that arrives late makes another plan.
+        log_position: where the log stood when the plan was made; users deleted later are left out of what is written.
         k: items a user.
         out: folder of the result.
     """
@@ -59,6 +60,7 @@ class BatchPlan:
     model_version: str
     as_of: int
     events_before: int
+    log_position: int
     k: int
     out: Path
 

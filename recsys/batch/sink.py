@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -16,8 +16,9 @@ import polars as pl
 
 from recsys import columns
 from recsys.batch.plan import Partition
+from recsys.context.parts import height
+from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.errors import ConfigError
-from recsys.registry.durable import replace_file, sync
 
 SUCCESS = "_SUCCESS"
 OUTPUT_SCHEMA = pl.Schema(
@@ -31,7 +32,6 @@ OUTPUT_SCHEMA = pl.Schema(
     }
 )
 _KEY, _ROWS, _UNKNOWN = "recsys.partition_key", "recsys.rows", "recsys.unknown_users"
-_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class ParquetSink:
         if stale or len(finished) < len(partitions):
             (self.folder / SUCCESS).unlink(missing_ok=True)
             sync(self.folder)
-        for path in (*stale, *self.folder.glob(f"{_UNFINISHED}*")):
+        for path in (*stale, *self.folder.glob(f"{TEMPORARY_PREFIX}*")):
             path.unlink(missing_ok=True)
         return finished
 
@@ -90,7 +90,7 @@ class ParquetSink:
             frame: columns and types of OUTPUT_SCHEMA.
             unknown_users: for the record.
         """
-        unfinished = self.folder / f"{_UNFINISHED}{partition.file}-{uuid.uuid4().hex[:12]}"
+        unfinished = self.folder / f"{TEMPORARY_PREFIX}{partition.file}-{uuid.uuid4().hex[:12]}"
         record = {_KEY: partition.key, _ROWS: str(frame.height), _UNKNOWN: str(unknown_users)}
         try:
             frame.select(OUTPUT_SCHEMA.names()).cast(OUTPUT_SCHEMA).write_parquet(unfinished, metadata=record)
@@ -104,15 +104,18 @@ class ParquetSink:
     def succeed(self, written: Sequence[Written], about: Mapping[str, object]) -> Path:
         """Writes `_SUCCESS`: what the run was about, its counts and its files.
 
+        Rows are counted in the files: users who were deleted while the batch ran have none.
+
         Returns:
             The manifest's path.
         """
+        written = [replace(part, rows=height(self.folder / part.file)) for part in written]
         manifest = {
             **about,
             "users": sum(part.users for part in written),
             "rows": sum(part.rows for part in written),
             "unknown_users": sum(part.unknown_users for part in written),
-            "partitions": list(written),
+            "partitions": written,
         }
         path = self.folder / SUCCESS
         content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

@@ -25,11 +25,13 @@ class Audience:
         user_ids: each once; sorted, or in the file's order.
         as_of: effective moment, int64 microseconds.
         events_before: how many events of the log lie before it.
+        log_position: where the log stood before it was read: whoever is deleted later is known by that.
     """
 
     user_ids: tuple[str, ...]
     as_of: int
     events_before: int
+    log_position: int
 
     @property
     def digest(self) -> str:
@@ -51,7 +53,9 @@ def audience(
     Raises:
         DataError: the file cannot be used, or the workspace has no event and no moment was given.
     """
-    events = ordered(EventLog(workspace.event_log).read(), schema).select(columns.USER_ID, columns.EFFECTIVE_AT)
+    log = EventLog(workspace.event_log)
+    position = log.position()
+    events = ordered(log.read(), schema).select(columns.USER_ID, columns.EFFECTIVE_AT)
     last = events[columns.EFFECTIVE_AT].max()
     if last is None and as_of is None:
         raise DataError(
@@ -61,7 +65,7 @@ def audience(
     moment = as_of if as_of is not None else int(last) + 1  # type: ignore[arg-type]
     before = events.filter(pl.col(columns.EFFECTIVE_AT) < moment).height
     user_ids = read_users(users_file) if users_file is not None else _everybody(events, Catalogue.load(workspace))
-    return Audience(user_ids=user_ids, as_of=moment, events_before=before)
+    return Audience(user_ids=user_ids, as_of=moment, events_before=before, log_position=position)
 
 
 def read_users(path: Path) -> tuple[str, ...]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import polars as pl
 import pyarrow as pa
 
+from recsys import columns
+from recsys.batch.forgetting import still_stored
 from recsys.batch.plan import BatchPlan, Partition
 from recsys.batch.scoring import score_users
 from recsys.batch.sink import ParquetSink, Written
@@ -52,14 +55,18 @@ class RecommendationMaker:
         snapshot = load_snapshot(plan.snapshot, snapshot_hash=plan.snapshot_hash)
         self._plan = plan
         self._recommender = load_recommender(snapshot, plan.model_version)
-        self._contexts = FeastReader(Workspace(name=plan.workspace, home=plan.home), snapshot.schema)
+        workspace = Workspace(name=plan.workspace, home=plan.home)
+        self._contexts = FeastReader(workspace, snapshot.schema)
         self._sink = ParquetSink(plan.out)
+        self._event_log = workspace.event_log
 
     def make(self, partition: Partition) -> Written:
-        """Recommends for the partition's users and writes their file."""
+        """Recommends for the partition's users and writes their file, without those who were deleted meanwhile."""
         plan = self._plan
         scored = score_users(partition.user_ids, self._contexts, self._recommender, k=plan.k, as_of=plan.as_of)
-        return self._sink.write(partition, scored.frame, scored.unknown_users)
+        with still_stored(self._event_log, partition.user_ids, plan.log_position) as user_ids:
+            kept = scored.frame.filter(pl.col(columns.USER_ID).is_in(user_ids))
+            return self._sink.write(partition, kept, scored.unknown_users)
 
 
 class PartitionActor:

@@ -63,7 +63,7 @@ def drop(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Its service's name, or the digits at its end.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Remove a version of the features with all its rows. Neither the present one nor the champion's can be dropped.
+    """Remove a version of users' or items' rows, with all of them; not the present one, nor the champion's.
 
     Example: recsys features drop 0123456789ab --workspace movielens-100k
     """
@@ -71,15 +71,16 @@ def drop(
         from recsys.jobs import feature_versions as job
 
         dropped = job.drop(Workspace.existing(workspace), version)
-        report.show(f"{dropped.service} and its rows are gone. Models that read it can no longer be served.")
+        lost = "Models that read it can no longer be served." if dropped.rows == "users" else "No model read them."
+        report.show(f"{dropped.service} and its rows are gone. {lost}")
         report.result(dropped.as_dict())
 
 
 def _table(found: list[StoredVersion]) -> Table:
     from rich.table import Table
 
-    table = Table("service", "read by", "different in the present version", title="Versions of the features")
+    table = Table("service", "rows of", "read by", "different in the present version", title="Versions of the features")
     for one in found:
         readers = ", ".join(["the champion"] * one.champion + ["the present schema"] * one.present)
-        table.add_row(one.service, readers, "\n".join(one.changes) or "nothing")
+        table.add_row(one.service, one.rows, readers, "\n".join(one.changes) or "nothing")
     return table

@@ -97,7 +97,7 @@ def status(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     Example: recsys features status --workspace movielens-100k
     """
     with reported(as_json) as report:
-        from recsys.jobs.materialise import feature_status
+        from recsys.jobs.feature_status import feature_status
 
         result = feature_status(Workspace.existing(workspace))
         report.show(result.sentence())

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from recsys.context.reasons import Reason
+
 _UNCOUNTED = torch.zeros(0, dtype=torch.int64)
 
 
@@ -66,7 +68,7 @@ class FeatureRow:
     affinity_names: tuple[str, ...] = ()
     affinity_weights: tuple[float, ...] = ()
     profile: Mapping[str, object] = field(default_factory=dict)
-    degraded: str | None = None
+    degraded: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from recsys.context.folding import RowFolder
 from recsys.context.online_upkeep import OnlineUpkeep
-from recsys.context.store import FeatureStoreAdapter
+from recsys.context.user_store import UserStore
 from recsys.failpoints import Failpoint, reached
 
 EVENTS_A_STEP = 2_000
@@ -18,13 +18,13 @@ class CatchUp:
     """Folds the users of events that are not in the online rows yet.
 
     Args:
-        store: where the rows go.
+        users: where the rows go.
         folder: what makes them.
     """
 
-    def __init__(self, store: FeatureStoreAdapter, folder: RowFolder) -> None:
-        self._store = store
-        self._rows = OnlineUpkeep(store)
+    def __init__(self, users: UserStore, folder: RowFolder) -> None:
+        self._users = users
+        self._rows = OnlineUpkeep(users.features)
         self._folder = folder
 
     def step(self, token: int) -> bool:
@@ -45,7 +45,7 @@ class CatchUp:
             return False
         user_ids, upto = self._folder.log.users_after(done, EVENTS_A_STEP)
         if user_ids:
-            self._store.push(self._folder.now(user_ids), token)
+            self._users.push(self._folder.now(user_ids), token)
         reached(Failpoint.FOLD_ROWS_WRITTEN)
         self._rows.note_folded(upto, token)
         reached(Failpoint.FOLD_NOTED)

@@ -6,11 +6,12 @@ It knows Feast and no rows.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.context.feast_calls import load_definitions
-from recsys.context.feature_schema import FeatureSchema, is_context_service
+from recsys.context.feature_schema import FeatureSchema, is_context_service, is_item_service
 from recsys.context.item_rows import item_feature_schema
 from recsys.context.row_folders import item_row_folder, user_row_folder
 from recsys.context.rows import feature_schema
@@ -91,12 +92,12 @@ def registered_versions(store: FeatureStore) -> dict[str, FeatureSchema | None]:
 
     An earlier version of this library did not write it down.
     """
-    found: dict[str, FeatureSchema | None] = {}
-    for service in store.list_feature_services():
-        if is_context_service(service.name):
-            stored = service.tags.get("feature_schema")
-            found[service.name] = None if stored is None else FeatureSchema.from_json(stored)
-    return found
+    return _described(store, is_context_service)
+
+
+def registered_item_versions(store: FeatureStore) -> dict[str, FeatureSchema | None]:
+    """The versions of items' rows that a store holds, likewise."""
+    return _described(store, is_item_service)
 
 
 def shape(service: FeatureService) -> Shape:
@@ -105,6 +106,15 @@ def shape(service: FeatureService) -> Shape:
         (view.name, [(field.name, str(field.dtype)) for field in view.features])
         for view in service.feature_view_projections
     ]
+
+
+def _described(store: FeatureStore, wanted: Callable[[str], bool]) -> dict[str, FeatureSchema | None]:
+    found: dict[str, FeatureSchema | None] = {}
+    for service in store.list_feature_services():
+        if wanted(service.name):
+            stored = service.tags.get("feature_schema")
+            found[service.name] = None if stored is None else FeatureSchema.from_json(stored)
+    return found
 
 
 def _difference(registered: FeatureService, service: FeatureService) -> str:

@@ -14,12 +14,23 @@ from typing import Self
 from recsys.errors import ConfigError
 
 SERVICE_PREFIX = "user_context_v"
+ITEM_SERVICE = "item_features_service"
 _DIGITS = 12
 
 
 def is_context_service(name: str) -> bool:
     """Whether a Feast service of that name holds user contexts."""
     return name.startswith(SERVICE_PREFIX)
+
+
+def is_item_service(name: str) -> bool:
+    """Whether a Feast service of that name holds items' rows."""
+    return name.startswith(f"{ITEM_SERVICE}_")
+
+
+def digits_of(service: str) -> str:
+    """The version in a service's name, of users or of items; a text without one stays as it is."""
+    return service.removeprefix(SERVICE_PREFIX).removeprefix(f"{ITEM_SERVICE}_")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from recsys.context.fencing import FencedOffError
+from recsys.context.fencing import fenced_off
 from recsys.errors import FeatureStoreError
 from recsys.failpoints import Failpoint, reached
 
@@ -48,10 +48,7 @@ def fenced(connection: sqlite3.Connection, token: int) -> Iterator[None]:
     try:
         seen = int(connection.execute("SELECT token FROM recsys_fence").fetchone()[0])
         if seen > token:
-            raise FencedOffError(
-                f"The online store belongs to a later holder of the lease ({seen}) than this one ({token}): nothing "
-                "was written. If the event log was replaced or restored, rebuild: recsys features materialise --rebuild"
-            )
+            raise fenced_off(token, seen)
         if seen < token:
             connection.execute("UPDATE recsys_fence SET token = ?", [token])
         yield

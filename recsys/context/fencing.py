@@ -40,3 +40,19 @@ def writer() -> int:
     if token is None:
         raise FencedOffError("Only the holder of the workspace's lease may write online rows: see recsys.events.lease.")
     return token
+
+
+def fenced_off(token: int, largest: int) -> FencedOffError:
+    """The refusal of a write, on every engine.
+
+    Each engine compares the two inside its own transaction or script: the refusal is all that they can share.
+
+    Args:
+        token: of the writer.
+        largest: the largest token that the store has seen.
+    """
+    return FencedOffError(
+        f"The online store belongs to a later holder of the lease ({largest}) than this one ({token}): what was left "
+        "to write is not written. If the event log was replaced or restored, rebuild: recsys features materialise "
+        "--rebuild"
+    )

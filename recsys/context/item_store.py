@@ -14,7 +14,8 @@ from recsys.context.item_rows import item_row_schema
 from recsys.context.joins import ASKED, point_in_time_join
 from recsys.context.parts import replace_parts
 from recsys.context.row_folders import item_row_folder
-from recsys.context.store import ITEM_VIEW, TIMESTAMP, FeatureStoreAdapter, stamped
+from recsys.context.row_writing import TIMESTAMP, stamped, write_online
+from recsys.context.store import ITEM_VIEW, FeatureStoreAdapter
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
 
@@ -42,11 +43,11 @@ class ItemStore:
         Raises:
             LeaseError: the lease is lost.
         """
-        self._features.open()
+        store = self._features.open().store
         replace_parts(item_row_folder(self._features.workspace, self._version), [stamped(rows)], guard)
         reached(Failpoint.MATERIALISE_ITEM_PART_REPLACED)
         with self._features.reported("write online rows of items"):
-            self._features.write_online(rows.select(self._types.names()), [self._version.named(ITEM_VIEW)], token)
+            write_online(store, rows.select(self._types.names()), [self._version.named(ITEM_VIEW)], token)
 
     def online(self, item_ids: Sequence[str]) -> pl.DataFrame:
         """The rows as of the last materialisation: columns of `item_row_schema`, in the order asked.

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from recsys.context.batch import FeatureRow
-
-FUTURE_EVENT = "future_event"
-BEFORE_1970 = "event_before_1970"
+from recsys.context.reasons import BEFORE_1970, FUTURE_EVENT
 
 
 def believable(row: FeatureRow, latest: int) -> FeatureRow:

@@ -6,9 +6,7 @@ connection between threads, cuts timestamps to seconds and lets an older row ove
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -23,8 +21,9 @@ from feast.protos.feast.types.Value_pb2 import Value
 
 from recsys.context import fence
 from recsys.context.fencing import writer
+from recsys.context.online_connections import OnlineConnections
 from recsys.context.online_values import Found, OnlineRow, microseconds_of, moment_of
-from recsys.deadline import bounded, check_deadline, lock_wait
+from recsys.deadline import bounded
 from recsys.failpoints import Failpoint, reached
 
 _MOST_PARAMETERS = 30_000
@@ -47,7 +46,7 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self._local = threading.local()
+        self._connections = OnlineConnections()
 
     def online_write_batch(
         self,
@@ -159,46 +158,12 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         """Removes the database and its write-ahead log."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+        self._connections.close()
         for suffix in ("", "-wal", "-shm"):
             Path(self._get_db_path(config) + suffix).unlink(missing_ok=True)
 
     def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
-        """The thread's connection, opened anew when the file is another one by now: a rebuild starts a new store."""
-        existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        path = Path(self._get_db_path(config))
-        if existing is not None and self._local.opened == (os.getpid(), _file_number(path)):
-            return existing
-        opened = _open(path, config.online_store.busy_timeout_seconds)
-        self._local.connection, self._local.opened = opened, (os.getpid(), _file_number(path))
-        return opened
-
-
-def _open(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    wait = lock_wait(busy_timeout_seconds)
-    connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        fence.put_up(connection)
-    except sqlite3.OperationalError:
-        connection.close()
-        check_deadline()
-        raise
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA secure_delete = ON")
-    connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_seconds * 1_000)}")
-    return connection
-
-
-def _file_number(path: Path) -> int | None:
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return None
+        return self._connections.of(Path(self._get_db_path(config)), config.online_store.busy_timeout_seconds)
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

@@ -1,6 +1,7 @@
 """The online rows as a whole: who may write them, how far the log is folded into them, and what is taken out of them.
 
-Single rows are written and read by `recsys.context.store`. Importing Feast takes seconds: import this module late.
+Single rows are written and read by `user_store` and `item_store`. Importing Feast takes seconds: import this module
+late.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Files that are whole or not there: the offline rows' parquet parts and Feast's configuration. Knows no Feast."""
+"""The offline rows' parquet parts, whole or not there: replaced together, or rewritten without some rows."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +10,7 @@ from uuid import uuid4
 import polars as pl
 
 from recsys.columns import ITEM_ID, LOG_POSITION, USER_ID
+from recsys.durable import sync
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
 
@@ -40,12 +40,12 @@ def replace_parts(folder: Path, chunks: Iterable[pl.DataFrame], guard: Guard = n
             writing = folder / f"rows-{batch}-{number:06}{WRITING}"
             written.append(writing)
             chunk.write_parquet(writing, row_group_size=ROW_GROUP)
-            _flush(writing)
+            sync(writing)
         with guard():
             older = [path for path in folder.iterdir() if path.suffix in (".parquet", WRITING) and path not in written]
             reached(Failpoint.MATERIALISE_PART_WRITTEN)
             parts = [writing.replace(writing.with_suffix(".parquet")) for writing in written]
-            _flush(folder)
+            sync(folder)
             reached(Failpoint.MATERIALISE_PART_ADDED)
             for path in older:
                 path.unlink(missing_ok=True)
@@ -96,32 +96,9 @@ def _remove_rows(file: Path, column: str, gone: pl.Expr, guard: Guard) -> int:
     try:
         kept.write_parquet(writing, row_group_size=ROW_GROUP, metadata=metadata)
         with guard():
-            _appear(writing, file)
+            sync(writing)
+            writing.replace(file)
+            sync(file.parent)
     finally:
         writing.unlink(missing_ok=True)
     return rows.height - kept.height
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a small file in one step; its folder is made when missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f"{path.name}.{uuid4().hex}{WRITING}")
-    try:
-        writing.write_text(text, encoding="utf-8")
-        _appear(writing, path)
-    finally:
-        writing.unlink(missing_ok=True)
-
-
-def _appear(writing: Path, path: Path) -> None:
-    _flush(writing)
-    writing.replace(path)
-    _flush(path.parent)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

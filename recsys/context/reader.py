@@ -1,7 +1,7 @@
 """Reads users' feature rows: as of now for serving, as of past moments for training, batch and evaluation.
 
 A stored row that the event log has outrun is folded again from the log by the same fold, so what is read is always
-exact. Rankings, models and HTTP are unknown here; Feast is behind `recsys.context.store`.
+exact. Rankings, models and HTTP are unknown here; Feast is behind `recsys.context.user_store`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import polars as pl
 from recsys import columns
 from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
-from recsys.context.rows import BROKEN, feature_rows, unknown_user
+from recsys.context.reasons import BROKEN_ROW
+from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
 from recsys.deadline import check_deadline, time_budget
 from recsys.errors import ConfigError, FeatureStoreError, LeaseError
@@ -54,11 +55,13 @@ class FeastReader:
     def __init__(self, workspace: Workspace, schema: WorkspaceSchema, budget: float | None = None) -> None:
         from recsys.context.catch_up import CatchUp
         from recsys.context.store import FeatureStoreAdapter
+        from recsys.context.user_store import UserStore
 
         self.schema = schema
         self._budget = budget
-        self._store = FeatureStoreAdapter(workspace, schema)
-        self._store.open()
+        features = FeatureStoreAdapter(workspace, schema)
+        features.open()
+        self._store = UserStore(features)
         self._folder = RowFolder.of(workspace, schema)
         self._catch_up = CatchUp(self._store, self._folder)
         self._lease = FoldLease(workspace.event_log)
@@ -186,4 +189,4 @@ def _positions(stored: Mapping[str, Sequence[object]], rows: Sequence[FeatureRow
 
 
 def _broken(rows: Sequence[FeatureRow]) -> list[str]:
-    return [str(row.user_id) for row in rows if row.degraded == BROKEN]
+    return [str(row.user_id) for row in rows if row.degraded == BROKEN_ROW]

@@ -5,13 +5,14 @@ It knows keys and fields, nothing of Feast.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from recsys.context.fencing import FencedOffError, writer
+from recsys.context.fencing import fenced_off, writer
 from recsys.context.redis_client import fence_key
 
 _REFUSED = "FENCED"
@@ -62,9 +63,7 @@ def run(client: Redis, project: str, script: str, calls: Sequence[tuple[bytes | 
                 once(keys=[key, fence], args=[token, *arguments], client=pipe)
             return [int(reply) for reply in pipe.execute()]
     except ResponseError as error:
-        if _REFUSED not in str(error):
+        refused = re.search(rf"{_REFUSED} by token (\d+)", str(error))
+        if refused is None:
             raise
-        raise FencedOffError(
-            f"The online store belongs to a later holder of the lease than this one ({token}): what was left to write "
-            "is not written. If the event log was replaced or restored, rebuild: recsys features materialise --rebuild"
-        ) from error
+        raise fenced_off(token, int(refused[1])) from error

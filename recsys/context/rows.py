@@ -14,12 +14,10 @@ from recsys.context.batch import FeatureRow
 from recsys.context.feature_names import plain_names
 from recsys.context.feature_schema import FeatureSchema
 from recsys.context.profile_values import typed_profile
+from recsys.context.reasons import BROKEN_ROW, UNKNOWN_USER
 from recsys.data.schema import ColumnType, WorkspaceSchema, polars_type
 from recsys.errors import DataError
 from recsys.events.derived import DERIVED_COLUMNS
-
-BROKEN = "broken_row"
-"""Why a row is a fallback: the store holds one that the fold cannot have made."""
 
 FOREVER = 2**63 - 1
 """`valid_until` of a row after which the log knows no event of its user."""
@@ -110,7 +108,7 @@ def feature_rows(stored: Mapping[str, Sequence[object]], schema: WorkspaceSchema
 
 def unknown_user(user_id: str, schema: WorkspaceSchema) -> FeatureRow:
     """The row of a user of whom nothing is known."""
-    return FeatureRow(user_id=user_id, profile=dict.fromkeys(schema.user_columns), degraded="unknown_user")
+    return FeatureRow(user_id=user_id, profile=dict.fromkeys(schema.user_columns), degraded=UNKNOWN_USER)
 
 
 def _row_or_broken(row: dict[str, object], fields: Mapping[str, str], schema: WorkspaceSchema) -> FeatureRow:
@@ -120,7 +118,7 @@ def _row_or_broken(row: dict[str, object], fields: Mapping[str, str], schema: Wo
     try:
         return _feature_row(user_id, row, fields, schema)
     except (TypeError, ValueError, OverflowError, DataError):
-        return FeatureRow(user_id=user_id, profile=dict.fromkeys(schema.user_columns), degraded=BROKEN)
+        return FeatureRow(user_id=user_id, profile=dict.fromkeys(schema.user_columns), degraded=BROKEN_ROW)
 
 
 def _feature_row(

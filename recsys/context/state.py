@@ -11,10 +11,11 @@ from typing import Self
 import orjson
 
 from recsys.context.feature_schema import FeatureSchema
-from recsys.context.parts import write_text
+from recsys.context.item_rows import item_feature_schema
 from recsys.context.row_folders import materialisation_file, user_row_folder
 from recsys.context.rows import feature_schema
 from recsys.data.schema import WorkspaceSchema
+from recsys.durable import replace_file
 from recsys.events.log import EventLog
 from recsys.shipped import shipped_folder
 from recsys.workspace import Workspace
@@ -26,15 +27,17 @@ class Inputs:
 
     Attributes:
         feature_service: the service's versioned name.
-        schema_hash: SHA-256 of what shapes a row.
+        schema_hash: SHA-256 of what shapes a user's row.
+        item_schema_hash: SHA-256 of what shapes an item's row.
         definitions: SHA-256 of the Feast definitions.
-        catalogue: SHA-256 of the users file, empty when there is none.
+        catalogue: SHA-256 over the files of users and items.
         log_position: sequence of the newest event.
         cuts: which offline rows there are, see `RowFolder.cuts`.
     """
 
     feature_service: str
     schema_hash: str
+    item_schema_hash: str
     definitions: str
     catalogue: str
     log_position: int
@@ -47,6 +50,7 @@ class Inputs:
         return cls(
             feature_service=version.service,
             schema_hash=version.sha256,
+            item_schema_hash=item_feature_schema(schema).sha256,
             definitions=_digest(
                 shipped_folder("features") / f"{name}.py" for name in ("user_features", "item_features")
             ),
@@ -79,7 +83,7 @@ class Materialised:
     def save(self, workspace: Workspace, version: FeatureSchema) -> None:
         """Keeps it as the last one of that version of the features."""
         plain = asdict(self) | {"parts": [str(part) for part in self.parts]}
-        write_text(materialisation_file(workspace, version), orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
+        replace_file(materialisation_file(workspace, version), orjson.dumps(plain, option=orjson.OPT_INDENT_2))
 
     @classmethod
     def last(cls, workspace: Workspace, version: FeatureSchema) -> Materialised | None:

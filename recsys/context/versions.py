@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 from recsys import columns
-from recsys.context.definitions import registered_versions
+from recsys.context.definitions import registered_item_versions, registered_versions
 from recsys.context.engine import Engine
 from recsys.context.feast_calls import quieten, release_registry, reported
-from recsys.context.feature_schema import SERVICE_PREFIX, FeatureSchema
+from recsys.context.feature_schema import FeatureSchema, digits_of, is_item_service
 from recsys.context.fencing import writer_token
-from recsys.context.layout import configuration_file, offline_rows, state_file
+from recsys.context.layout import configuration_file, offline_item_rows, offline_rows, state_file
 from recsys.events.lease import Guard
 from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
@@ -45,13 +45,13 @@ class StoredVersions:
         self._engine = Engine.of(workspace)
 
     def all(self) -> dict[str, FeatureSchema | None]:
-        """Every version by its service's name; None where the service does not say its schema."""
+        """Every version of users' and of items' rows, by its service; None where that does not say its schema."""
         file = configuration_file(self.workspace)
         if not file.is_file():
             return {}
         with self._reported("list the feature versions"):
             store = FeatureStore(fs_yaml_file=file)
-            found = registered_versions(store)
+            found = registered_versions(store) | registered_item_versions(store)
             release_registry(store)
             return found
 
@@ -82,10 +82,10 @@ class StoredVersions:
         Raises:
             LeaseError: the lease is lost.
         """
-        version = service.removeprefix(SERVICE_PREFIX)
+        version = digits_of(service)
         with self._reported(f"drop the feature version {version}"), writer_token(token):
             store = FeatureStore(fs_yaml_file=configuration_file(self.workspace))
-            versioned = registered_versions(store)[service] is not None
+            versioned = is_item_service(service) or registered_versions(store)[service] is not None
             views = [view for view in store.list_feature_views() if _belongs(view, version, versioned)]
             live = live_store(store)
             for view in views:
@@ -109,7 +109,8 @@ class StoredVersions:
         """The offline rows of a version, of what had none for None, and what is noted of them."""
         rows, state = offline_rows(self.workspace), state_file(self.workspace)
         if version is not None:
-            shutil.rmtree(rows / version, ignore_errors=True)
+            for folder in (rows, offline_item_rows(self.workspace)):
+                shutil.rmtree(folder / version, ignore_errors=True)
             state.with_name(f"{state.stem}-{version}{state.suffix}").unlink(missing_ok=True)
         else:
             for part in (*rows.glob("*.parquet"), state):

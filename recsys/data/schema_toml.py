@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeGuard, cast
 
 from recsys.data.schema import COLUMN_TYPES, ColumnType, EventMeaning, WorkspaceSchema
+from recsys.durable import replace_file
 from recsys.errors import ConfigError
 
 MOST_WEIGHT = 1000.0
@@ -21,13 +21,7 @@ _EVENT_KEYS = ("positive", "negative", "weights", "min_value")
 
 def write_schema(schema: WorkspaceSchema, path: Path) -> None:
     """Writes the schema to `path` atomically, making its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(schema_text(schema))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    replace_file(path, schema_text(schema).encode())
 
 
 def schema_text(schema: WorkspaceSchema) -> str:

@@ -1,8 +1,8 @@
 """The lease on a workspace's feature rows: at most one process folds, rebuilds or deletes, and a number that proves it.
 
 The lease lies in the event log's file. Every new holder gets a larger token, and stores refuse a token smaller than one
-they have seen, so a holder that was paused and does not know that it lost the lease can do no harm. Clocks decide
-only how soon a lease passes on, never whether two holders' writes mix.
+they have seen, so a holder that was paused and does not know that it lost the lease can do no harm. Clocks, and
+whether the holder's process still runs, decide only how soon a lease passes on, never whether two holders' writes mix.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Literal
 
 from recsys.errors import LeaseError
 from recsys.events.database import Database
+from recsys.events.holder import Holder, named
 from recsys.failpoints import Failpoint, reached
 
 Purpose = Literal["serving", "maintenance"]
@@ -46,12 +47,14 @@ class FoldLease:
 
     def __init__(self, path: Path, *, clock: Callable[[], int] | None = None, seconds: float = SECONDS) -> None:
         self.seconds = seconds
-        self.holder = f"process {os.getpid()} ({secrets.token_hex(4)})"
+        self._mark = secrets.token_hex(4)
         self._database = Database(path)
         self._clock = clock or _now
 
     def acquire(self, purpose: Purpose) -> int | None:
-        """Takes the lease when it is free or expired; maintenance also takes it from a serving process.
+        """Takes the lease when it is free, expired, or its holder's process has ended on this machine.
+
+        Maintenance also takes it from a serving process.
 
         Returns:
             The token, larger than any before; None when somebody else holds the lease.
@@ -63,7 +66,7 @@ class FoldLease:
                 return None
             token = self._token(connection) + 1
             connection.execute(
-                "INSERT OR REPLACE INTO lease VALUES (1, ?, ?, ?, ?)", [token, self.holder, purpose, self._expiry()]
+                "INSERT OR REPLACE INTO lease VALUES (1, ?, ?, ?, ?)", [token, self._holder(), purpose, self._expiry()]
             )
         reached(Failpoint.LEASE_TAKEN)
         return token
@@ -96,7 +99,7 @@ class FoldLease:
     def holding(self) -> str | None:
         """Who holds the lease now, for people; None when nobody does."""
         row = self._database.connection().execute(_HELD).fetchone()
-        return None if row is None or row[3] <= self._clock() else f"{row[1]}, {row[2]}"
+        return f"{named(row[1])}, {row[2]}" if self._is_held(row) else None
 
     def close(self) -> None:
         """Closes the calling thread's connection; the next call opens another."""
@@ -104,9 +107,17 @@ class FoldLease:
 
     def _is_open_to(self, connection: sqlite3.Connection, purpose: Purpose) -> bool:
         row = connection.execute(_HELD).fetchone()
+        return not self._is_held(row) or (purpose == "maintenance" and row[2] == "serving")
+
+    def _is_held(self, row: tuple[int, str, str, int] | None) -> bool:
         if row is None or row[3] <= self._clock():
-            return True
-        return purpose == "maintenance" and row[2] == "serving"
+            return False
+        holder = Holder.read(row[1])
+        return holder is None or not holder.has_ended()
+
+    def _holder(self) -> str:
+        """Who takes it now: after a fork it is another process than the one that made this object."""
+        return str(Holder.here(self._mark) or f"process {os.getpid()} ({self._mark})")
 
     def _token(self, connection: sqlite3.Connection) -> int:
         row = connection.execute(_HELD).fetchone()

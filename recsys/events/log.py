@@ -5,11 +5,9 @@ It knows nothing of what an event means; `ordering` and `fold` do.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -27,12 +25,10 @@ from recsys.columns import (
     USER_ID,
     VALUE,
 )
-from recsys.data.canonical import EVENT_SCHEMA
 from recsys.deadline import bounded
-from recsys.errors import DataError
-from recsys.events.database import LOCK_WAIT_SECONDS, Database, drop_indexes, make_indexes, position
-from recsys.events.item_counts import with_item_events_before
-from recsys.events.removals import without_deleted
+from recsys.events.appending import Appended, append_rows, received
+from recsys.events.database import LOCK_WAIT_SECONDS, Database
+from recsys.events.tables import position
 from recsys.failpoints import Failpoint, reached
 
 LOG_SCHEMA = pl.Schema(
@@ -48,31 +44,6 @@ LOG_SCHEMA = pl.Schema(
         ITEM_EVENTS_BEFORE: pl.Int64(),
     }
 )
-
-_LARGE = 10_000
-_INSERT = (
-    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value, item_events_before) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """What an append did. The new events are first_sequence..last_sequence (none: first = last + 1).
-
-    Attributes:
-        first_sequence: sequence of the first new event.
-        last_sequence: the log's position after the append; every event handed over lies at or before it.
-        accepted: events that are new.
-        duplicates: events whose id the log had already, or that came twice; they changed nothing.
-        withheld: events that happened before their user was deleted; they were left out.
-    """
-
-    first_sequence: int
-    last_sequence: int
-    accepted: int
-    duplicates: int
-    withheld: int = 0
 
 
 class EventLog:
@@ -99,25 +70,12 @@ class EventLog:
         Raises:
             DataError: the frame is not canonical; everything wrong with it is listed.
         """
-        _check(frame)
-        moment = time.time_ns() // 1000 if received_at is None else received_at
-        rows = frame.select(
-            EVENT_ID, USER_ID, ITEM_ID, OCCURRED_AT, pl.lit(moment, dtype=pl.Int64).alias(RECEIVED_AT), EVENT, VALUE
-        )
+        rows = received(frame, time.time_ns() // 1000 if received_at is None else received_at)
         with self._database.writing() as connection:
-            before = position(connection)
-            allowed = without_deleted(connection, rows)
-            new = _new(connection, allowed)
-            if before == 0 and new.height >= _LARGE:
-                drop_indexes(connection)
-            counted = with_item_events_before(connection, new)
-            connection.executemany(_INSERT, counted.iter_rows(buffer_size=_LARGE))
-            make_indexes(connection)
+            appended = append_rows(connection, rows)
             reached(Failpoint.APPEND_WRITTEN)
         reached(Failpoint.APPEND_COMMITTED)
-        return Appended(
-            before + 1, before + new.height, new.height, allowed.height - new.height, frame.height - allowed.height
-        )
+        return appended
 
     def position(self) -> int:
         """Sequence of the newest event; 0 when the log is empty."""
@@ -217,28 +175,3 @@ class EventLog:
     def close(self) -> None:
         """Closes the calling thread's connection; the next call opens another."""
         self._database.close()
-
-
-def _new(connection: sqlite3.Connection, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose event_id the log lacks. Asked beforehand: an insert that conflicts would use up a sequence."""
-    rows = rows.unique(EVENT_ID, keep="first", maintain_order=True)
-    asked = orjson.dumps(rows[EVENT_ID].to_list()).decode()
-    known = connection.execute(
-        "SELECT event_id FROM events WHERE event_id IN (SELECT value FROM json_each(?))", [asked]
-    ).fetchall()
-    if not known:
-        return rows
-    return rows.join(pl.DataFrame(known, schema={EVENT_ID: pl.String}, orient="row"), on=EVENT_ID, how="anti")
-
-
-def _check(frame: pl.DataFrame) -> None:
-    problems = [f"the column '{name}' is missing" for name in EVENT_SCHEMA if name not in frame.columns]
-    for name, dtype in EVENT_SCHEMA.items():
-        if name not in frame.columns:
-            continue
-        if frame.schema[name] != dtype:
-            problems.append(f"'{name}' is {frame.schema[name]}, not {dtype}")
-        if name not in (EVENT, VALUE) and frame[name].null_count():
-            problems.append(f"'{name}' has {frame[name].null_count()} nulls")
-    if problems:
-        raise DataError(f"These events cannot be appended to the log: {'; '.join(problems)}.")

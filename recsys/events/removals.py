@@ -7,19 +7,18 @@ the user back. It knows nothing of feature stores and files, which `recsys.jobs`
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
-import polars as pl
 
-from recsys.columns import OCCURRED_AT, USER_ID
 from recsys.deadline import bounded
 from recsys.errors import DataError
-from recsys.events.database import LOCK_WAIT_SECONDS, Database, position
+from recsys.events.database import LOCK_WAIT_SECONDS, Database
+from recsys.events.tables import position
+from recsys.events.tombstones import deleted_after, deleted_at, digest_of, salt_of, tombstones
 from recsys.failpoints import Failpoint, reached
 
 _PATIENCE_SECONDS = 60.0
@@ -45,12 +44,12 @@ class Removals:
         """
         removed = 0
         with self._database.writing() as connection:
-            salt = _salt(connection)
+            salt = salt_of(connection)
             for user_id in dict.fromkeys(user_ids):
                 removed += connection.execute("DELETE FROM events WHERE user_id = ?", [user_id]).rowcount
                 connection.execute(
                     "INSERT OR REPLACE INTO removals VALUES (?, ?, ?, ?, 'cleaning')",
-                    [_next_position(connection), _digest(salt, user_id), user_id, time.time_ns() // 1000],
+                    [_next_position(connection), digest_of(salt, user_id), user_id, time.time_ns() // 1000],
                 )
         return removed
 
@@ -146,7 +145,11 @@ class Removals:
 
     def deleted(self, user_ids: Sequence[str]) -> dict[str, int]:
         """When each of these users was deleted, microseconds; users who never were are left out."""
-        return _deleted(self._database.connection(), user_ids)
+        return deleted_at(self._database.connection(), user_ids)
+
+    def deleted_after(self, user_ids: Sequence[str], position: int) -> list[str]:
+        """Those of these users who were deleted after a position of the log, also when they have come back since."""
+        return deleted_after(self._database.connection(), user_ids, position)
 
     def take_over(self, other: Removals, user_ids: Sequence[str]) -> list[str]:
         """Deletes from this log whom another log of the same origin has deleted: for a log that comes from a backup.
@@ -158,16 +161,16 @@ class Removals:
         Returns:
             Those of them who are deleted by it.
         """
-        salt = _salt(self._database.connection())
-        if salt != _salt(other._database.connection()):
+        salt = salt_of(self._database.connection())
+        if salt != salt_of(other._database.connection()):
             return []
-        mine = _tombstones(self._database.connection())
+        mine = tombstones(self._database.connection())
         newer = {
             digest: moment
-            for digest, moment in _tombstones(other._database.connection()).items()
+            for digest, moment in tombstones(other._database.connection()).items()
             if mine.get(digest, 0) < moment
         }
-        by_digest = {_digest(salt, user_id): user_id for user_id in user_ids}
+        by_digest = {digest_of(salt, user_id): user_id for user_id in user_ids}
         deleted = [by_digest[digest] for digest in newer if digest in by_digest]
         self.remove_users(deleted)
         with self._database.writing() as connection:
@@ -182,45 +185,9 @@ class Removals:
         return deleted
 
 
-def without_deleted(connection: sqlite3.Connection, events: pl.DataFrame) -> pl.DataFrame:
-    """The events but those that happened before their user was deleted: an old file brings nobody back."""
-    deleted = _deleted(connection, events[USER_ID].unique().to_list())
-    return events.filter(~happened_before(deleted)) if deleted else events
-
-
-def happened_before(deleted: dict[str, int]) -> pl.Expr:
-    """Whether an event happened before its user was deleted, as a column of a frame of events."""
-    moments = pl.col(USER_ID).replace_strict(list(deleted), list(deleted.values()), default=None, return_dtype=pl.Int64)
-    return (pl.col(OCCURRED_AT) <= moments).fill_null(value=False)
-
-
-def _deleted(connection: sqlite3.Connection, user_ids: Sequence[str]) -> dict[str, int]:
-    if not connection.execute("SELECT EXISTS (SELECT 1 FROM removals WHERE digest NOT NULL)").fetchone()[0]:
-        return {}
-    salt = _salt(connection)
-    by_digest = {_digest(salt, user_id): user_id for user_id in user_ids}
-    rows = connection.execute(
-        "SELECT digest, removed_at FROM removals WHERE digest IN (SELECT value FROM json_each(?))",
-        [orjson.dumps(list(by_digest)).decode()],
-    )
-    return {by_digest[digest]: removed_at for digest, removed_at in rows.fetchall()}
-
-
-def _tombstones(connection: sqlite3.Connection) -> dict[str, int]:
-    return dict(connection.execute("SELECT digest, removed_at FROM removals WHERE digest NOT NULL").fetchall())
-
-
 def _next_position(connection: sqlite3.Connection) -> int:
     """Takes the log's next position for something that is no event."""
     taken = position(connection) + 1
     if connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", [taken]).rowcount == 0:
         connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", [taken])
     return taken
-
-
-def _salt(connection: sqlite3.Connection) -> bytes:
-    return bytes(connection.execute("SELECT value FROM salt").fetchone()[0])
-
-
-def _digest(salt: bytes, user_id: str) -> str:
-    return hashlib.sha256(salt + user_id.encode()).hexdigest()

@@ -17,8 +17,8 @@ from typing import IO
 
 import orjson
 
+from recsys.durable import TEMPORARY_PREFIX, sync
 from recsys.errors import DataError
-from recsys.registry.durable import TEMPORARY_PREFIX, sync
 
 FORMAT = 1
 _MANIFEST = "manifest.json"

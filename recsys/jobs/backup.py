@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recsys import __version__
+from recsys.durable import TEMPORARY_PREFIX
 from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease, maintenance
 from recsys.events.log import EventLog
 from recsys.jobs.archive import write_archive
 from recsys.jobs.delete_users import finish_deletions
-from recsys.registry.durable import TEMPORARY_PREFIX
 from recsys.workspace import Workspace
 
 WORKSPACE, ARTIFACTS, DATABASE = "workspace", "artifacts", "mlflow.db"

@@ -96,6 +96,7 @@ def batch(
         model_version=model.version,
         as_of=people.as_of,
         events_before=people.events_before,
+        log_position=people.log_position,
         k=k,
         out=(out or default_folder(workspace, model, people, k, users_file is not None)).absolute(),
     )

@@ -12,8 +12,8 @@ import orjson
 
 from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
-from recsys.context.parts import write_text
 from recsys.context.rows import feature_rows
+from recsys.durable import replace_file
 from recsys.errors import ConfigError, DataError
 from recsys.evaluation.drift_page import drift_page
 from recsys.evaluation.feature_drift import UNKNOWN_ITEMS, FeatureDrift, compare, feature_frame
@@ -143,7 +143,7 @@ def _written(workspace: Workspace, facts: Mapping[str, object], features: Sequen
     stem = workspace.reports / f"features-{facts['model_version']}"
     plain = {**facts, "features": [drift.as_dict() for drift in features]}
     paths = [stem.with_suffix(suffix) for suffix in (".json", ".html")]
-    write_text(paths[0], orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+    replace_file(paths[0], orjson.dumps(plain, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     title = f"Features of {workspace.name}: now and as version {facts['model_version']} was trained"
-    write_text(paths[1], drift_page(title, facts, features))
+    replace_file(paths[1], drift_page(title, facts, features).encode())
     return paths

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Literal
 
-from recsys.context.feature_schema import SERVICE_PREFIX
+from recsys.context.feature_schema import FeatureSchema, digits_of, is_item_service
+from recsys.context.item_rows import item_feature_schema
 from recsys.context.rows import feature_schema
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease, maintenance
 from recsys.jobs.materialise import MaterialiseResult, materialise
-from recsys.jobs.served_features import champions_features
+from recsys.jobs.served_features import champions_features, served_schemas
 from recsys.workspace import Workspace
 
 UNDESCRIBED = "it was made by a version of recsys that did not write down its columns"
+
+_Stored = Sequence[tuple[str, FeatureSchema | None]]
+"""Services and what they say of their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +29,15 @@ class StoredVersion:
 
     Attributes:
         service: its feature service.
+        rows: whose rows they are.
         present: whether it is the one that the workspace's schema asks for.
-        champion: whether the champion reads it.
+        champion: whether the champion reads it; of items' rows, which no model reads, whether it is kept up for the
+            champion.
         changes: what is different in the present version.
     """
 
     service: str
+    rows: Literal["users", "items"]
     present: bool
     champion: bool
     changes: tuple[str, ...]
@@ -56,20 +65,12 @@ class Migration:
 
 
 def versions(workspace: Workspace) -> list[StoredVersion]:
-    """The versions that the workspace's store holds."""
+    """The versions that the workspace's store holds: of users' rows, then of items'."""
     from recsys.context.versions import StoredVersions
 
-    present = feature_schema(WorkspaceSchema.load(workspace.schema_file))
-    read = champions_features(workspace)
-    return [
-        StoredVersion(
-            service=service,
-            present=service == present.service,
-            champion=read is not None and service == read.service,
-            changes=(UNDESCRIBED,) if stored is None else stored.changes_to(present),
-        )
-        for service, stored in sorted(StoredVersions(workspace).all().items())
-    ]
+    stored = sorted(StoredVersions(workspace).all().items())
+    users, items = ([one for one in stored if is_item_service(one[0]) is of_items] for of_items in (False, True))
+    return [*_users_versions(workspace, users), *_items_versions(workspace, items)]
 
 
 def migrate(workspace: Workspace) -> Migration:
@@ -93,7 +94,7 @@ def migrate(workspace: Workspace) -> Migration:
 
 
 def drop(workspace: Workspace, version: str) -> StoredVersion:
-    """Removes a version with all its rows.
+    """Removes a version of users' or of items' rows, with all of them.
 
     Args:
         workspace: the workspace.
@@ -107,18 +108,51 @@ def drop(workspace: Workspace, version: str) -> StoredVersion:
     from recsys.context.versions import StoredVersions
 
     stored = {one.service: one for one in versions(workspace)}
-    chosen = stored.get(version) or stored.get(SERVICE_PREFIX + version)
+    chosen = next((one for one in stored.values() if version in (one.service, digits_of(one.service))), None)
     if chosen is None:
         known = ", ".join(stored) or "none"
         raise ConfigError(f"The workspace '{workspace.name}' has no feature version '{version}'; it has: {known}.")
     if chosen.present:
         raise ConfigError(f"{chosen.service} is what the schema of '{workspace.name}' asks for: it cannot be dropped.")
     if chosen.champion:
+        needed = "is read by" if chosen.rows == "users" else "is kept up for"
         raise ConfigError(
-            f"{chosen.service} is read by the champion of '{workspace.name}'. Train on the present features and "
+            f"{chosen.service} {needed} the champion of '{workspace.name}'. Train on the present features and "
             f"promote the new version first: recsys train --workspace {workspace.name}"
         )
     lease = FoldLease(workspace.event_log)
     with maintenance(lease, "drop a feature version") as token:
         StoredVersions(workspace).drop(chosen.service, token, partial(lease.guarded, token))
     return chosen
+
+
+def _users_versions(workspace: Workspace, stored: _Stored) -> list[StoredVersion]:
+    present, read = feature_schema(WorkspaceSchema.load(workspace.schema_file)), champions_features(workspace)
+    return [
+        StoredVersion(
+            service=service,
+            rows="users",
+            present=service == present.service,
+            champion=read is not None and service == read.service,
+            changes=_changes(version, present),
+        )
+        for service, version in stored
+    ]
+
+
+def _items_versions(workspace: Workspace, stored: _Stored) -> list[StoredVersion]:
+    present, *others = (item_feature_schema(schema) for schema in served_schemas(workspace))
+    return [
+        StoredVersion(
+            service=service,
+            rows="items",
+            present=digits_of(service) == present.version,
+            champion=digits_of(service) in [other.version for other in others],
+            changes=_changes(version, present),
+        )
+        for service, version in stored
+    ]
+
+
+def _changes(version: FeatureSchema | None, present: FeatureSchema) -> tuple[str, ...]:
+    return (UNDESCRIBED,) if version is None else version.changes_to(present)

@@ -16,7 +16,8 @@ from recsys.data.importer import read_folder
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
-from recsys.events.removals import Removals, happened_before
+from recsys.events.removals import Removals
+from recsys.events.tombstones import happened_before
 from recsys.failpoints import Failpoint, reached
 from recsys.workspace import Workspace
 

@@ -143,21 +143,23 @@ def _written(
     from recsys.context.item_store import ItemStore
     from recsys.context.online_upkeep import OnlineUpkeep
     from recsys.context.store import FeatureStoreAdapter
+    from recsys.context.user_store import UserStore
 
     started = time.monotonic()
-    store = FeatureStoreAdapter(workspace, schema)
-    store.apply()
+    features = FeatureStoreAdapter(workspace, schema)
+    features.apply()
+    users = UserStore(features)
     reached(Failpoint.MATERIALISE_APPLIED)
-    online = OnlineUpkeep(store)
+    online = OnlineUpkeep(features)
     online.raise_fence(token)
     reached(Failpoint.MATERIALISE_FENCED)
     inputs = Inputs.present(workspace, schema, cuts)
     guard = partial(lease.guarded, token)
-    parts = store.write_offline(RowFolder.of(workspace, schema).chunks(inputs.cuts), guard)
+    parts = users.write_offline(RowFolder.of(workspace, schema).chunks(inputs.cuts), guard)
     reached(Failpoint.MATERIALISE_PARTS_REPLACED)
-    users = store.materialise(token)
+    written = users.materialise(token)
     reached(Failpoint.MATERIALISE_ROWS_WRITTEN)
-    ItemStore(store).write(item_rows(workspace, schema, inputs.log_position), token, guard)
+    ItemStore(features).write(item_rows(workspace, schema, inputs.log_position), token, guard)
     reached(Failpoint.MATERIALISE_ITEMS_WRITTEN)
     online.delete_older(inputs.log_position, token)
     reached(Failpoint.MATERIALISE_OLDER_ROWS_GONE)
@@ -166,13 +168,13 @@ def _written(
     done = Materialised(
         inputs=inputs,
         parts=tuple(parts),
-        users=users,
+        users=written,
         offline_rows=sum(height(part) for part in parts),
-        online=mark_online(workspace, store.engine),
+        online=mark_online(workspace, features.engine),
         seconds=round(time.monotonic() - started, 3),
     )
     with guard():
-        done.save(workspace, store.version)
+        done.save(workspace, features.version)
     reached(Failpoint.MATERIALISE_SAVED)
     return done
 
@@ -188,59 +190,3 @@ def _result(workspace: Workspace, done: Materialised, *, reused: bool, seconds: 
         reused=reused,
         seconds=round(seconds, 3),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureStatus:
-    """How the feature store stands to its event log.
-
-    Attributes:
-        workspace: name of the workspace.
-        last: the last materialisation, None when there is none.
-        log_position: sequence of the log's newest event.
-        stale: what has changed since: "log", "catalogue", "schema", "definitions".
-    """
-
-    workspace: str
-    last: Materialised | None
-    log_position: int
-    stale: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain values, for --json."""
-        return {
-            "workspace": self.workspace,
-            "materialised": self.last is not None,
-            "feature_service": None if self.last is None else self.last.inputs.feature_service,
-            "materialised_position": None if self.last is None else self.last.inputs.log_position,
-            "log_position": self.log_position,
-            "users": 0 if self.last is None else self.last.users,
-            "offline_rows": 0 if self.last is None else self.last.offline_rows,
-            "stale": list(self.stale),
-        }
-
-    def sentence(self) -> str:
-        """For people."""
-        materialise = f"recsys features materialise --workspace {self.workspace}"
-        if self.last is None:
-            return f"There are no features yet. Make them with: {materialise}"
-        held = (
-            f"{self.last.users:,} users online, {self.last.offline_rows:,} rows of past moments offline, folded at log "
-            f"position {self.last.inputs.log_position:,} ({self.last.inputs.feature_service})."
-        )
-        if not self.stale:
-            return f"{held} Nothing has changed since."
-        return (
-            f"{held} Changed since: {', '.join(self.stale)} (the log is at {self.log_position:,}). New events are "
-            f"folded in as rows are read; to store them: {materialise}"
-        )
-
-
-def feature_status(workspace: Workspace) -> FeatureStatus:
-    """Compares what is stored with what it would be made from now. Reads no row."""
-    schema = WorkspaceSchema.load(workspace.schema_file)
-    last = Materialised.last(workspace, feature_schema(schema))
-    now = Inputs.present(workspace, schema, CUTS if last is None else last.inputs.cuts)
-    parts = {"log": "log_position", "catalogue": "catalogue", "schema": "schema_hash", "definitions": "definitions"}
-    stale = () if last is None else tuple(n for n, f in parts.items() if getattr(last.inputs, f) != getattr(now, f))
-    return FeatureStatus(workspace=workspace.name, last=last, log_position=now.log_position, stale=stale)

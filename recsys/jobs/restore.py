@@ -13,6 +13,7 @@ import polars as pl
 from recsys.columns import USER_ID
 from recsys.context.engine import EMBEDDED, Engine
 from recsys.context.layout import configuration_file, is_configured_here
+from recsys.durable import TEMPORARY_PREFIX, sync
 from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
@@ -21,7 +22,6 @@ from recsys.jobs.archive import extract_archive, verify_archive
 from recsys.jobs.backup import ARTIFACTS, DATABASE, WORKSPACE
 from recsys.jobs.delete_users import finish_deletions
 from recsys.jobs.materialise import materialise
-from recsys.registry.durable import TEMPORARY_PREFIX, sync
 from recsys.workspace import Workspace
 
 

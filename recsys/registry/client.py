@@ -15,8 +15,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recsys.durable import TEMPORARY_PREFIX
 from recsys.errors import RegistryError
-from recsys.registry.durable import TEMPORARY_PREFIX
 from recsys.registry.locks import in_turn
 from recsys.workspace import Workspace
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from recsys.durable import canonical_json, replace_file
 from recsys.errors import RegistryError
-from recsys.registry.durable import canonical_json, replace_file
 from recsys.workspace import Workspace
 
 MoveKind = Literal["promote", "rollback", "observed"]

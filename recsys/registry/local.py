@@ -7,8 +7,8 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from recsys.durable import canonical_json, new_folder, replace_file, sync
 from recsys.errors import SnapshotError
-from recsys.registry.durable import canonical_json, new_folder, replace_file, sync
 from recsys.registry.manifest import FILES, MANIFEST, verified
 from recsys.registry.snapshot import verify_snapshot
 from recsys.workspace import Workspace

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from recsys.durable import canonical_json
 from recsys.errors import SnapshotError
-from recsys.registry.durable import canonical_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1

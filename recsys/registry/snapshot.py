@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recsys.data.schema import WorkspaceSchema
+from recsys.durable import canonical_json, new_folder, sync, write_durably
 from recsys.errors import SnapshotError
-from recsys.registry.durable import canonical_json, new_folder, sync, write_durably
 from recsys.registry.manifest import MANIFEST, REMEDY, Manifest, verified
 
 _Json = TypeVar("_Json", dict[str, Any], list[Any])

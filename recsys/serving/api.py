@@ -11,13 +11,12 @@ from fastapi import Body, FastAPI, Request, Response
 from pydantic import BaseModel
 
 from recsys import __version__
-from recsys.data.schema import WorkspaceSchema
 from recsys.serving import examples, problems
-from recsys.serving.contexts import described
+from recsys.serving.degraded import described
 from recsys.serving.documentation import describe, documented
 from recsys.serving.intake import Intake
 from recsys.serving.middleware import BodyLimit, RequestIds, request_id
-from recsys.serving.ports import EventSink, LiveRows, ModelSource, OnlineContexts
+from recsys.serving.ports import EventSink, LiveRows, ModelSource, ServedFeatures
 from recsys.serving.recommending import Recommending, microseconds_now
 from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 from recsys.serving.requests import EventsRequest, RecommendationRequest
@@ -43,35 +42,29 @@ class Json(Response):
 def create_app(
     *,
     models: ModelSource,
-    contexts: OnlineContexts,
+    features: ServedFeatures,
     log: EventSink,
     live: LiveRows,
-    schema: WorkspaceSchema,
-    feature_service: str,
     clock: Callable[[], int] = microseconds_now,
     running: Sequence[AbstractContextManager[object]] = (),
 ) -> FastAPI:
     """Builds the application over its ports.
 
     Args:
-        models: which model answers.
-        contexts: the online side of the feature store.
+        models: which model answers, and from which features.
+        features: those that were opened first, for what is said while there is no model.
         log: the event log.
         live: refreshes online rows after an append.
-        schema: the workspace's schema.
-        feature_service: the version of the feature service that `contexts` reads.
         clock: microseconds since the epoch.
         running: entered when the server starts, left in reverse when it stops.
     """
     app = FastAPI(
         title="recsys", version=__version__, description=_DESCRIPTION, redoc_url=None, lifespan=_lifespan(running)
     )
-    recommending = Recommending(models, contexts, schema, feature_service, clock)
-    intake = Intake(log, live, models, schema, feature_service, clock)
-    _add_recommendations(app, recommending)
-    _add_events(app, intake)
-    _add_model(app, models, schema, feature_service)
-    _add_health(app, models, feature_service)
+    _add_recommendations(app, Recommending(models, clock))
+    _add_events(app, Intake(log, live, models, features, clock))
+    _add_model(app, models)
+    _add_health(app, models)
     problems.install(app)
     describe(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
@@ -113,7 +106,7 @@ def _add_events(app: FastAPI, intake: Intake) -> None:
         return Json(intake.take(body, request_id(request.scope)))
 
 
-def _add_model(app: FastAPI, models: ModelSource, schema: WorkspaceSchema, feature_service: str) -> None:
+def _add_model(app: FastAPI, models: ModelSource) -> None:
     @app.get(
         "/v1/model",
         response_model=ModelReply,
@@ -126,12 +119,12 @@ def _add_model(app: FastAPI, models: ModelSource, schema: WorkspaceSchema, featu
             ModelReply(
                 request_id=request_id(request.scope),
                 model_version=served.version,
-                feature_service=feature_service,
+                feature_service=served.features.service,
                 degraded=described(served.degraded),
-                workspace=schema.name,
+                workspace=served.features.schema.name,
                 content_hash=served.content_hash,
                 catalogue_size=len(served.vocabulary),
-                items_repeat=schema.repeats,
+                items_repeat=served.features.schema.repeats,
                 metrics=dict(served.metrics),
                 lineage=dict(served.lineage),
                 context_faults=dict(served.context_faults()),
@@ -139,7 +132,7 @@ def _add_model(app: FastAPI, models: ModelSource, schema: WorkspaceSchema, featu
         )
 
 
-def _add_health(app: FastAPI, models: ModelSource, feature_service: str) -> None:
+def _add_health(app: FastAPI, models: ModelSource) -> None:
     @app.get("/healthz", response_model=Health, responses=documented(examples.HEALTH), summary="Is the process alive")
     async def alive(request: Request) -> Response:
         return Json(Health(status="alive", request_id=request_id(request.scope)))
@@ -157,7 +150,7 @@ def _add_health(app: FastAPI, models: ModelSource, feature_service: str) -> None
                 status="ready",
                 request_id=request_id(request.scope),
                 model_version=served.version,
-                feature_service=feature_service,
+                feature_service=served.features.service,
             )
         )
 

@@ -1,4 +1,7 @@
-"""Puts the service together for one workspace: real stores, the registry's champion, warm before it is asked."""
+"""Puts the service together for one workspace: real stores, the registry's champion, warm before it is asked.
+
+A champion that reads another version of the features brings them along: both take their predecessors' place at once.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from recsys import columns
 from recsys.context.batch import FeatureRow
 from recsys.context.engine import Engine
 from recsys.context.reader import FeastReader
-from recsys.context.rows import feature_schema, feature_service_name
+from recsys.context.rows import feature_service_name
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError, RecsysError
@@ -19,14 +22,14 @@ from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.registry.champion import champion
 from recsys.registry.client import registry
-from recsys.registry.feature_lock import refuse_other_features
 from recsys.registry.loading import load_recommender
 from recsys.registry.snapshot import SCHEMA_FILE, load_snapshot
 from recsys.registry.versions import CHAMPION, aliased
 from recsys.serving.api import create_app
 from recsys.serving.champion import ChampionSource
+from recsys.serving.degraded import REGISTRY_UNREACHABLE
 from recsys.serving.live import LiveFolder
-from recsys.serving.ports import ServedModel
+from recsys.serving.ports import NoChampionError, ServedFeatures, ServedModel
 from recsys.workspace import Workspace
 
 _NOBODY = "recsys-warm-up"
@@ -47,20 +50,20 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
             registry cannot be reached.
     """
     torch.set_num_threads(1)
-    schema = _served_schema(workspace)
-    reader = FeastReader(workspace, schema, budget=Engine.of(workspace).read_timeout_ms / 1_000)
-    _warm_up(reader)
-    models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, schema))
+    first = _opened(workspace, _served_schema(workspace))
+    models: ChampionSource
+
+    def in_use() -> ServedFeatures:
+        try:
+            return models.current().features
+        except NoChampionError:
+            return first
+
+    models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, in_use()))
     models.refresh()
-    live = LiveFolder(FoldLease(workspace.event_log), reader.catch_up)
+    live = LiveFolder(FoldLease(workspace.event_log), lambda token: in_use().catch_up(token))
     app = create_app(
-        models=models,
-        contexts=reader,
-        log=EventLog(workspace.event_log),
-        live=live,
-        schema=schema,
-        feature_service=feature_service_name(schema),
-        running=(live, models),
+        models=models, features=first, log=EventLog(workspace.event_log), live=live, running=(live, models)
     )
     return app, models
 
@@ -71,6 +74,13 @@ def _served_schema(workspace: Workspace) -> WorkspaceSchema:
         return WorkspaceSchema.load(champion(workspace).folder / SCHEMA_FILE)
     except RecsysError:
         return WorkspaceSchema.load(workspace.schema_file)
+
+
+def _opened(workspace: Workspace, schema: WorkspaceSchema) -> ServedFeatures:
+    """Opens one version of the features and asks it once, so that the first request does not wait for that."""
+    reader = FeastReader(workspace, schema, budget=Engine.of(workspace).read_timeout_ms / 1_000)
+    _warm_up(reader)
+    return ServedFeatures(reader, schema, feature_service_name(schema), reader.catch_up)
 
 
 def _warm_up(reader: FeastReader) -> None:
@@ -86,11 +96,10 @@ def _named(workspace: Workspace) -> str | None:
         return aliased(client, workspace, CHAMPION)
 
 
-def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
+def _loaded(workspace: Workspace, in_use: ServedFeatures) -> ServedModel:
+    """The champion with the features that it reads: those in use, or others that are opened beside them."""
     found = champion(workspace)
     snapshot = load_snapshot(found.folder, snapshot_hash=found.snapshot_hash)
-    restart = f"Version {found.version} is served once the service is started again."
-    refuse_other_features(snapshot, feature_schema(schema), "this service was started on", restart)
     recommender = load_recommender(snapshot, found.version)
     recommender.recommend([FeatureRow(user_id=None)], k=1)
     if found.degraded is not None:
@@ -100,10 +109,11 @@ def _loaded(workspace: Workspace, schema: WorkspaceSchema) -> ServedModel:
         version=found.version,
         content_hash=found.content_hash,
         vocabulary=frozenset(recommender.vocabulary),
+        features=in_use if snapshot.schema == in_use.schema else _opened(workspace, snapshot.schema),
         titles=_titles(workspace),
         metrics=snapshot.metrics,
         lineage=snapshot.lineage,
-        degraded=None if found.degraded is None else "registry_unreachable",
+        degraded=None if found.degraded is None else REGISTRY_UNREACHABLE,
         context_faults=recommender.context_faults,
     )
 

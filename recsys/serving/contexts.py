@@ -13,12 +13,12 @@ from datetime import datetime
 from recsys.context.batch import FeatureRow
 from recsys.context.moments import believable
 from recsys.context.profile_values import is_no_number, typed_profile
+from recsys.context.reasons import EMPTY_CONTEXT, STORE_ERROR, STORE_TIMEOUT, UNKNOWN_USER, Reason
 from recsys.data.schema import ColumnType, WorkspaceSchema
 from recsys.errors import DataError, StoreTimeoutError
 from recsys.events.fold import HISTORY_LENGTH
 from recsys.serving.ports import OnlineContexts
 from recsys.serving.problems import InvalidField, InvalidRequestError
-from recsys.serving.replies import Degraded
 from recsys.serving.requests import InlineContext, InlineEvent, ProfileValue
 
 _SECOND = 1_000_000
@@ -29,16 +29,6 @@ FUTURE = "This moment lies in the future; check the clock and the offset."
 _ORDER_ONLY_START = 946_684_800 * _SECOND
 """2000-01-01: where workspaces without a clock count from."""
 
-_REASONS = {
-    "broken_row": "What is stored about this user is damaged: the answer is what suits everybody.",
-    "future_event": "The event log holds events of this user that lie in the future: they were left out.",
-    "event_before_1970": "The event log holds events of this user at or before 1970: they count as the oldest ones.",
-    "unknown_user": "Nothing is stored about this user: the answer is what suits everybody.",
-    "empty_context": "The context holds nothing that the model knows: the answer is what suits everybody.",
-    "store_error": "The feature store could not be read: the answer ignores what is stored about the user.",
-    "registry_unreachable": "The registry cannot be read: this is the last champion that was promoted here.",
-    "store_timeout": "The feature store did not answer in time: the answer ignores what is stored about the user.",
-}
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +44,7 @@ class Resolved:
 
     row: FeatureRow
     stored: bool
-    degraded: str | None
+    degraded: Reason | None
 
 
 def resolve(
@@ -78,18 +68,11 @@ def resolve(
     degraded = row.degraded
     if inline is not None:
         row = _with_inline(row, inline, schema, now)
-        if degraded == "unknown_user" and row.history_items:
+        if degraded == UNKNOWN_USER and row.history_items:
             degraded = None
     if degraded is None and not row.present and not row.history_items:
-        degraded = "empty_context"
+        degraded = EMPTY_CONTEXT
     return Resolved(row=replace(row, degraded=degraded), stored=row.present, degraded=degraded)
-
-
-def described(reason: str | None) -> Degraded | None:
-    """The reason as replies carry it."""
-    if reason is None:
-        return None
-    return Degraded(reason=reason, detail=_REASONS.get(reason, "The answer is not what it could be."))
 
 
 def microseconds(moment: datetime) -> int:
@@ -103,10 +86,10 @@ def _stored(user_id: str, contexts: OnlineContexts) -> FeatureRow:
         return contexts.online([user_id])[0]
     except StoreTimeoutError as error:
         _log.warning("feature store too slow, answering without it: %s", error)
-        return FeatureRow(user_id=user_id, degraded="store_timeout")
+        return FeatureRow(user_id=user_id, degraded=STORE_TIMEOUT)
     except Exception as error:  # whatever ails the store, the user gets an answer
         _log.warning("feature store failed, answering without it: %s: %r", type(error).__name__, str(error))
-        return FeatureRow(user_id=user_id, degraded="store_error")
+        return FeatureRow(user_id=user_id, degraded=STORE_ERROR)
 
 
 def _with_inline(row: FeatureRow, inline: InlineContext, schema: WorkspaceSchema, now: int) -> FeatureRow:

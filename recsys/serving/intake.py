@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from recsys import columns
-from recsys.data.schema import WorkspaceSchema
 from recsys.serving.contexts import BEFORE_1970, CLOCK_SKEW, FUTURE, microseconds
-from recsys.serving.ports import EventSink, LiveRows, ModelSource, NoChampionError, ServedModel
+from recsys.serving.ports import EventSink, LiveRows, ModelSource, NoChampionError, ServedFeatures, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError, NotAcknowledgedError
 from recsys.serving.recommending import microseconds_now
 from recsys.serving.replies import EventsReply
@@ -39,16 +38,14 @@ class Intake:
         log: the event log; an event counts as received when its append has returned.
         live: refreshes the online rows afterwards; reads do not depend on it, they fold in the log's tail.
         models: to tell which items cannot be scored yet.
-        schema: the workspace's schema.
-        feature_service: the version of the feature service in use.
+        features: what is read while there is no model.
         clock: microseconds since the epoch.
     """
 
     log: EventSink
     live: LiveRows
     models: ModelSource
-    schema: WorkspaceSchema
-    feature_service: str
+    features: ServedFeatures
     clock: Callable[[], int] = microseconds_now
 
     def take(self, request: EventsRequest, request_id: str) -> EventsReply:
@@ -73,10 +70,11 @@ class Intake:
         return EventsReply(
             request_id=request_id,
             model_version=model.version if model else None,
-            feature_service=self.feature_service,
+            feature_service=(model.features if model else self.features).service,
             degraded=None,
             accepted=appended.accepted,
             duplicates=appended.duplicates,
+            withheld=appended.withheld,
             log_sequence=appended.last_sequence,
             event_ids=frame[columns.EVENT_ID].to_list(),
             unknown_items=_unknown(request, model),

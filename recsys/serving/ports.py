@@ -9,7 +9,9 @@ from typing import Protocol
 import polars as pl
 
 from recsys.context.batch import FeatureRow
+from recsys.data.schema import WorkspaceSchema
 from recsys.errors import RecsysError
+from recsys.serving.degraded import ModelReason
 
 
 class NoChampionError(RecsysError):
@@ -61,6 +63,9 @@ class Appended(Protocol):
     @property
     def duplicates(self) -> int: ...
 
+    @property
+    def withheld(self) -> int: ...
+
 
 class EventSink(Protocol):
     """The event log: durable when `append` returns, idempotent by event_id."""
@@ -75,14 +80,32 @@ class LiveRows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ServedFeatures:
+    """One version of the features, opened and ready to be read.
+
+    Attributes:
+        contexts: its online side.
+        schema: the workspace's schema as this version means it.
+        service: its feature service.
+        catch_up: folds the log's next events into its online rows under a lease's token; says whether there are more.
+    """
+
+    contexts: OnlineContexts
+    schema: WorkspaceSchema
+    service: str
+    catch_up: Callable[[int], bool] = lambda token: False
+
+
+@dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One model version, loaded and ready to answer.
+    """One model version, loaded and ready to answer, with the features that it reads: both are swapped together.
 
     Attributes:
         ranker: what scores.
         version: its version in the registry.
         content_hash: SHA-256 of the model-defining files.
         vocabulary: the item ids that it can recommend.
+        features: what it reads.
         titles: what items are called, where the catalogue says so.
         metrics: what its training run measured.
         lineage: where it came from.
@@ -94,10 +117,11 @@ class ServedModel:
     version: str
     content_hash: str
     vocabulary: frozenset[str]
+    features: ServedFeatures
     titles: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, object] = field(default_factory=dict)
     lineage: Mapping[str, object] = field(default_factory=dict)
-    degraded: str | None = None
+    degraded: ModelReason | None = None
     context_faults: Callable[[], Mapping[str, int]] = dict
 
 

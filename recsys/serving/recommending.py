@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recsys.data.schema import WorkspaceSchema
-from recsys.serving.contexts import Resolved, described, resolve
-from recsys.serving.ports import ModelSource, OnlineContexts, RankedItems, ServedModel
+from recsys.context.reasons import EMPTY_CONTEXT, Reason
+from recsys.serving.contexts import Resolved, resolve
+from recsys.serving.degraded import described
+from recsys.serving.ports import ModelSource, RankedItems, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.replies import ContextUsed, RecommendationReply, RecommendedItem
 from recsys.serving.requests import RecommendationRequest
@@ -24,17 +25,11 @@ class Recommending:
     """The one way of an online answer.
 
     Attributes:
-        models: which model answers.
-        contexts: the online side of the feature store.
-        schema: the workspace's schema.
-        feature_service: the version of the feature service that `contexts` reads.
+        models: which model answers, and from which features.
         clock: microseconds since the epoch.
     """
 
     models: ModelSource
-    contexts: OnlineContexts
-    schema: WorkspaceSchema
-    feature_service: str
     clock: Callable[[], int] = microseconds_now
 
     def answer(self, request: RecommendationRequest, request_id: str) -> RecommendationReply:
@@ -45,8 +40,9 @@ class Recommending:
             NoChampionError: there is no model.
         """
         model = self.models.current()
+        features = model.features
         k = _k(request, model)
-        resolved = resolve(request.user_id, request.context, self.contexts, self.schema, self.clock())
+        resolved = resolve(request.user_id, request.context, features.contexts, features.schema, self.clock())
         excluded = [item for item in request.exclude_items if item in model.vocabulary]
         [ranking] = model.ranker.recommend(
             [resolved.row], k=k, exclude_seen=request.exclude_seen, exclude_items=excluded
@@ -55,7 +51,7 @@ class Recommending:
         return RecommendationReply(
             request_id=request_id,
             model_version=model.version,
-            feature_service=self.feature_service,
+            feature_service=features.service,
             degraded=described(_reason(resolved, model)),
             user_id=request.user_id,
             context=ContextUsed(
@@ -86,11 +82,11 @@ def _k(request: RecommendationRequest, model: ServedModel) -> int:
     raise InvalidRequestError(InvalidField(("k",), f"The catalogue has {size} items; ask for 1 to {size}."))
 
 
-def _reason(resolved: Resolved, model: ServedModel) -> str | None:
+def _reason(resolved: Resolved, model: ServedModel) -> Reason | None:
     """The row's own reason, or that nothing in its history means anything to this model."""
     if resolved.degraded is not None or not resolved.row.history_items:
         return resolved.degraded
-    return None if any(item in model.vocabulary for item in resolved.row.history_items) else "empty_context"
+    return None if any(item in model.vocabulary for item in resolved.row.history_items) else EMPTY_CONTEXT
 
 
 def _ignored(request: RecommendationRequest, model: ServedModel) -> list[str]:

@@ -58,6 +58,7 @@ class EventsReply(_Reply):
     degraded: Degraded | None
     accepted: int
     duplicates: int = Field(description="Events whose event_id the log already held; nothing changed for them.")
+    withheld: int = Field(description="Events that happened before their user was deleted; they were left out.")
     log_sequence: int = Field(description="The log's sequence after them.")
     event_ids: list[str] = Field(description="One an event, in the order sent.")
     unknown_items: list[str] = Field(description="Items that the model cannot score yet; their events are kept.")

@@ -48,6 +48,7 @@ def plan(tmp_path):
         model_version="1",
         as_of=10,
         events_before=7,
+        log_position=7,
         k=1,
         out=tmp_path / "out",
     )

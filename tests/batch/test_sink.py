@@ -24,6 +24,7 @@ def plan(out, **changes):
         "model_version": "1",
         "as_of": 10,
         "events_before": 7,
+        "log_position": 7,
         "k": 2,
         "out": out,
     }

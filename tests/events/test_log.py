@@ -180,7 +180,7 @@ def test_a_failed_append_leaves_nothing(log, canonical, monkeypatch):
     bad = frame.with_columns(
         pl.when(pl.col("item_id") == "i19999").then(pl.lit(None)).otherwise("item_id").alias("item_id")
     )
-    monkeypatch.setattr("recsys.events.log._check", lambda _: None)
+    monkeypatch.setattr("recsys.events.appending._check", lambda _: None)
     with pytest.raises(sqlite3.IntegrityError):
         log.append(bad)
     assert (log.count(), log.position()) == (0, 0)

@@ -30,7 +30,7 @@ class Store:
         return [{row.user_id: row for row in rows}[user] for user in users]
 
     def change(self, query: str, view: str, user: str, *parameters: object) -> None:
-        table = f'"{project(self.world.workspace, Engine())}_{self.reader._store.version.named(view)}"'
+        table = f'"{project(self.world.workspace, Engine())}_{self.reader._store.features.version.named(view)}"'
         with sqlite3.connect(online_database(self.world.workspace)) as connection:
             done = connection.execute(query.format(table=table), (*parameters, self.key(user)))
             assert done.rowcount > 0

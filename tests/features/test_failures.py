@@ -180,7 +180,7 @@ def test_rows_that_redis_lost_are_made_again(distant):
     world, reader, _, _ = distant
     assert materialise(world.workspace).reused in (True, False)
     assert materialise(world.workspace).reused
-    engine = reader._store.engine
+    engine = reader._store.features.engine
     forget_rows(engine, project(world.workspace, engine))
     assert reader.online(["silent"])[0].degraded == "unknown_user"
     assert not materialise(world.workspace).reused

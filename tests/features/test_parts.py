@@ -1,9 +1,9 @@
-"""Offline parts and small files are whole or not there."""
+"""Offline parts are whole or not there."""
 
 import polars as pl
 import pytest
 
-from recsys.context.parts import remove_users, replace_parts, write_text
+from recsys.context.parts import remove_users, replace_parts
 from recsys.errors import LeaseError
 
 
@@ -81,11 +81,3 @@ def test_what_a_killed_writer_left_goes_with_the_next_replacement(tmp_path):
     (tmp_path / "rows-dead-000001.writing").write_bytes(b"PAR1")
     parts = replace_parts(tmp_path, [pl.DataFrame({"x": [1]})])
     assert list(tmp_path.iterdir()) == parts
-
-
-def test_text_replaces_text(tmp_path):
-    path = tmp_path / "deep" / "file.yaml"
-    write_text(path, "one")
-    write_text(path, "zwö")
-    assert path.read_text(encoding="utf-8") == "zwö"
-    assert list(path.parent.iterdir()) == [path]

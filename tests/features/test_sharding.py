@@ -49,8 +49,8 @@ def test_joins_in_shards_give_the_rows_of_one_join_in_the_order_asked(cluster, w
     plain = FeastReader(world.workspace, world.schema)
     expected = plain.as_of(users, moments)
     settings_file(world.workspace).write_text("join_shards = 4\n")
-    monkeypatch.setattr("recsys.context.store.SHARDED_FROM", 1)
-    monkeypatch.setattr("recsys.context.store.point_in_time_join", lambda *_: pytest.fail("joined in one piece"))
+    monkeypatch.setattr("recsys.context.user_store.SHARDED_FROM", 1)
+    monkeypatch.setattr("recsys.context.user_store.point_in_time_join", lambda *_: pytest.fail("joined in one piece"))
     sharded = FeastReader(world.workspace, world.schema)
     assert sharded.as_of(users, moments) == expected
 

@@ -107,6 +107,6 @@ def test_two_writing_processes_and_four_reading_threads(world):
     token = FoldLease(world.workspace.event_log).acquire("maintenance")
     while reader.catch_up(token):
         pass
-    assert OnlineUpkeep(reader._store).folded_up_to() == world.log.position()
+    assert OnlineUpkeep(reader._store.features).folded_up_to() == world.log.position()
     stored = reader._store.read_online(USERS)
     assert stored["event_count"] == [folded(world)[user].event_count for user in USERS]

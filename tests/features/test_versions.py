@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from recsys.context.feature_schema import ITEM_SERVICE
+from recsys.context.item_rows import item_feature_schema
 from recsys.context.rows import feature_rows, feature_schema
 from recsys.errors import ConfigError, FeatureStoreError
 from recsys.jobs.feature_versions import drop, migrate, versions
@@ -34,7 +36,8 @@ def test_migrating_says_what_is_different(migrated):
     assert 'events is {"positive": null, "negative": []' in "".join(older.changes)
     assert done.materialised.feature_service == feature_schema(changed).service
     assert migrate(world.workspace).materialised.reused is True
-    assert [one.present for one in versions(world.workspace) if one.service != older.service] == [True]
+    assert [one.rows for one in versions(world.workspace) if one.present] == ["users", "items"]
+    assert [one.service for one in versions(world.workspace) if not one.present] == [older.service]
 
 
 def test_each_version_reads_its_own_rows_online_and_as_of_a_moment(migrated):
@@ -77,13 +80,45 @@ def test_a_dropped_version_is_gone_and_its_readers_are_told_the_difference(world
     changed.save(world.workspace.schema_file)
     migrate(world.workspace)
     assert drop(world.workspace, older.service).service == older.service
-    assert [one.service for one in versions(world.workspace)] == [feature_schema(changed).service]
+    left = [one.service for one in versions(world.workspace)]
+    assert left == [feature_schema(changed).service, item_service(changed)]
     left = {path.name for path in world.workspace.feature_store.rglob("*") if older.version in path.name}
     assert left == set()
     assert older.version.encode() not in online_database(world.workspace).read_bytes()[:4096]
     with pytest.raises(FeatureStoreError, match=r"column 'profile_likes' \(List\(String\)\) is new.*features migrate"):
         FeastReader(world.workspace, world.schema)
     assert FeastReader(world.workspace, changed).online(["ann"])[0].history_items == ("a",)
+
+
+def test_an_older_version_of_items_rows_is_listed_and_dropped(world_class, tmp_path):
+    from recsys.context.item_store import ItemStore
+    from recsys.context.layout import online_database
+    from recsys.context.store import FeatureStoreAdapter
+
+    world = world_class(tmp_path)
+    world.append(("ann", "a", 10))
+    materialise(world.workspace)
+    older = item_service(world.schema)
+    fewer = {name: kind for name, kind in world.schema.item_columns.items() if name != "size"}
+    changed = replace(world.schema, item_columns=fewer)
+    changed.save(world.workspace.schema_file)
+    migrate(world.workspace)
+    (listed,) = (one for one in versions(world.workspace) if one.service == older)
+    assert (listed.rows, listed.present, listed.champion) == ("items", False, False)
+    assert listed.changes == ("column 'item_size' (Float64) is gone",)
+    with pytest.raises(ConfigError, match="is what the schema of 'small-world' asks for"):
+        drop(world.workspace, item_service(changed))
+    assert drop(world.workspace, older) == listed
+    digits = item_feature_schema(world.schema).version
+    assert digits.encode() not in online_database(world.workspace).read_bytes()
+    assert not list(world.workspace.feature_store.rglob(f"*{digits}*"))
+    assert older not in [one.service for one in versions(world.workspace)]
+    rows = ItemStore(FeatureStoreAdapter(world.workspace, changed)).online(["a"])
+    assert rows["event_count"].to_list() == [1]
+
+
+def item_service(schema):
+    return item_feature_schema(schema).named(ITEM_SERVICE)
 
 
 def test_there_is_nothing_to_migrate_before_anything_was_materialised(world):
@@ -113,7 +148,7 @@ def test_rows_of_before_versions_had_names_are_listed_and_can_be_dropped(world_c
     (older,) = (one for one in versions(world.workspace) if not one.present)
     assert older.service == service.name
     drop(world.workspace, older.service)
-    assert [one.present for one in versions(world.workspace)] == [True]
+    assert [one.present for one in versions(world.workspace)] == [True, True]
     assert not part.exists()
     reader = FeastReader(world.workspace, world.schema)
     assert reader.online(["ann"]) == reader.as_of(["ann"], [11])

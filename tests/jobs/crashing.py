@@ -158,7 +158,7 @@ def look(workspace: Workspace, *, stored: bool) -> dict[str, object]:
         "twice": len(ids) - len(set(ids)),
         "gone": log.read([GONE]).height,
         "position": log.position(),
-        "versions": [one.service for one in versions(workspace)] if stored else [],
+        "versions": [one.service for one in versions(workspace) if one.rows == "users"] if stored else [],
         "folders": sorted(path.name for path in offline_rows(workspace).iterdir()) if stored else [],
         "rows_of_gone": [str(path) for path in workspace.root.rglob("*.parquet") if holds_rows(path, GONE)],
         "differences": differences(workspace),

@@ -125,7 +125,7 @@ def test_the_version_that_a_champion_reads_is_kept_up_and_made_again_by_a_rebuil
     assert stored(workspace, older, "ann") == stored(workspace, newer, "ann") == [3]
     assert materialise(workspace).reused
     materialise(workspace, rebuild=True)
-    assert len(versions(workspace)) == 2
+    assert [one.rows for one in versions(workspace)] == ["users", "users", "items"]
     assert stored(workspace, older, "ann") == stored(workspace, newer, "ann") == [3]
 
 
@@ -137,7 +137,7 @@ def test_a_backup_made_before_the_migration_comes_back_as_it_was(workspace, olde
     delete_users(workspace, [GONE])
     restored = restore(tmp_path / "backup.zip", replace=True)
     assert restored.deleted_again == 1
-    assert len(versions(workspace)) == 1
+    assert [one.rows for one in versions(workspace)] == ["users", "items"]
     gone, ann = reader_of(workspace, older).online([GONE, "ann"])
     assert (gone.degraded, ann.history_items) == ("unknown_user", ("unmistakable-old", "b"))
     newer.save(workspace.schema_file)

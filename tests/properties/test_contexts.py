@@ -40,7 +40,7 @@ from recsys.model.statistics import context_statistics
 from recsys.ranking.recommender import Recommender
 from recsys.serving.api import create_app
 from recsys.serving.contexts import CLOCK_SKEW
-from recsys.serving.ports import ServedModel
+from recsys.serving.ports import ServedFeatures, ServedModel
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -158,7 +158,10 @@ class OneRow:
     row = FeatureRow(user_id=None)
 
     def __init__(self, recommender: Recommender) -> None:
-        self.model = ServedModel(recommender, "7", "", frozenset(VOCABULARY), context_faults=recommender.context_faults)
+        self.features = ServedFeatures(self, recommender.schema, "context")
+        self.model = ServedModel(
+            recommender, "7", "", frozenset(VOCABULARY), self.features, context_faults=recommender.context_faults
+        )
 
     def online(self, user_ids):
         return [self.row] * len(user_ids)
@@ -180,9 +183,7 @@ def store(recommender) -> OneRow:
 
 @pytest.fixture(scope="module")
 def http(recommender, store):
-    app = create_app(
-        models=store, contexts=store, log=store, live=store, schema=recommender.schema, feature_service="context"
-    )
+    app = create_app(models=store, features=store.features, log=store, live=store)
     with TestClient(app) as client:
         yield client
 

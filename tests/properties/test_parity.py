@@ -1,7 +1,8 @@
 """Whatever happens in whatever order, what is read online is, byte for byte, what the log alone says; so is the top-20.
 
 Events come in, late ones too; users are deleted, old events pruned; two folders take turns, one of them writes late;
-readers restart; rows are materialised. After every step everybody's row is compared.
+readers restart; rows are materialised. After every step everybody's row is compared, in a workspace with one version of
+the features, and in one that has been migrated to another: there both versions are folded, written late and read.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import polars as pl
@@ -28,6 +29,7 @@ from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.jobs.delete_users import delete_users
+from recsys.jobs.feature_versions import migrate
 from recsys.jobs.materialise import materialise
 from recsys.workspace import Workspace
 from tests.properties.test_contexts import VOCABULARY, recommender_with
@@ -41,6 +43,8 @@ SCHEMA = WorkspaceSchema(
     repeats=True,
     events=EventMeaning(negative=("dislike",)),
 )
+MIGRATED = replace(SCHEMA, events=EventMeaning())
+"""To this version a dislike is an event like any other."""
 PAST, FUTURE, HOUR = 1_600_000_000_000_000, 2**60, 3_600_000_000
 MOMENTS = (PAST, PAST + 7, FUTURE + 3, 2**62)
 
@@ -56,6 +60,8 @@ happenings = st.tuples(
 class Parity(RuleBasedStateMachine):
     """One workspace and a plain list of what its log must hold."""
 
+    schemas: tuple[WorkspaceSchema, ...] = (SCHEMA,)
+
     @initialize()
     def start(self) -> None:
         self.home = Path(tempfile.mkdtemp())
@@ -70,7 +76,7 @@ class Parity(RuleBasedStateMachine):
         self.deleted: set[str] = set()
         self.leases = [FoldLease(self.workspace.event_log, clock=self.clock) for _ in range(2)]
         self.tokens: list[int | None] = [None, None]
-        self.rows: list[pl.DataFrame | None] = [None, None]
+        self.rows: list[list[pl.DataFrame] | None] = [None, None]
         materialise(self.workspace)
         self.restart()
 
@@ -115,14 +121,15 @@ class Parity(RuleBasedStateMachine):
         if token is None or not lease.renew(token):
             self.rows[who] = None
             self.tokens[who] = token = lease.acquire("serving")
-        for _ in range(steps if token is not None else 0):
-            self.reader.catch_up(token)
+        for reader in self.readers:
+            for _ in range(steps if token is not None else 0):
+                reader.catch_up(token)
 
     @rule(who=st.integers(0, 1))
     def fold_and_pause_before_writing(self, who) -> None:
         self.fold(who, 0)
         if self.tokens[who] is not None:
-            self.rows[who] = self.reader._folder.now(USERS)
+            self.rows[who] = [reader._folder.now(USERS) for reader in self.readers]
 
     @rule(who=st.integers(0, 1))
     def write_late(self, who) -> None:
@@ -130,7 +137,8 @@ class Parity(RuleBasedStateMachine):
         if token is None or rows is None:
             return
         try:
-            self.reader._store.push(rows, token)
+            for reader, own in zip(self.readers, rows, strict=True):
+                reader._store.push(own, token)
         except LeaseError:
             assert max(0, *(other or 0 for other in self.tokens)) > token or not self.leases[who].renew(token)
             self.tokens[who] = None
@@ -156,7 +164,7 @@ class Parity(RuleBasedStateMachine):
     def restart(self) -> None:
         from recsys.context.reader import FeastReader
 
-        self.reader = FeastReader(self.workspace, SCHEMA)
+        self.readers = [FeastReader(self.workspace, schema) for schema in self.schemas]
 
     @invariant()
     def the_log_holds_what_was_acknowledged_and_not_removed(self) -> None:
@@ -164,16 +172,21 @@ class Parity(RuleBasedStateMachine):
 
     @invariant()
     def what_is_read_is_what_the_log_says(self) -> None:
-        folder = RowFolder.of(self.workspace, SCHEMA)
-        online, alone = self.reader.online(USERS), known(folder.now(USERS))
-        rebuilt = [alone.get(user, unknown_user(user, SCHEMA)) for user in USERS]
+        for reader in self.readers:
+            self.read_and_compare(reader)
+
+    def read_and_compare(self, reader) -> None:
+        schema = reader.schema
+        folder = RowFolder.of(self.workspace, schema)
+        online, alone = reader.online(USERS), known(folder.now(USERS), schema)
+        rebuilt = [alone.get(user, unknown_user(user, schema)) for user in USERS]
         assert list(map(repr, online)) == list(map(repr, rebuilt))
         pairs = [(user, moment) for user in USERS for moment in MOMENTS]
         frame = pl.DataFrame(pairs, schema={"user_id": pl.String, "effective_at": pl.Int64}, orient="row")
         before = folder.before(frame)
-        then = dict(zip(before.select("user_id", "effective_at").rows(), as_rows(before), strict=True))
-        asked = self.reader.as_of(*map(list, zip(*pairs, strict=True)))
-        assert asked == [then.get(pair, unknown_user(pair[0], SCHEMA)) for pair in pairs]
+        then = dict(zip(before.select("user_id", "effective_at").rows(), as_rows(before, schema), strict=True))
+        asked = reader.as_of(*map(list, zip(*pairs, strict=True)))
+        assert asked == [then.get(pair, unknown_user(pair[0], schema)) for pair in pairs]
         self.compare(online, rebuilt)
 
     def compare(self, online, rebuilt) -> None:
@@ -189,13 +202,31 @@ class Parity(RuleBasedStateMachine):
             shutil.rmtree(self.home)
 
 
-def as_rows(frame: pl.DataFrame):
-    return feature_rows(frame.to_dict(as_series=False), SCHEMA)
+class MigratedParity(Parity):
+    """The same once the workspace has another version beside its first, whose rows nobody materialises any longer."""
+
+    @initialize()
+    def start(self) -> None:
+        super().start()
+        self.append([("ann", "a", PAST, 1, None), ("ann", "b", PAST, 2, "dislike"), ("bob", "c", FUTURE, 1, "dislike")])
+        self.materialise()
+        MIGRATED.save(self.workspace.schema_file)
+        migrate(self.workspace)
+        self.schemas = (SCHEMA, MIGRATED)
+        self.restart()
+        older, newer = (reader.online(["ann"])[0].event_count for reader in self.readers)
+        assert (older, newer) == (1, 2)
 
 
-def known(frame: pl.DataFrame):
-    return {row.user_id: row for row in as_rows(frame)}
+def as_rows(frame: pl.DataFrame, schema: WorkspaceSchema):
+    return feature_rows(frame.to_dict(as_series=False), schema)
+
+
+def known(frame: pl.DataFrame, schema: WorkspaceSchema):
+    return {row.user_id: row for row in as_rows(frame, schema)}
 
 
 Parity.TestCase.settings = settings(max_examples=6, stateful_step_count=14, deadline=None)
 TestParity = Parity.TestCase
+MigratedParity.TestCase.settings = settings(max_examples=3, stateful_step_count=10, deadline=None)
+TestMigratedParity = MigratedParity.TestCase

@@ -14,7 +14,7 @@ from recsys.context.batch import FeatureRow
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.log import EventLog
 from recsys.serving.api import create_app
-from recsys.serving.ports import NoChampionError, ServedModel
+from recsys.serving.ports import NoChampionError, ServedFeatures, ServedModel
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -133,12 +133,14 @@ class Service:
 def service(tmp_path) -> Service:
     log = EventLog(tmp_path / "log.sqlite")
     contexts, live, ranker = LogContexts(log), NotedRefreshes(), NeighbourRanker()
+    features = ServedFeatures(contexts, SCHEMA, "context_12345678")
     models = FixedModel(
         ServedModel(
             ranker=ranker,
             version="7",
             content_hash="c0ffee",
             vocabulary=frozenset(ranker.items),
+            features=features,
             titles={item: title for item, title in TITLES.items() if item != "f"},
             metrics={"validation": {"ndcg@10": 0.25}},
             lineage={"log_position": 12},
@@ -146,11 +148,9 @@ def service(tmp_path) -> Service:
     )
     app = create_app(
         models=models,
-        contexts=contexts,
+        features=features,
         log=log,
         live=live,
-        schema=SCHEMA,
-        feature_service="context_12345678",
         clock=lambda: NOW,
     )
     return Service(log, contexts, live, models, ranker, app)

@@ -31,7 +31,7 @@ class Registry:
         version = self.local if self.down else self.version
         if version is None:
             raise RegistryError("no champion yet: recsys train")
-        return ServedModel(ranker=None, version=version, content_hash="", vocabulary=frozenset())
+        return ServedModel(ranker=None, version=version, content_hash="", vocabulary=frozenset(), features=None)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import pytest
 
+from recsys.events.removals import Removals
+
 NOW = 1_800_000_000_000_000
 
 
@@ -59,6 +61,16 @@ def test_sending_the_same_event_again_changes_nothing(post, service):
     again = post(event).json()
     assert (again["accepted"], again["duplicates"], again["log_sequence"]) == (0, 1, 1)
     assert service.log.count() == 1
+
+
+def test_events_of_before_their_users_deletion_are_counted_and_left_out(post, service):
+    Removals(service.log.path).remove_users(["ann"])
+    reply = post(
+        {"user_id": "ann", "item_id": "c", "occurred_at": "2020-01-01T00:00:00Z"},
+        {"user_id": "bob", "item_id": "c", "occurred_at": "2020-01-01T00:00:00Z"},
+    ).json()
+    assert (reply["accepted"], reply["duplicates"], reply["withheld"]) == (1, 0, 1)
+    assert service.log.read()["user_id"].to_list() == ["bob"]
 
 
 def test_events_without_an_id_get_one_each(post):

@@ -87,8 +87,9 @@ def test_a_user_who_came_with_an_event_is_known_at_once(client):
 
 def test_the_online_row_follows_in_the_background(client, trained):
     from recsys.context.store import FeatureStoreAdapter
+    from recsys.context.user_store import UserStore
 
-    store = FeatureStoreAdapter(trained, WorkspaceSchema.load(trained.schema_file))
+    store = UserStore(FeatureStoreAdapter(trained, WorkspaceSchema.load(trained.schema_file)))
     sequence = client.post_events({"user_id": "u3", "item_id": "f0"})["log_sequence"]
     assert eventually(lambda: store.read_online(["u3"])["log_sequence"] == [sequence])
 

@@ -1,0 +1,110 @@
+"""The tables of the event log's file and their indexes, made for a new log and added to one of an earlier version."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+
+from recsys.events.item_counts import count_anew
+
+LAYOUT = 3
+"""Of the tables, in the file's user_version. Earlier ones lacked `item_events_before` and `item_counts`, or lease,
+removals and salt, or both."""
+
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS events (
+        log_sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        event_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        item_id TEXT NOT NULL,
+        occurred_at INTEGER NOT NULL,
+        received_at INTEGER NOT NULL,
+        event TEXT,
+        value REAL,
+        item_events_before INTEGER NOT NULL DEFAULT 0
+    ) STRICT
+    """,
+    "CREATE TABLE IF NOT EXISTS item_counts (item_id TEXT PRIMARY KEY, events INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    """
+    CREATE TRIGGER IF NOT EXISTS item_counts_follow_deletions AFTER DELETE ON events BEGIN
+        UPDATE item_counts SET events = events - 1 WHERE item_id = old.item_id;
+        DELETE FROM item_counts WHERE item_id = old.item_id AND events <= 0;
+    END
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS lease (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        token INTEGER NOT NULL,
+        holder TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS removals (
+        log_sequence INTEGER PRIMARY KEY,
+        digest TEXT UNIQUE,
+        user_id TEXT,
+        removed_at INTEGER NOT NULL,
+        state TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX IF NOT EXISTS removals_felt ON removals (log_sequence) WHERE digest IS NULL OR user_id NOT NULL",
+    "CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB NOT NULL) STRICT",
+)
+_INDEXES = {
+    "events_by_id": "CREATE UNIQUE INDEX IF NOT EXISTS events_by_id ON events (event_id)",
+    "events_by_user": "CREATE INDEX IF NOT EXISTS events_by_user ON events (user_id, log_sequence)",
+    "events_by_item": "CREATE INDEX IF NOT EXISTS events_by_item ON events (item_id, occurred_at)",
+}
+
+
+def drop_indexes(connection: sqlite3.Connection) -> None:
+    """For a large append to an empty log, inside its transaction: indexes are built faster once all rows are there."""
+    for name in _INDEXES:
+        connection.execute(f"DROP INDEX {name}")
+
+
+def make_indexes(connection: sqlite3.Connection) -> None:
+    """Builds the indexes that are missing."""
+    for definition in _INDEXES.values():
+        connection.execute(definition)
+
+
+def position(connection: sqlite3.Connection) -> int:
+    """The log's position. It outlives the deletion of the newest events, unlike max(log_sequence)."""
+    query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
+    return int(connection.execute(query).fetchone()[0])
+
+
+def layout(connection: sqlite3.Connection) -> int:
+    """Of the file as it is; 0 for a new one."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Turns a new file into a log, and a log of an earlier layout into one of this; whole or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if layout(connection) < LAYOUT:  # another process may have been faster
+            uncounted = _lacks_counts(connection)
+            if uncounted:
+                connection.execute("ALTER TABLE events ADD COLUMN item_events_before INTEGER NOT NULL DEFAULT 0")
+            for table in _TABLES:
+                connection.execute(table)
+            make_indexes(connection)
+            if uncounted:
+                count_anew(connection)
+            connection.execute("INSERT OR IGNORE INTO salt VALUES (1, ?)", [secrets.token_bytes(32)])
+            connection.execute(f"PRAGMA user_version = {LAYOUT}")
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _lacks_counts(connection: sqlite3.Connection) -> bool:
+    """Whether there are events of a layout that did not count what came before each."""
+    columns = [column[1] for column in connection.execute("PRAGMA table_info(events)")]
+    return bool(columns) and "item_events_before" not in columns

@@ -1,0 +1,154 @@
+"""A champion that reads other features swaps in with them; while they cannot be opened the one before serves, whole."""
+
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+
+from recsys.context.batch import FeatureRow
+from recsys.context.rows import feature_service_name
+from recsys.data.schema import EventMeaning, WorkspaceSchema
+from recsys.errors import FeatureStoreError
+from recsys.serving import assembly
+from recsys.serving.ports import NoChampionError
+from recsys.workspace import Workspace
+
+OLDER = WorkspaceSchema(name="films")
+NEWER = replace(OLDER, events=EventMeaning(negative=("skip",)))
+
+
+class Reader:
+    """Reads one version: everybody's history is the name of its service. Keeps what was folded and who was opened."""
+
+    gone: tuple[str, ...] = ()
+    opened: ClassVar[list[str]] = []
+    folded: ClassVar[list[str]] = []
+
+    def __init__(self, workspace, schema, budget):
+        self.service = feature_service_name(schema)
+        if self.service in self.gone:
+            raise FeatureStoreError(f"The workspace has no features of the version {self.service}.")
+        self.opened.append(self.service)
+
+    def online(self, user_ids):
+        return [FeatureRow(user_id=one, history_items=(self.service,), present=True) for one in user_ids]
+
+    def catch_up(self, token):
+        self.folded.append(self.service)
+        return False
+
+
+class Champions:
+    """A registry whose champion can be set to a version and the schema that it reads."""
+
+    version, schema = None, None
+
+    def found(self, workspace):
+        if self.version is None:
+            raise NoChampionError("recsys train")
+        return SimpleNamespace(
+            version=self.version, folder=workspace.root, content_hash="", snapshot_hash="", degraded=None
+        )
+
+    def snapshot(self, folder, snapshot_hash):
+        return SimpleNamespace(schema=self.schema, metrics={}, lineage={})
+
+
+@pytest.fixture
+def champions(monkeypatch):
+    known = Champions()
+    ranker = SimpleNamespace(
+        vocabulary=("a",), context_faults=dict, recommend=lambda rows, k, **_: [SimpleNamespace(item_ids=(), scores=())]
+    )
+    for name, stand_in in (
+        ("champion", known.found),
+        ("load_snapshot", known.snapshot),
+        ("load_recommender", lambda snapshot, version: ranker),
+        ("FeastReader", Reader),
+        ("_named", lambda _: known.version),
+        ("_titles", lambda _: {}),
+    ):
+        monkeypatch.setattr(assembly, name, stand_in)
+    for name, empty in (("gone", ()), ("opened", []), ("folded", [])):
+        monkeypatch.setattr(Reader, name, empty)
+    return known
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    target = Workspace("films", tmp_path)
+    OLDER.save(target.schema_file)
+    return target
+
+
+@pytest.fixture
+def running(workspace, champions):
+    """The service on version 1, which reads the older features; its LiveFolder is closed at the end."""
+    from fastapi.testclient import TestClient
+
+    champions.version, champions.schema = "1", OLDER
+    app, models = assembly.assemble(workspace)
+    with TestClient(app) as client:
+        yield client, models
+
+
+def answered(client):
+    reply = client.post("/v1/recommendations", json={"user_id": "ann", "k": 1}).json()
+    return reply["model_version"], reply["feature_service"]
+
+
+def test_model_and_features_are_swapped_together_and_back(running, champions):
+    client, models = running
+    assert answered(client) == ("1", feature_service_name(OLDER))
+    champions.version, champions.schema = "2", NEWER
+    models.refresh()
+    assert answered(client) == ("2", feature_service_name(NEWER))
+    assert models.current().features.contexts.online(["ann"])[0].history_items == (feature_service_name(NEWER),)
+    assert client.get("/readyz").json()["feature_service"] == feature_service_name(NEWER)
+    champions.version, champions.schema = "1", OLDER
+    models.refresh()
+    assert answered(client) == ("1", feature_service_name(OLDER))
+
+
+def test_a_champion_of_the_same_features_keeps_them_open(running, champions):
+    _, models = running
+    before = models.current().features
+    champions.version = "2"
+    models.refresh()
+    assert models.current().version == "2"
+    assert models.current().features is before
+    assert Reader.opened == [feature_service_name(OLDER)]
+
+
+def test_a_champion_whose_features_are_not_there_leaves_the_one_before_whole(running, champions, monkeypatch):
+    client, models = running
+    monkeypatch.setattr(Reader, "gone", (feature_service_name(NEWER),))
+    champions.version, champions.schema = "2", NEWER
+    assert models.refresh()
+    assert answered(client) == ("1", feature_service_name(OLDER))
+    monkeypatch.setattr(Reader, "gone", ())
+    models.refresh()
+    assert answered(client) == ("2", feature_service_name(NEWER))
+
+
+def test_rows_of_the_version_that_serves_are_kept_fresh(running, champions):
+    client, models = running
+    champions.version, champions.schema = "2", NEWER
+    models.refresh()
+    deadline = time.monotonic() + 20
+    while feature_service_name(NEWER) not in Reader.folded and time.monotonic() < deadline:
+        client.post("/v1/events", json={"events": [{"user_id": "ann", "item_id": "a"}]})
+        time.sleep(0.01)
+    assert Reader.folded[-1] == feature_service_name(NEWER)
+
+
+def test_without_a_champion_events_are_taken_and_name_the_workspaces_own_features(workspace, champions):
+    from fastapi.testclient import TestClient
+
+    app, _ = assembly.assemble(workspace)
+    with TestClient(app) as client:
+        assert client.post("/v1/recommendations", json={"user_id": "ann"}).status_code == 503
+        reply = client.post("/v1/events", json={"events": [{"user_id": "ann", "item_id": "a"}]}).json()
+    assert (reply["model_version"], reply["feature_service"]) == (None, feature_service_name(OLDER))
