@@ -19,6 +19,7 @@ from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
 from recsys.deadline import check_deadline, time_budget
 from recsys.errors import ConfigError, FeatureStoreError, LeaseError
+from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.events.lease import FoldLease
 from recsys.events.removals import Removals
 from recsys.workspace import Workspace
@@ -66,6 +67,7 @@ class FeastReader:
         self._catch_up = CatchUp(self._store, self._folder)
         self._lease = FoldLease(workspace.event_log)
         self._removals = Removals(workspace.event_log)
+        self._changes = CatalogueChanges(workspace.event_log)
 
     def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         """One row a user, in that order, with every acknowledged event folded in.
@@ -152,7 +154,7 @@ class FeastReader:
         return feature_rows(self._folder.now(user_ids).to_dict(as_series=False), self.schema)
 
     def _outrun(self, user_ids: Sequence[str], positions: Sequence[int]) -> list[str]:
-        """The users whose slice of the log has changed since the position at which their row was folded (0: no row)."""
+        """The users whose events or catalogue changed since the position at which their row was folded (0: no row)."""
         oldest, position = min(positions), self._folder.log.position()
         if position < max(positions):
             raise FeatureStoreError(
@@ -160,7 +162,8 @@ class FeastReader:
                 "rows were folded at: it was replaced or restored. Rebuild the rows from it: "
                 f"recsys features materialise --rebuild --workspace {self.schema.name}"
             )
-        if position == oldest:
+        changed = self._changes.felt_by(user_ids, oldest)
+        if position == oldest and not changed:
             return []
         folded_at = pl.DataFrame(
             {columns.USER_ID: list(user_ids), columns.LOG_POSITION: list(positions)},
@@ -171,9 +174,9 @@ class FeastReader:
             pl.col(columns.LOG_SEQUENCE) > pl.col(columns.LOG_POSITION)
         )
         outrun = set(newer[columns.USER_ID])
-        for removed, at in self._removals.felt_by(user_ids, oldest):
+        for user_id, at in (*changed, *self._removals.felt_by(user_ids, oldest)):
             affected = folded_at.filter(pl.col(columns.LOG_POSITION) < at)[columns.USER_ID]
-            outrun.update(affected if removed is None else affected.filter(affected == removed))
+            outrun.update(affected if user_id is None else affected.filter(affected == user_id))
         return sorted(outrun)
 
 

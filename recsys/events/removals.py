@@ -7,17 +7,15 @@ the user back. It knows nothing of feature stores and files, which `recsys.jobs`
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import orjson
-
 from recsys.deadline import bounded
 from recsys.errors import DataError
+from recsys.events.asking import asked
 from recsys.events.database import LOCK_WAIT_SECONDS, Database
-from recsys.events.tables import position
+from recsys.events.tables import take_positions
 from recsys.events.tombstones import deleted_after, deleted_at, digest_of, salt_of, tombstones
 from recsys.failpoints import Failpoint, reached
 
@@ -47,9 +45,10 @@ class Removals:
             salt = salt_of(connection)
             for user_id in dict.fromkeys(user_ids):
                 removed += connection.execute("DELETE FROM events WHERE user_id = ?", [user_id]).rowcount
+                connection.execute("DELETE FROM catalogue_changes WHERE user_id = ?", [user_id])
                 connection.execute(
                     "INSERT OR REPLACE INTO removals VALUES (?, ?, ?, ?, 'cleaning')",
-                    [_next_position(connection), digest_of(salt, user_id), user_id, time.time_ns() // 1000],
+                    [take_positions(connection), digest_of(salt, user_id), user_id, time.time_ns() // 1000],
                 )
         return removed
 
@@ -74,7 +73,7 @@ class Removals:
                 connection.execute("DELETE FROM removals WHERE digest IS NULL AND state = 'done'")
                 connection.execute(
                     "INSERT INTO removals VALUES (?, NULL, NULL, ?, 'scrubbing')",
-                    [_next_position(connection), time.time_ns() // 1000],
+                    [take_positions(connection), time.time_ns() // 1000],
                 )
         return removed
 
@@ -97,10 +96,9 @@ class Removals:
     def forget_names(self, user_ids: Sequence[str]) -> None:
         """Forgets the ids of users whose traces elsewhere are gone; only their salted hash stays."""
         with self._database.writing() as connection:
-            connection.execute(
-                "UPDATE removals SET user_id = NULL, state = 'scrubbing' WHERE state = 'cleaning' "
-                "AND user_id IN (SELECT value FROM json_each(?))",
-                [orjson.dumps(list(user_ids)).decode()],
+            connection.executemany(
+                "UPDATE removals SET user_id = NULL, state = 'scrubbing' WHERE state = 'cleaning' AND user_id = ?",
+                [(user_id,) for user_id in user_ids],
             )
 
     def scrub(self) -> None:
@@ -138,10 +136,9 @@ class Removals:
             "AND (digest IS NULL OR user_id NOT NULL) "
             "AND (user_id IS NULL OR user_id IN (SELECT value FROM json_each(?)))"
         )
-        asked = [after, orjson.dumps(list(user_ids)).decode()]
         connection = self._database.connection()
         with bounded(connection, LOCK_WAIT_SECONDS):
-            return connection.execute(query, asked).fetchall()
+            return connection.execute(query, [after, asked(user_ids)]).fetchall()
 
     def deleted(self, user_ids: Sequence[str]) -> dict[str, int]:
         """When each of these users was deleted, microseconds; users who never were are left out."""
@@ -177,17 +174,9 @@ class Removals:
             connection.executemany(
                 "INSERT OR REPLACE INTO removals VALUES (?, ?, NULL, ?, 'done')",
                 [
-                    (_next_position(connection), digest, moment)
+                    (take_positions(connection), digest, moment)
                     for digest, moment in newer.items()
                     if digest not in by_digest
                 ],
             )
         return deleted
-
-
-def _next_position(connection: sqlite3.Connection) -> int:
-    """Takes the log's next position for something that is no event."""
-    taken = position(connection) + 1
-    if connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", [taken]).rowcount == 0:
-        connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", [taken])
-    return taken

@@ -20,6 +20,7 @@ from recsys.context.rows import feature_schema
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError, RecsysError
+from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.failpoints import Failpoint, reached
 from recsys.jobs.delete_users import finish_deletions
@@ -86,6 +87,7 @@ def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS, *, rebuild: bo
         with maintenance(lease, "rebuild the feature store") as token:
             forget(workspace, partial(lease.guarded, token))
     finish_deletions(workspace)
+    CatalogueChanges(workspace.event_log).complete()
     own, *others = served_schemas(workspace)
     last = _valid(workspace, own, sorted(cuts))
     outdated = [schema for schema in others if _valid(workspace, schema, sorted(cuts)) is None]

@@ -41,6 +41,7 @@ from recsys.jobs.prune import prune
 from recsys.workspace import Workspace
 
 GONE, USERS = "unmistakable-user", ["ann", "bob", "carl", "unmistakable-user"]
+READ = [*USERS, "newbie"]
 MOMENTS = (0, 1_000_005, 1_000_020, 2**60)
 HOUR = 3_600_000_000
 
@@ -59,6 +60,12 @@ def imported() -> ImportedData:
         items=pl.DataFrame(schema=schema.items_frame_schema()),
         schema=schema,
     )
+
+
+def imported_again() -> ImportedData:
+    """The same events with other profiles, and a user who is new."""
+    users = pl.DataFrame({"user_id": [*USERS, "newbie"], "age": [1.5, 2.0, 3.5, 4.5, 5.5]})
+    return replace(imported(), users=users)
 
 
 def base(workspace: Workspace) -> None:
@@ -106,6 +113,7 @@ def fold(workspace: Workspace) -> None:
 
 JOBS: dict[str, Callable[[Workspace], object]] = {
     "import": lambda workspace: ingest(workspace, imported()),
+    "import-again": lambda workspace: ingest(workspace, imported_again()),
     "append": lambda workspace: EventLog(workspace.event_log).append(events(32, 6)),
     "lease": materialise,
     "fold": fold,
@@ -121,11 +129,11 @@ def differences(workspace: Workspace) -> list[str]:
     """What readers get and the log alone does not say: nothing, ever."""
     found, reader = [], reader_of(workspace)
     folder, schema = reader._folder, reader.schema
-    now = {row.user_id: row for row in feature_rows(folder.now(USERS).to_dict(as_series=False), schema)}
-    for user, row in zip(USERS, reader.online(USERS), strict=True):
+    now = {row.user_id: row for row in feature_rows(folder.now(READ).to_dict(as_series=False), schema)}
+    for user, row in zip(READ, reader.online(READ), strict=True):
         if row != now.get(user, unknown_user(user, schema)):
             found.append(f"online {user}")
-    pairs = [(user, moment) for user in USERS for moment in MOMENTS]
+    pairs = [(user, moment) for user in READ for moment in MOMENTS]
     frame = pl.DataFrame(pairs, schema={"user_id": pl.String, "effective_at": pl.Int64}, orient="row")
     before = folder.before(frame)
     rows = feature_rows(before.to_dict(as_series=False), schema)
@@ -139,11 +147,11 @@ def differences(workspace: Workspace) -> list[str]:
 def stored_differences(workspace: Workspace) -> list[str]:
     """Stored online rows that the log does not say, once everything is folded in."""
     reader = reader_of(workspace)
-    known = reader._folder.now(USERS).drop("effective_at", "log_position", "seen_log_position").to_dicts()
-    stored = reader._store.read_online(USERS)
+    known = reader._folder.now(READ).drop("effective_at", "log_position", "seen_log_position").to_dicts()
+    stored = reader._store.read_online(READ)
     expected = {row["user_id"]: row for row in known}
     found = []
-    for n, user in enumerate(USERS):
+    for n, user in enumerate(READ):
         row = {name: values[n] for name, values in stored.items() if not name.endswith("log_position")}
         if (row if row["present"] else None) != expected.get(user):
             found.append(user)
@@ -189,9 +197,9 @@ def after_restart(workspace: Workspace, job: str) -> dict[str, object]:
     """An hour later, when the dead process's lease has expired: what is read at once, then what is made of it."""
     recsys.events.lease._now = lambda: time.time_ns() // 1000 + HOUR
     first = look(workspace, stored=False) if job not in ("import", "lease") else {}
-    if job in ("import", "append"):
+    if job in ("import", "import-again", "append"):
         JOBS[job](workspace)
-    if job == "import":
+    if job in ("import", "import-again"):
         materialise(workspace)
     elif job == "delete":
         finish_deletions(workspace)
