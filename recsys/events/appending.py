@@ -8,12 +8,13 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-import orjson
 import polars as pl
 
 from recsys.columns import EVENT, EVENT_ID, ITEM_ID, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
 from recsys.data.canonical import EVENT_SCHEMA
+from recsys.data.ids import HOLDS_NUL, NUL
 from recsys.errors import DataError
+from recsys.events.asking import asked
 from recsys.events.item_counts import with_item_events_before
 from recsys.events.tables import drop_indexes, make_indexes, position
 from recsys.events.tombstones import without_deleted
@@ -87,9 +88,8 @@ def append_rows(connection: sqlite3.Connection, rows: pl.DataFrame) -> Appended:
 def _new(connection: sqlite3.Connection, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows whose event_id the log lacks. Asked beforehand: an insert that conflicts would use up a sequence."""
     rows = rows.unique(EVENT_ID, keep="first", maintain_order=True)
-    asked = orjson.dumps(rows[EVENT_ID].to_list()).decode()
     known = connection.execute(
-        "SELECT event_id FROM events WHERE event_id IN (SELECT value FROM json_each(?))", [asked]
+        "SELECT event_id FROM events WHERE event_id IN (SELECT value FROM json_each(?))", [asked(rows[EVENT_ID])]
     ).fetchall()
     if not known:
         return rows
@@ -105,5 +105,11 @@ def _check(frame: pl.DataFrame) -> None:
             problems.append(f"'{name}' is {frame.schema[name]}, not {dtype}")
         if name not in (EVENT, VALUE) and frame[name].null_count():
             problems.append(f"'{name}' has {frame[name].null_count()} nulls")
+        if name in (EVENT_ID, USER_ID, ITEM_ID) and _hold_nul(frame[name]):
+            problems.append(f"'{name}' {HOLDS_NUL}")
     if problems:
         raise DataError(f"These events cannot be appended to the log: {'; '.join(problems)}.")
+
+
+def _hold_nul(ids: pl.Series) -> bool:
+    return ids.dtype == pl.String and bool(ids.str.contains(NUL, literal=True).any())

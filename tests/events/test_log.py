@@ -90,6 +90,8 @@ def test_a_large_first_import_keeps_the_indexes(log, canonical):
         (lambda f: f.drop("item_id"), "'item_id' is missing"),
         (lambda f: f.with_columns(pl.lit(1).alias("user_id")), "'user_id' is Int32, not String"),
         (lambda f: f.with_columns(pl.lit(None, dtype=pl.Int64).alias("occurred_at")), "'occurred_at' has 1 nulls"),
+        (lambda f: f.with_columns(pl.lit("a\0x").alias("user_id")), "'user_id' holds a NUL character"),
+        (lambda f: f.with_columns(pl.lit("\0").alias("event_id")), "'event_id' holds a NUL character"),
         (lambda f: f.drop("event", "value"), "'event' is missing; the column 'value' is missing"),
     ],
 )
