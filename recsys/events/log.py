@@ -140,8 +140,8 @@ class EventLog:
         rows = (
             self._database.connection()
             .execute(
-                "SELECT log_sequence, user_id FROM events WHERE log_sequence > :after AND log_sequence <= :end UNION ALL "
-                "SELECT log_sequence, user_id FROM catalogue_changes WHERE log_sequence > :after "
+                "SELECT log_sequence, user_id FROM events WHERE log_sequence > :after AND log_sequence <= :end "
+                "UNION ALL SELECT log_sequence, user_id FROM catalogue_changes WHERE log_sequence > :after "
                 "AND log_sequence <= :end AND user_id NOT NULL ORDER BY log_sequence LIMIT :events",
                 {"after": after, "end": end, "events": events},
             )

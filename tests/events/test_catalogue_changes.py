@@ -1,4 +1,4 @@
-"""A change of the catalogue takes positions of the log; while it is being made, or was interrupted, nothing is valid."""
+"""A change of the catalogue takes positions of the log; while it is being made, or was interrupted, no row is valid."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""A second import is felt at the next read: profiles, users who are new, categories of items; nobody else folds again."""
+"""A second import is felt at the next read: profiles, new users, categories of items; nobody else is folded again."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def test_changed_users_rows_are_folded_in_the_background(stored):
 
 def test_an_import_that_was_interrupted_leaves_reads_exact_and_the_next_materialisation_completes_it(stored):
     changes = CatalogueChanges(stored.workspace.event_log)
+    users = pl.read_parquet(stored.workspace.users_file)
+    stored.save_users(users.with_columns(age=pl.lit(7.0)))
     with pytest.raises(KeyboardInterrupt), changes.making():
-        users = pl.read_parquet(stored.workspace.users_file)
-        stored.save_users(users.with_columns(age=pl.lit(7.0)))
         raise KeyboardInterrupt
     assert stored.reader.online(EVERYBODY) == truth(stored)
     assert stored.reader.online(["ann"])[0].profile["age"] == 7.0

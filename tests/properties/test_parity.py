@@ -1,8 +1,9 @@
 """Whatever happens in whatever order, what is read online is, byte for byte, what the log alone says; so is the top-20.
 
 Events come in, late ones too; users are deleted, old events pruned; the catalogue changes; two folders take turns, one
-of them writes late; readers restart; rows are materialised. After every step everybody's row is compared, in a workspace with one version of
-the features, and in one that has been migrated to another: there both versions are folded, written late and read.
+of them writes late; readers restart; rows are materialised. After every step everybody's row is compared, in a
+workspace with one version of the features, and in one that has been migrated to another: there both versions are
+folded, written late and read.
 """
 
 from __future__ import annotations
