@@ -14,7 +14,7 @@ import polars as pl
 from recsys import columns
 from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
-from recsys.context.reasons import BROKEN_ROW
+from recsys.context.reasons import BROKEN_ROW, UNKNOWN_USER
 from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
 from recsys.deadline import check_deadline, time_budget
@@ -72,8 +72,10 @@ class FeastReader:
     def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         """One row a user, in that order, with every acknowledged event folded in.
 
-        A user that neither the store nor the log knows gets a row that is not `present`, degraded `unknown_user`. A
-        stored row that the fold cannot have made is folded again; one of whom the log knows nothing stays `broken_row`.
+        A user without a stored row is folded from log and catalogue, so a store that is incomplete, or just being built
+        anew, costs time and changes no answer. One whom neither of them knows gets a row that is not `present`,
+        degraded `unknown_user`. A stored row that the fold cannot have made is folded again; one of whom log and catalogue know
+        nothing stays `broken_row`.
 
         Raises:
             StoreTimeoutError: store and log together did not answer within the budget.
@@ -88,11 +90,12 @@ class FeastReader:
         stored = self._store.read_online(user_ids)
         rows = feature_rows(stored, self.schema)
         outrun = self._outrun(user_ids, _positions(stored, rows))
-        stale = [*outrun, *_broken(rows)]
+        missing = _missing(rows)
+        stale = list(dict.fromkeys([*outrun, *missing, *_broken(rows)]))
         if not stale:
             return rows
         check_deadline()
-        again = {user_id: unknown_user(user_id, self.schema) for user_id in outrun}
+        again = {user_id: unknown_user(user_id, self.schema) for user_id in (*outrun, *missing)}
         again |= {str(row.user_id): row for row in self._refolded(stale)}
         return [again.get(user_id, row) for user_id, row in zip(user_ids, rows, strict=True)]
 
@@ -189,6 +192,10 @@ def _positions(stored: Mapping[str, Sequence[object]], rows: Sequence[FeatureRow
         min(int(str(position)), int(str(seen))) if row.present else 0
         for row, position, seen in zip(rows, *(stored[name] for name in _POSITIONS), strict=True)
     ]
+
+
+def _missing(rows: Sequence[FeatureRow]) -> list[str]:
+    return [str(row.user_id) for row in rows if row.degraded == UNKNOWN_USER]
 
 
 def _broken(rows: Sequence[FeatureRow]) -> list[str]:

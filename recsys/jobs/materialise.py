@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -16,6 +15,7 @@ from recsys.context.item_rows import item_rows
 from recsys.context.layout import configuration_file, former_online_server, is_configured_here
 from recsys.context.online_presence import forget_online, is_online, leave_online, mark_online
 from recsys.context.parts import height
+from recsys.context.removal import remove_store
 from recsys.context.rows import feature_schema
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
@@ -114,7 +114,7 @@ def forget(workspace: Workspace, guard: Guard = nullcontext) -> None:
     with guard():
         _forget_former(workspace, engine)
         forget_online(workspace, engine)
-        shutil.rmtree(workspace.feature_store, ignore_errors=True)
+        remove_store(workspace)
 
 
 def _forget_former(workspace: Workspace, engine: Engine) -> None:

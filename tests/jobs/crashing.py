@@ -32,7 +32,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
-from recsys.failpoints import VARIABLE, Failpoint
+from recsys.failpoints import VARIABLE
 from recsys.jobs.delete_users import delete_users, finish_deletions
 from recsys.jobs.feature_versions import drop, migrate, versions
 from recsys.jobs.ingest import ingest
@@ -118,6 +118,7 @@ JOBS: dict[str, Callable[[Workspace], object]] = {
     "lease": materialise,
     "fold": fold,
     "materialise": materialise,
+    "rebuild": lambda workspace: materialise(workspace, rebuild=True),
     "drop": drop_the_older,
     "prune": lambda workspace: prune(workspace, 0, keep_last=3, now=2_000_000),
     "delete": lambda workspace: delete_users(workspace, [GONE]),
@@ -205,29 +206,35 @@ def after_restart(workspace: Workspace, job: str) -> dict[str, object]:
         finish_deletions(workspace)
     elif job == "drop":
         drop_the_older(workspace)
-    elif job in ("lease", "materialise", "prune"):
+    elif job in ("lease", "materialise", "rebuild", "prune"):
         materialise(workspace)
     fold(workspace)
     return {"first": first, "then": look(workspace, stored=True)}
 
 
-def main(folder: Path, points: list[str]) -> None:
+def main(folder: Path, cases: list[str]) -> None:
     workspace, answer = Workspace("shop", folder / "home"), folder / "answer.json"
     for make, kept in ((base, folder / "kept"), (base_of_two_versions, folder / "kept-of-two")):
         shutil.rmtree(workspace.root, ignore_errors=True)
         in_child(lambda make=make: bool(make(workspace)), answer)
         shutil.copytree(workspace.root, kept)
-    for point in points:
-        job = point.split(".")[0]
+    for case in cases:
+        job, point = job_and_point(case)
         shutil.rmtree(workspace.root, ignore_errors=True)
         if job != "import":
             shutil.copytree(folder / ("kept-of-two" if job in OF_TWO_VERSIONS else "kept"), workspace.root)
         killed = in_child(lambda job=job: bool(JOBS[job](workspace)), answer, point) == signal.SIGKILL
         in_child(lambda job=job: after_restart(workspace, job), answer)
         left = sorted(str(path.relative_to(folder)) for path in workspace.root.rglob("*") if holds(path, GONE))
-        found = {"point": point, "killed": killed, "left": left, **json.loads(answer.read_text())}
+        found = {"case": case, "killed": killed, "left": left, **json.loads(answer.read_text())}
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
+
+
+def job_and_point(case: str) -> tuple[str, str]:
+    """A failpoint by itself is passed by the job that it is named after; "rebuild POINT" by a rebuild."""
+    job, _, point = case.rpartition(" ")
+    return job or point.split(".")[0], point
 
 
 def holds(path: Path, wanted: str) -> bool:
@@ -239,4 +246,4 @@ def holds_rows(path: Path, user: str) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or [str(point) for point in Failpoint])
+    main(Path(sys.argv[1]), sys.argv[2:])
