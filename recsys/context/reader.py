@@ -73,8 +73,8 @@ class FeastReader:
         """One row a user, in that order, with every acknowledged event folded in.
 
         A user without a stored row is folded from log and catalogue, so a store that is incomplete, or just being built
-        anew, costs time and changes no answer. One whom neither of them knows gets a row that is not `present`,
-        degraded `unknown_user`. A stored row that the fold cannot have made is folded again; one of whom log and catalogue know
+        anew, costs time and changes no answer; one whom neither knows gets a row that is not `present`, degraded
+        `unknown_user`. A stored row that the fold cannot have made is folded again; one of whom log and catalogue know
         nothing stays `broken_row`.
 
         Raises:

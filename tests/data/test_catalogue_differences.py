@@ -32,9 +32,16 @@ def test_the_same_catalogue_has_no_differences():
     assert (changed_users(BEFORE, BEFORE), changed_items(BEFORE, BEFORE)) == ([], [])
 
 
-def test_a_user_is_changed_by_any_column_and_by_being_new():
+def test_a_user_is_changed_by_any_column_and_a_new_one_by_having_a_profile():
     after = catalogue(
-        [("ann", 1.0, ["x", "y"]), ("bob", 2.0, None), ("nan", float("nan"), []), ("zed", None, None)], []
+        [
+            ("ann", 1.0, ["x", "y"]),
+            ("bob", 2.0, None),
+            ("nan", float("nan"), []),
+            ("zed", 1.0, None),
+            ("bare", None, None),
+        ],
+        [],
     )
     assert changed_users(BEFORE, after) == ["ann", "bob", "zed"]
 
