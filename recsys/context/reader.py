@@ -90,8 +90,8 @@ class FeastReader:
         stored = self._store.read_online(user_ids)
         rows = feature_rows(stored, self.schema)
         outrun = self._outrun(user_ids, _positions(stored, rows))
-        missing = _missing(rows)
-        stale = list(dict.fromkeys([*outrun, *missing, *_broken(rows)]))
+        missing = _degraded(rows, UNKNOWN_USER)
+        stale = list(dict.fromkeys([*outrun, *missing, *_degraded(rows, BROKEN_ROW)]))
         if not stale:
             return rows
         check_deadline()
@@ -119,7 +119,7 @@ class FeastReader:
         stale = (
             pl.col(columns.VALID_UNTIL).is_null()
             | (pl.col(columns.EFFECTIVE_AT) > pl.col(columns.VALID_UNTIL))
-            | pl.col(columns.USER_ID).is_in([*outrun, *_broken(rows)])
+            | pl.col(columns.USER_ID).is_in([*outrun, *_degraded(rows, BROKEN_ROW)])
         )
         exact = found.select(stale.alias("stale"))["stale"].not_()
         if exact.all():
@@ -194,9 +194,5 @@ def _positions(stored: Mapping[str, Sequence[object]], rows: Sequence[FeatureRow
     ]
 
 
-def _missing(rows: Sequence[FeatureRow]) -> list[str]:
-    return [str(row.user_id) for row in rows if row.degraded == UNKNOWN_USER]
-
-
-def _broken(rows: Sequence[FeatureRow]) -> list[str]:
-    return [str(row.user_id) for row in rows if row.degraded == BROKEN_ROW]
+def _degraded(rows: Sequence[FeatureRow], reason: str) -> list[str]:
+    return [str(row.user_id) for row in rows if row.degraded == reason]
