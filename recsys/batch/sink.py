@@ -154,8 +154,8 @@ class ParquetSink:
             return None
         if record.get(_KEY) != partition.key:
             return None
-        counts = (int(record[name]) for name in (_ROWS, _UNKNOWN, _FUTURE))
-        return Written(partition.file, len(partition.user_ids), *counts, partition.key)
+        rows, unknown, future = (int(record[name]) for name in (_ROWS, _UNKNOWN, _FUTURE))
+        return Written(partition.file, len(partition.user_ids), rows, unknown, future, partition.key)
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.parquet"))
