@@ -35,6 +35,7 @@ class IngestResult:
         appended: events that were new to the log.
         already_there: events the log had already.
         withheld: events that happened before their user was deleted; they were left out.
+        conflicts: how many of the events that were there say something else under the same id; the first stays.
         position: the log's position afterwards.
         users: users in the catalogue.
         items: items in the catalogue.
@@ -50,6 +51,7 @@ class IngestResult:
     appended: int
     already_there: int
     withheld: int
+    conflicts: int
     position: int
     users: int
     items: int
@@ -100,6 +102,7 @@ def ingest(workspace: Workspace, imported: ImportedData) -> IngestResult:
         appended=appended.accepted,
         already_there=appended.duplicates,
         withheld=appended.withheld,
+        conflicts=appended.conflicts,
         position=appended.last_sequence,
         users=catalogue.users.height,
         items=catalogue.items.height,

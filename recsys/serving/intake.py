@@ -75,6 +75,7 @@ class Intake:
             degraded=None,
             accepted=appended.accepted,
             duplicates=appended.duplicates,
+            conflicts=appended.conflicts,
             withheld=appended.withheld,
             log_sequence=appended.last_sequence,
             event_ids=frame[columns.EVENT_ID].to_list(),
