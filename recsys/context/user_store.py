@@ -117,12 +117,16 @@ class UserStore:
 
         Returns:
             `moments` with the columns of `row_schema` and `valid_until`, in the order of `moments`; null where the
-            user has no row.
+            user has no row, everywhere while the store is being built anew and has no parts yet.
 
         Raises:
             FeatureStoreError: the join lost or invented rows.
         """
         service = self.features.open().service
+        if not any(user_row_folder(self._workspace, self._version).glob("*.parquet")):
+            types = {**self._columns, columns.VALID_UNTIL: pl.Int64()}
+            nothing = (pl.lit(None, dtype).alias(name) for name, dtype in types.items() if name != columns.USER_ID)
+            return moments.select(columns.USER_ID, columns.EFFECTIVE_AT).with_columns(nothing)
         last_moment = pl.col(columns.EFFECTIVE_AT).clip(_EARLIEST_MOMENT, _LATEST_MOMENT) - 1
         asked = moments.select(columns.USER_ID, columns.EFFECTIVE_AT).with_row_index(ASKED)
         entities = asked.select(

@@ -44,11 +44,12 @@ def test_between_any_two_steps_of_a_rebuild_reads_say_what_log_and_catalogue_say
     def look(point: Failpoint) -> None:
         passed.append(point)
         assert read(stored) == truth(stored)
+        assert [row.history_items for row in stored.reader.as_of(["ann", "silent"], [15, 15])] == [("a",), ()]
 
     monkeypatch.setattr(job, "reached", look)
-    monkeypatch.setattr(job, "finish_deletions", lambda _: look("nothing is there"))
+    monkeypatch.setattr(job, "finish_deletions", lambda _: passed.append(read(stored) == truth(stored)))
     job.materialise(stored.workspace, rebuild=True)
-    assert passed[:2] == ["nothing is there", Failpoint.MATERIALISE_APPLIED]
+    assert passed[:2] == [True, Failpoint.MATERIALISE_APPLIED]
     assert [row.degraded for row in read(stored)] == [None, None, "unknown_user"]
 
 
@@ -65,6 +66,8 @@ def test_after_a_rebuild_that_was_interrupted_a_user_of_the_catalogue_alone_is_k
     stored.reader = FeastReader(stored.workspace, stored.schema)
     assert read(stored) == truth(stored)
     assert read(stored)[1].present
+    then = stored.reader.as_of(["ann", "silent", "stranger"], [15, 15, 15])
+    assert [(row.present, row.history_items) for row in then] == [(True, ("a",)), (True, ()), (False, ())]
 
 
 def test_a_removal_that_was_interrupted_is_completed_by_the_next_one(stored, monkeypatch):
