@@ -100,8 +100,8 @@ def _body(
     generator = config.generator
     held = generator.held_out_users if generator.hold_out == "users" else ["last", generator.held_out_events]
     held = (
-        [*held, generator.new_users, generator.new_user_events]
-        if generator.new_users and isinstance(held, list)
+        [*held, generator.beginners, generator.beginner_events]
+        if generator.beginners and isinstance(held, list)
         else held
     )
     key = key_of({**made_from, "held": held})

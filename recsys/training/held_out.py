@@ -123,9 +123,9 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
         held = _drawn_users(sequences, config.held_out_users, rng)[sequences.owners]
         return ~held, held & _among_last(sequences, config.targets_per_user)
     targets = _among_last(sequences, _last(sequences, config.held_out_events)[sequences.owners])
-    if config.new_users:
-        new = _drawn_users(sequences, config.new_users, rng)[sequences.owners]
-        targets |= new & (sequences.positions <= config.new_user_events)
+    if config.beginners:
+        new = _drawn_users(sequences, config.beginners, rng)[sequences.owners]
+        targets |= new & (sequences.positions <= config.beginner_events)
     fitted = ~targets
     if not (sequences.keep(fitted).known_before > 0).any():
         raise ConfigError(

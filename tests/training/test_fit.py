@@ -235,7 +235,7 @@ def test_last_events_are_kept_from_the_experts_until_the_generator_is_trained(
     )
     found = run(
         sequences,
-        config("generator.hold_out=last", "generator.new_users=0", f"generator.held_out_events={1 if baskets else 2}"),
+        config("generator.hold_out=last", "generator.beginners=0", f"generator.held_out_events={1 if baskets else 2}"),
         repeats=baskets,
     )
     before, after = events
@@ -260,7 +260,7 @@ def test_beginnings_are_kept_from_the_experts_teach_heads_and_are_not_what_the_b
         stages, "closed_form_fits", lambda given, *rest, **kinds: events.append(given) or fits(given, *rest, **kinds)
     )
     sequences = make_sequences(*walks())
-    settings = ("generator.held_out_events=3", "generator.new_users=0.25", "generator.new_user_events=3")
+    settings = ("generator.held_out_events=3", "generator.beginners=0.25", "generator.beginner_events=3")
     found = run(sequences, config("generator.hold_out=last", *settings))
     sample, everything = asked
     early = everything.lengths <= 3

@@ -43,7 +43,7 @@ def test_of_several_last_events_half_are_always_left(make_sequences):
 
 def test_beginnings_of_some_users_are_kept_from_the_experts_and_are_targets_too(make_sequences):
     sequences = make_sequences(*([1, 2, 3, 4, 5, 6] for _ in range(20)), [1], [])
-    settings = GeneratorConfig(hold_out="last", new_users=0.2, new_user_events=2)
+    settings = GeneratorConfig(hold_out="last", beginners=0.2, beginner_events=2)
     fitted, targets = kept_back(sequences, settings, np.random.default_rng(0))
     assert np.array_equal(fitted, ~targets)
     own = targets[:-1].reshape(20, 6).tolist()
