@@ -30,7 +30,7 @@ from recsys.columns import (
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.deadline import bounded
 from recsys.errors import DataError
-from recsys.events.database import LOCK_WAIT_SECONDS, Database, drop_indexes, make_indexes, position
+from recsys.events.database import LOCK_WAIT_SECONDS, Database, drop_indexes, make_indexes, move_position, position
 from recsys.events.item_counts import with_item_events_before
 from recsys.events.removals import without_deleted
 from recsys.failpoints import Failpoint, reached
@@ -209,6 +209,11 @@ class EventLog:
     def items(self) -> list[str]:
         """Every item with an event."""
         return [item_id for (item_id,) in self._database.connection().execute("SELECT item_id FROM item_counts")]
+
+    def move_on_to(self, position: int) -> None:
+        """Gives no sequence up to this position to anything: for a log that takes the place of one that ends there."""
+        with self._database.writing() as connection:
+            move_position(connection, position)
 
     def alone(self) -> AbstractContextManager[object]:
         """While the block runs nobody else appends, deletes users or takes the lease; it must not append itself."""
