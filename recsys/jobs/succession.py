@@ -36,9 +36,9 @@ def take_over(workspace: Workspace, restored: Path) -> int:
     log = _inside(workspace, workspace.event_log, restored)
     if not workspace.event_log.is_file() or not log.is_file():
         return 0
+    own = EventLog(log)
+    own.move_on_to(EventLog(workspace.event_log).position())  # first, so that the deletions' positions come after it
     deleted = _take_over_deletions(workspace, log, _inside(workspace, workspace.users_file, restored))
-    former, own = EventLog(workspace.event_log), EventLog(log)
-    own.move_on_to(former.position())
     lease = FoldLease(log)
     token = lease.surpass(FoldLease(workspace.event_log))
     _raise_fence(_inside(workspace, online_database(workspace), restored), token)

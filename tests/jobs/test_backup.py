@@ -114,9 +114,10 @@ def test_a_workspace_in_use_does_not_give_way(workspace, file):
 
 
 def test_who_was_deleted_after_the_backup_stays_deleted(workspace, file, files_with):
-    delete_users(workspace, [GONE, "silent"])
+    position = delete_users(workspace, [GONE, "silent"]).position
     result = restore(file, replace=True)
     assert result.deleted_again == 2
+    assert result.position == position + 2, "what was read of them before the restore is known to be outdated"
     assert files_with(workspace.root, GONE) == []
     assert Catalogue.load(workspace).users["user_id"].to_list() == ["ann"]
     assert EventLog(workspace.event_log).read()["user_id"].unique().to_list() == ["ann"]
