@@ -78,6 +78,13 @@ def position(connection: sqlite3.Connection) -> int:
     return int(connection.execute(query).fetchone()[0])
 
 
+def move_position(connection: sqlite3.Connection, to: int) -> None:
+    """Inside a transaction: the log's position is this at least."""
+    query = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'"
+    if connection.execute(query, [to]).rowcount == 0:
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", [to])
+
+
 def layout(connection: sqlite3.Connection) -> int:
     """Of the file as it is; 0 for a new one."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
