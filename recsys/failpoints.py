@@ -19,6 +19,8 @@ class Failpoint(StrEnum):
 
     IMPORT_CATALOGUE_SAVED = "import.catalogue-saved"
     IMPORT_SCHEMA_SAVED = "import.schema-saved"
+    IMPORT_ANNOUNCED = "import-again.announced"
+    IMPORT_CATALOGUE_CHANGED = "import-again.catalogue-changed"
     APPEND_WRITTEN = "append.written"
     APPEND_COMMITTED = "append.committed"
     LEASE_TAKEN = "lease.taken"

@@ -47,6 +47,8 @@ class BatchPlan:
         model_version: its version in the registry.
         as_of: effective moment, int64 microseconds; a context holds the user's events strictly before it.
         events_before: how many events of the log lie before that moment: an event that arrives late makes another plan.
+        latest: the latest moment at which an event can have happened; None where events have no clock.
+        events_ahead: how many of those events lie after it: once they have happened, it is another plan.
         log_position: where the log stood when the plan was made; users deleted later are left out of what is written.
         k: items a user.
         out: folder of the result.
@@ -60,6 +62,8 @@ class BatchPlan:
     model_version: str
     as_of: int
     events_before: int
+    latest: int | None = None
+    events_ahead: int = 0
     log_position: int
     k: int
     out: Path
@@ -71,5 +75,6 @@ class BatchPlan:
 
     def _key(self, user_ids: tuple[str, ...]) -> str:
         """SHA-256 over all that decides a partition's content; where things lie is no part of it."""
-        decisive = [self.content_hash, self.model_version, self.as_of, self.events_before, self.k, user_ids]
+        events = (self.as_of, self.events_before, self.events_ahead)
+        decisive = [self.content_hash, self.model_version, *events, self.k, user_ids]
         return hashlib.sha256(orjson.dumps(decisive)).hexdigest()

@@ -11,6 +11,8 @@ import polars as pl
 from recsys import columns
 from recsys.batch.sink import OUTPUT_SCHEMA
 from recsys.context.batch import FeatureRow
+from recsys.context.moments import believable
+from recsys.context.reasons import FUTURE_EVENT
 
 SCORED_AT_ONCE = 256
 
@@ -49,13 +51,17 @@ class Scored:
     Attributes:
         frame: columns and types of OUTPUT_SCHEMA, users in the order asked.
         unknown_users: how many users nothing is known of; they get what suits everybody.
+        future_users: how many users have events that lie in the future; these are left out, as the service does.
     """
 
     frame: pl.DataFrame
     unknown_users: int
+    future_users: int
 
 
-def score_users(user_ids: Sequence[str], contexts: PastContexts, ranker: Ranker, *, k: int, as_of: int) -> Scored:
+def score_users(
+    user_ids: Sequence[str], contexts: PastContexts, ranker: Ranker, *, k: int, as_of: int, latest: int | None
+) -> Scored:
     """Recommends for every user as of one moment.
 
     Args:
@@ -64,8 +70,11 @@ def score_users(user_ids: Sequence[str], contexts: PastContexts, ranker: Ranker,
         ranker: what scores them.
         k: items a user; a user with fewer left gets fewer rows.
         as_of: effective moment, int64 microseconds.
+        latest: the latest moment at which an event can have happened; None where events have no clock.
     """
     rows = contexts.as_of(user_ids, [as_of] * len(user_ids))
+    if latest is not None:
+        rows = [row if row.degraded else believable(row, latest) for row in rows]
     blocks = [rows[start : start + SCORED_AT_ONCE] for start in range(0, len(rows), SCORED_AT_ONCE)]
     rankings = [ranking for block in blocks for ranking in ranker.recommend(block, k=k)]
     frame = (
@@ -90,4 +99,8 @@ def score_users(user_ids: Sequence[str], contexts: PastContexts, ranker: Ranker,
         )
         .select(OUTPUT_SCHEMA.names())
     )
-    return Scored(frame=frame, unknown_users=sum(not row.present for row in rows))
+    return Scored(
+        frame=frame,
+        unknown_users=sum(not row.present for row in rows),
+        future_users=sum(row.degraded == FUTURE_EVENT for row in rows),
+    )

@@ -31,7 +31,8 @@ OUTPUT_SCHEMA = pl.Schema(
         columns.AS_OF: pl.Datetime("us", "UTC"),
     }
 )
-_KEY, _ROWS, _UNKNOWN = "recsys.partition_key", "recsys.rows", "recsys.unknown_users"
+_KEY, _ROWS = "recsys.partition_key", "recsys.rows"
+_UNKNOWN, _FUTURE = "recsys.unknown_users", "recsys.future_users"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Written:
         users: users asked for.
         rows: recommendations in it.
         unknown_users: users of whom nothing is known.
+        future_users: users with events that lie in the future.
         key: what its content depends on.
     """
 
@@ -50,6 +52,7 @@ class Written:
     users: int
     rows: int
     unknown_users: int
+    future_users: int
     key: str
 
 
@@ -82,16 +85,22 @@ class ParquetSink:
             path.unlink(missing_ok=True)
         return finished
 
-    def write(self, partition: Partition, frame: pl.DataFrame, unknown_users: int) -> Written:
+    def write(self, partition: Partition, frame: pl.DataFrame, unknown_users: int, future_users: int = 0) -> Written:
         """Writes one partition: on disk under its name when this returns, or no trace of it.
 
         Args:
             partition: which one.
             frame: columns and types of OUTPUT_SCHEMA.
             unknown_users: for the record.
+            future_users: likewise.
         """
         unfinished = self.folder / f"{TEMPORARY_PREFIX}{partition.file}-{uuid.uuid4().hex[:12]}"
-        record = {_KEY: partition.key, _ROWS: str(frame.height), _UNKNOWN: str(unknown_users)}
+        record = {
+            _KEY: partition.key,
+            _ROWS: str(frame.height),
+            _UNKNOWN: str(unknown_users),
+            _FUTURE: str(future_users),
+        }
         try:
             frame.select(OUTPUT_SCHEMA.names()).cast(OUTPUT_SCHEMA).write_parquet(unfinished, metadata=record)
             sync(unfinished)
@@ -99,7 +108,9 @@ class ParquetSink:
         finally:
             unfinished.unlink(missing_ok=True)
         sync(self.folder)
-        return Written(partition.file, len(partition.user_ids), frame.height, unknown_users, partition.key)
+        return Written(
+            partition.file, len(partition.user_ids), frame.height, unknown_users, future_users, partition.key
+        )
 
     def succeed(self, written: Sequence[Written], about: Mapping[str, object]) -> Path:
         """Writes `_SUCCESS`: what the run was about, its counts and its files.
@@ -115,6 +126,7 @@ class ParquetSink:
             "users": sum(part.users for part in written),
             "rows": sum(part.rows for part in written),
             "unknown_users": sum(part.unknown_users for part in written),
+            "future_users": sum(part.future_users for part in written),
             "partitions": written,
         }
         path = self.folder / SUCCESS
@@ -142,9 +154,8 @@ class ParquetSink:
             return None
         if record.get(_KEY) != partition.key:
             return None
-        return Written(
-            partition.file, len(partition.user_ids), int(record[_ROWS]), int(record[_UNKNOWN]), partition.key
-        )
+        rows, unknown, future = (int(record[name]) for name in (_ROWS, _UNKNOWN, _FUTURE))
+        return Written(partition.file, len(partition.user_ids), rows, unknown, future, partition.key)
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.parquet"))

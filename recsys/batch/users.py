@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from recsys import columns
+from recsys.context.moments import CLOCK_SKEW
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
@@ -25,12 +27,16 @@ class Audience:
         user_ids: each once; sorted, or in the file's order.
         as_of: effective moment, int64 microseconds.
         events_before: how many events of the log lie before it.
+        latest: the latest moment at which an event can have happened; None where events have no clock.
+        events_ahead: how many of those events lie after it.
         log_position: where the log stood before it was read: whoever is deleted later is known by that.
     """
 
     user_ids: tuple[str, ...]
     as_of: int
     events_before: int
+    latest: int | None
+    events_ahead: int
     log_position: int
 
     @property
@@ -40,7 +46,12 @@ class Audience:
 
 
 def audience(
-    workspace: Workspace, schema: WorkspaceSchema, *, users_file: Path | None = None, as_of: int | None = None
+    workspace: Workspace,
+    schema: WorkspaceSchema,
+    *,
+    users_file: Path | None = None,
+    as_of: int | None = None,
+    now: int | None = None,
 ) -> Audience:
     """Reads the log once.
 
@@ -49,13 +60,15 @@ def audience(
         schema: its schema.
         users_file: only these users (see `read_users`); None: everybody that the log or the catalogue knows.
         as_of: effective moment; None: just after the last event.
+        now: microseconds since the epoch; None: the clock.
 
     Raises:
         DataError: the file cannot be used, or the workspace has no event and no moment was given.
     """
     log = EventLog(workspace.event_log)
     position = log.position()
-    events = ordered(log.read(), schema).select(columns.USER_ID, columns.EFFECTIVE_AT)
+    latest = (time.time_ns() // 1_000 if now is None else now) + CLOCK_SKEW if schema.clock else None
+    events = ordered(log.read(), schema).select(columns.USER_ID, columns.EFFECTIVE_AT, columns.OCCURRED_AT)
     last = events[columns.EFFECTIVE_AT].max()
     if last is None and as_of is None:
         raise DataError(
@@ -63,9 +76,17 @@ def audience(
             f"Bring events: recsys data import DIR --workspace {workspace.name}"
         )
     moment = as_of if as_of is not None else int(last) + 1  # type: ignore[arg-type]
-    before = events.filter(pl.col(columns.EFFECTIVE_AT) < moment).height
+    before = events.filter(pl.col(columns.EFFECTIVE_AT) < moment)
+    ahead = 0 if latest is None else before.filter(pl.col(columns.OCCURRED_AT) > latest).height
     user_ids = read_users(users_file) if users_file is not None else _everybody(events, Catalogue.load(workspace))
-    return Audience(user_ids=user_ids, as_of=moment, events_before=before, log_position=position)
+    return Audience(
+        user_ids=user_ids,
+        as_of=moment,
+        events_before=before.height,
+        latest=latest,
+        events_ahead=ahead,
+        log_position=position,
+    )
 
 
 def read_users(path: Path) -> tuple[str, ...]:

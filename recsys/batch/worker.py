@@ -23,6 +23,7 @@ _MADE = pa.schema(
         ("users", pa.int64()),
         ("rows", pa.int64()),
         ("unknown_users", pa.int64()),
+        ("future_users", pa.int64()),
         ("key", pa.string()),
         ("failure", pa.string()),
     ]
@@ -63,10 +64,12 @@ class RecommendationMaker:
     def make(self, partition: Partition) -> Written:
         """Recommends for the partition's users and writes their file, without those who were deleted meanwhile."""
         plan = self._plan
-        scored = score_users(partition.user_ids, self._contexts, self._recommender, k=plan.k, as_of=plan.as_of)
+        scored = score_users(
+            partition.user_ids, self._contexts, self._recommender, k=plan.k, as_of=plan.as_of, latest=plan.latest
+        )
         with still_stored(self._event_log, partition.user_ids, plan.log_position) as user_ids:
             kept = scored.frame.filter(pl.col(columns.USER_ID).is_in(user_ids))
-            return self._sink.write(partition, kept, scored.unknown_users)
+            return self._sink.write(partition, kept, scored.unknown_users, scored.future_users)
 
 
 class PartitionActor:

@@ -62,9 +62,10 @@ def _sentence(result: BatchResult) -> str:
     unknown = (
         f" {result.unknown_users:,} users are unknown and got what suits everybody." if result.unknown_users else ""
     )
+    future = f" {result.future_users:,} have events from the future, left out." if result.future_users else ""
     return (
         f"{result.rows:,} recommendations for {result.users:,} users by model version {result.model_version}, as of "
-        f"{result.as_of}, in {result.seconds:.1f} s.{unknown}\n"
+        f"{result.as_of}, in {result.seconds:.1f} s.{unknown}{future}\n"
         f"{result.partitions} parquet file(s){kept}: {result.folder}"
     )
 

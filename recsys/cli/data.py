@@ -117,6 +117,8 @@ def _ingested(report: Report, result: IngestResult) -> None:
             f"{result.appended:,} events appended to '{result.workspace}'{there}: "
             f"{result.users:,} users, {result.items:,} items, {result.seconds:.1f} s."
         )
+    if result.conflicts:
+        report.show(f"{result.conflicts:,} of those say something else under the same event_id: the first stays.")
     if result.withheld:
         report.show(f"{result.withheld:,} events were left out: they happened before their users were deleted.")
     report.result(result.as_dict())

@@ -54,6 +54,8 @@ def append(
             f"{result.appended:,} events appended, {result.already_there:,} were there already; "
             f"log position {result.position:,}."
         )
+        if result.conflicts:
+            report.show(f"{result.conflicts:,} of those say something else under the same event_id: the first stays.")
         if result.withheld:
             report.show(f"{result.withheld:,} were left out: they happened before their users were deleted.")
         if result.unknown_items:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -75,10 +76,12 @@ def read_catalogue_file(path: Path, types: pl.Schema, ids: pl.DataFrame | None =
         DataError: the file is damaged.
     """
     key = next(iter(types))
-    with _readable(path):
-        file = pl.scan_parquet(path)
+    with _opened(path) as opened:
+        file = pl.scan_parquet(opened)
         there = file.collect_schema()
         if ids is not None:
+            ends = (pl.lit(ids[key].min(), pl.String), pl.lit(ids[key].max(), pl.String))
+            file = file.filter(pl.col(key).is_between(*ends))  # leaves out whole row groups: a catalogue is sorted
             file = file.join(ids.lazy(), on=key, how="semi")
         return file.select(_column(name, dtype, there) for name, dtype in types.items()).collect()
 
@@ -91,16 +94,18 @@ def next_user_ids(path: Path, after: str | None, number: int) -> list[str]:
     """
     if not path.is_file():
         return []
-    with _readable(path):
-        listed = pl.scan_parquet(path).select(columns.USER_ID)
+    with _opened(path) as opened:
+        listed = pl.scan_parquet(opened).select(columns.USER_ID)
         listed = listed if after is None else listed.filter(pl.col(columns.USER_ID) > after)
         return listed.unique().bottom_k(number, by=columns.USER_ID).collect()[columns.USER_ID].to_list()
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file as it is at this moment: opened by its path, it could be another one between its footer and its rows."""
     try:
-        yield
+        with path.open("rb") as file:
+            yield file
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"The catalogue file {path} is damaged: {error}. Import the data again into this workspace "

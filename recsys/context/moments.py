@@ -7,6 +7,9 @@ from dataclasses import replace
 from recsys.context.batch import FeatureRow
 from recsys.context.reasons import BEFORE_1970, FUTURE_EVENT
 
+CLOCK_SKEW = 300_000_000
+"""How far another clock may be ahead of ours, microseconds: what lies beyond is the future, online and in a batch."""
+
 
 def believable(row: FeatureRow, latest: int) -> FeatureRow:
     """The row without what lies in the future.

@@ -97,7 +97,16 @@ class WalSqliteOnlineStore(SqliteOnlineStore):
         """
         with bounded(self._get_conn(config), config.online_store.busy_timeout_seconds):
             keys = [_key(config, entity_key) for entity_key in entity_keys]
-            return [self._read(config, table, keys) for table in tables]
+            return [self._read_or_nothing(config, table, keys) for table in tables]
+
+    def _read_or_nothing(self, config: RepoConfig, table: FeatureView, keys: list[bytes]) -> list[Found]:
+        """A store that is being built anew has no table yet, which says the same as a table without rows."""
+        try:
+            return self._read(config, table, keys)
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith("no such table"):
+                raise
+            return [(None, None)] * len(keys)
 
     def _read(self, config: RepoConfig, table: FeatureView, keys: list[bytes]) -> list[Found]:
         distinct = list(dict.fromkeys(keys))

@@ -14,11 +14,12 @@ import polars as pl
 from recsys import columns
 from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
-from recsys.context.reasons import BROKEN_ROW
+from recsys.context.reasons import BROKEN_ROW, UNKNOWN_USER
 from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.schema import WorkspaceSchema
 from recsys.deadline import check_deadline, time_budget
 from recsys.errors import ConfigError, FeatureStoreError, LeaseError
+from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.events.lease import FoldLease
 from recsys.events.removals import Removals
 from recsys.workspace import Workspace
@@ -66,12 +67,15 @@ class FeastReader:
         self._catch_up = CatchUp(self._store, self._folder)
         self._lease = FoldLease(workspace.event_log)
         self._removals = Removals(workspace.event_log)
+        self._changes = CatalogueChanges(workspace.event_log)
 
     def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         """One row a user, in that order, with every acknowledged event folded in.
 
-        A user that neither the store nor the log knows gets a row that is not `present`, degraded `unknown_user`. A
-        stored row that the fold cannot have made is folded again; one of whom the log knows nothing stays `broken_row`.
+        A user without a stored row is folded from log and catalogue, so a store that is incomplete, or just being built
+        anew, costs time and changes no answer; one whom neither knows gets a row that is not `present`, degraded
+        `unknown_user`. A stored row that the fold cannot have made is folded again; one of whom log and catalogue know
+        nothing stays `broken_row`.
 
         Raises:
             StoreTimeoutError: store and log together did not answer within the budget.
@@ -86,11 +90,12 @@ class FeastReader:
         stored = self._store.read_online(user_ids)
         rows = feature_rows(stored, self.schema)
         outrun = self._outrun(user_ids, _positions(stored, rows))
-        stale = [*outrun, *_broken(rows)]
+        missing = _degraded(rows, UNKNOWN_USER)
+        stale = list(dict.fromkeys([*outrun, *missing, *_degraded(rows, BROKEN_ROW)]))
         if not stale:
             return rows
         check_deadline()
-        again = {user_id: unknown_user(user_id, self.schema) for user_id in outrun}
+        again = {user_id: unknown_user(user_id, self.schema) for user_id in (*outrun, *missing)}
         again |= {str(row.user_id): row for row in self._refolded(stale)}
         return [again.get(user_id, row) for user_id, row in zip(user_ids, rows, strict=True)]
 
@@ -114,7 +119,7 @@ class FeastReader:
         stale = (
             pl.col(columns.VALID_UNTIL).is_null()
             | (pl.col(columns.EFFECTIVE_AT) > pl.col(columns.VALID_UNTIL))
-            | pl.col(columns.USER_ID).is_in([*outrun, *_broken(rows)])
+            | pl.col(columns.USER_ID).is_in([*outrun, *_degraded(rows, BROKEN_ROW)])
         )
         exact = found.select(stale.alias("stale"))["stale"].not_()
         if exact.all():
@@ -152,7 +157,7 @@ class FeastReader:
         return feature_rows(self._folder.now(user_ids).to_dict(as_series=False), self.schema)
 
     def _outrun(self, user_ids: Sequence[str], positions: Sequence[int]) -> list[str]:
-        """The users whose slice of the log has changed since the position at which their row was folded (0: no row)."""
+        """The users whose events or catalogue changed since the position at which their row was folded (0: no row)."""
         oldest, position = min(positions), self._folder.log.position()
         if position < max(positions):
             raise FeatureStoreError(
@@ -160,7 +165,8 @@ class FeastReader:
                 "rows were folded at: it was replaced or restored. Rebuild the rows from it: "
                 f"recsys features materialise --rebuild --workspace {self.schema.name}"
             )
-        if position == oldest:
+        changed = self._changes.felt_by(user_ids, oldest)
+        if position == oldest and not changed:
             return []
         folded_at = pl.DataFrame(
             {columns.USER_ID: list(user_ids), columns.LOG_POSITION: list(positions)},
@@ -171,9 +177,9 @@ class FeastReader:
             pl.col(columns.LOG_SEQUENCE) > pl.col(columns.LOG_POSITION)
         )
         outrun = set(newer[columns.USER_ID])
-        for removed, at in self._removals.felt_by(user_ids, oldest):
+        for user_id, at in (*changed, *self._removals.felt_by(user_ids, oldest)):
             affected = folded_at.filter(pl.col(columns.LOG_POSITION) < at)[columns.USER_ID]
-            outrun.update(affected if removed is None else affected.filter(affected == removed))
+            outrun.update(affected if user_id is None else affected.filter(affected == user_id))
         return sorted(outrun)
 
 
@@ -188,5 +194,5 @@ def _positions(stored: Mapping[str, Sequence[object]], rows: Sequence[FeatureRow
     ]
 
 
-def _broken(rows: Sequence[FeatureRow]) -> list[str]:
-    return [str(row.user_id) for row in rows if row.degraded == BROKEN_ROW]
+def _degraded(rows: Sequence[FeatureRow], reason: str) -> list[str]:
+    return [str(row.user_id) for row in rows if row.degraded == reason]

@@ -6,6 +6,7 @@ It knows names and types, neither Feast nor the event log.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -18,6 +19,7 @@ from recsys.context.reasons import BROKEN_ROW, UNKNOWN_USER
 from recsys.data.schema import ColumnType, WorkspaceSchema, polars_type
 from recsys.errors import DataError
 from recsys.events.derived import DERIVED_COLUMNS
+from recsys.events.fold import HISTORY_LENGTH
 
 FOREVER = 2**63 - 1
 """`valid_until` of a row after which the log knows no event of its user."""
@@ -96,7 +98,8 @@ def feature_rows(stored: Mapping[str, Sequence[object]], schema: WorkspaceSchema
 
     Returns:
         One row a user, in order; one that the fold cannot have made is not `present`, degraded `broken_row`: half of
-        it is missing, lists that belong together differ in length, or a value is null or of another type.
+        it is missing, lists that belong together differ in length or do not hold the events that were counted, or a
+        value is null or of another type.
     """
     fields = profile_fields(schema)
     names = row_schema(schema).names()
@@ -129,6 +132,7 @@ def _feature_row(
         if len({len(lists[name]) for name in names}) > 1:
             raise ValueError(f"{', '.join(names)} have different lengths")
     numbers = {name: _number(row[name], kind) for name, kind in _NUMBERS.items()}
+    _refuse_other_numbers(lists, numbers)
     for position in (columns.LOG_POSITION, columns.SEEN_LOG_POSITION):
         _number(row[position], int)
     if row[columns.PRESENT] is not True:
@@ -136,6 +140,14 @@ def _feature_row(
     raw = {column: row[field] for column, field in fields.items()}
     profile = typed_profile(raw, schema.user_columns)
     return FeatureRow(user_id=user_id, present=True, profile=profile, **lists, **numbers)  # type: ignore[arg-type]
+
+
+def _refuse_other_numbers(lists: Mapping[str, tuple[Any, ...]], numbers: Mapping[str, Any]) -> None:
+    """The fold counts every positive event once, lists its item as seen, and keeps the last ones as the history."""
+    count = numbers[columns.EVENT_COUNT]
+    history, seen = len(lists[columns.HISTORY_ITEMS]), sum(lists[columns.SEEN_COUNTS])
+    if history != min(count, HISTORY_LENGTH) or seen != count:
+        raise ValueError(f"of {count} events the history holds {history} and the seen items {seen}")
 
 
 def _listed(row: Mapping[str, object], name: str, kind: type) -> tuple[object, ...]:

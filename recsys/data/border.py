@@ -13,11 +13,13 @@ from pandera.errors import SchemaError, SchemaErrors
 
 from recsys.columns import EVENT, EVENT_ID, ITEM_ID, OCCURRED_AT, USER_ID, VALUE
 from recsys.data.canonical import EVENT_SCHEMA
+from recsys.data.ids import HOLDS_NUL, NUL
 from recsys.data.imported import ImportedData
 from recsys.data.moments import future_limit
 from recsys.errors import DataError
 
 _NULLABLE = (EVENT, VALUE)
+_IDS = (EVENT_ID, USER_ID, ITEM_ID)
 _ROWS_SHOWN = 5
 
 
@@ -73,7 +75,7 @@ def _problems(
 ) -> list[str]:
     required = [column for column in types if column not in _NULLABLE] if name == "events" else [key]
     columns = {
-        column: pa.Column(dtype, nullable=column not in required, checks=[*_not_blank(column), *checks.get(column, [])])
+        column: pa.Column(dtype, nullable=column not in required, checks=[*_id_checks(column), *checks.get(column, [])])
         for column, dtype in types.items()
     }
     schema = pa.DataFrameSchema(columns, unique=[key], strict=True, ordered=False)
@@ -84,10 +86,13 @@ def _problems(
     return []
 
 
-def _not_blank(column: str) -> list[pa.Check]:
-    if column not in (EVENT_ID, USER_ID, ITEM_ID):
+def _id_checks(column: str) -> list[pa.Check]:
+    if column not in _IDS:
         return []
-    return [_check(pl.col(column).str.strip_chars() != "", "is blank")]
+    return [
+        _check(pl.col(column).str.strip_chars() != "", "is blank"),
+        _check(~pl.col(column).str.contains(NUL, literal=True), HOLDS_NUL),
+    ]
 
 
 def _check(holds: pl.Expr, wrong: str) -> pa.Check:

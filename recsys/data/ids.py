@@ -8,6 +8,11 @@ import polars as pl
 _FLOAT_TEXT = r"^-?\d+\.0+$"
 
 
+NUL = "\0"
+"""No id may hold one: databases end a text there, and two users would become one."""
+HOLDS_NUL = "holds a NUL character, with which no id can be stored; remove it from the data"
+
+
 def is_id_type(dtype: pl.DataType) -> bool:
     """Whether a column of that type can hold ids at all."""
     return dtype.is_integer() or dtype.is_float() or dtype in (pl.String, pl.Categorical, pl.Enum)

@@ -8,17 +8,20 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-import orjson
 import polars as pl
 
 from recsys.columns import EVENT, EVENT_ID, ITEM_ID, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
 from recsys.data.canonical import EVENT_SCHEMA
+from recsys.data.ids import HOLDS_NUL, NUL
 from recsys.errors import DataError
+from recsys.events.asking import asked
 from recsys.events.item_counts import with_item_events_before
 from recsys.events.tables import drop_indexes, make_indexes, position
 from recsys.events.tombstones import without_deleted
 
 _LARGE = 10_000
+_CONTENT = (EVENT_ID, USER_ID, ITEM_ID, EVENT, VALUE)
+"""What an event says. Its time is no part: one that was sent without is given another each time it is sent."""
 _INSERT = (
     "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value, item_events_before) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -34,6 +37,7 @@ class Appended:
         last_sequence: the log's position after the append; every event handed over lies at or before it.
         accepted: events that are new.
         duplicates: events whose id the log had already, or that came twice; they changed nothing.
+        conflicts: how many of those say something else than the first event with their id; that one stays.
         withheld: events that happened before their user was deleted; they were left out.
     """
 
@@ -42,6 +46,7 @@ class Appended:
     accepted: int
     duplicates: int
     withheld: int = 0
+    conflicts: int = 0
 
 
 def received(frame: pl.DataFrame, at: int) -> pl.DataFrame:
@@ -69,7 +74,7 @@ def append_rows(connection: sqlite3.Connection, rows: pl.DataFrame) -> Appended:
     """
     before = position(connection)
     allowed = without_deleted(connection, rows)
-    new = _new(connection, allowed)
+    new, conflicts = _new(connection, allowed)
     if before == 0 and new.height >= _LARGE:
         drop_indexes(connection)
     counted = with_item_events_before(connection, new)
@@ -81,19 +86,26 @@ def append_rows(connection: sqlite3.Connection, rows: pl.DataFrame) -> Appended:
         accepted=new.height,
         duplicates=allowed.height - new.height,
         withheld=rows.height - allowed.height,
+        conflicts=conflicts,
     )
 
 
-def _new(connection: sqlite3.Connection, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose event_id the log lacks. Asked beforehand: an insert that conflicts would use up a sequence."""
-    rows = rows.unique(EVENT_ID, keep="first", maintain_order=True)
-    asked = orjson.dumps(rows[EVENT_ID].to_list()).decode()
-    known = connection.execute(
-        "SELECT event_id FROM events WHERE event_id IN (SELECT value FROM json_each(?))", [asked]
+def _new(connection: sqlite3.Connection, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """The rows whose event_id the log lacks, and how many of the others contradict the first event with their id.
+
+    Asked beforehand: an insert that conflicts would use up a sequence.
+    """
+    first = rows.unique(EVENT_ID, keep="first", maintain_order=True)
+    found = connection.execute(
+        f"SELECT {', '.join(_CONTENT)} FROM events WHERE event_id IN (SELECT value FROM json_each(?))",
+        [asked(first[EVENT_ID])],
     ).fetchall()
-    if not known:
-        return rows
-    return rows.join(pl.DataFrame(known, schema={EVENT_ID: pl.String}, orient="row"), on=EVENT_ID, how="anti")
+    if not found and first.height == rows.height:
+        return rows, 0
+    known = pl.DataFrame(found, schema={name: rows.schema[name] for name in _CONTENT}, orient="row")
+    said = pl.concat([known, first.select(_CONTENT).join(known, on=EVENT_ID, how="anti")])
+    same = rows.join(said, on=_CONTENT, how="semi", nulls_equal=True).height
+    return first.join(known, on=EVENT_ID, how="anti", maintain_order="left"), rows.height - same
 
 
 def _check(frame: pl.DataFrame) -> None:
@@ -105,5 +117,11 @@ def _check(frame: pl.DataFrame) -> None:
             problems.append(f"'{name}' is {frame.schema[name]}, not {dtype}")
         if name not in (EVENT, VALUE) and frame[name].null_count():
             problems.append(f"'{name}' has {frame[name].null_count()} nulls")
+        if name in (EVENT_ID, USER_ID, ITEM_ID) and _hold_nul(frame[name]):
+            problems.append(f"'{name}' {HOLDS_NUL}")
     if problems:
         raise DataError(f"These events cannot be appended to the log: {'; '.join(problems)}.")
+
+
+def _hold_nul(ids: pl.Series) -> bool:
+    return ids.dtype == pl.String and bool(ids.str.contains(NUL, literal=True).any())

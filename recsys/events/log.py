@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import orjson
 import polars as pl
 
 from recsys.columns import (
@@ -27,6 +26,7 @@ from recsys.columns import (
 )
 from recsys.deadline import bounded
 from recsys.events.appending import Appended, append_rows, received
+from recsys.events.asking import asked
 from recsys.events.database import LOCK_WAIT_SECONDS, Database
 from recsys.events.tables import move_position, position
 from recsys.failpoints import Failpoint, reached
@@ -105,7 +105,7 @@ class EventLog:
         arguments: list[object] = list(parameters)
         if user_ids is not None:
             conditions.append("user_id IN (SELECT value FROM json_each(?))")
-            arguments.append(orjson.dumps(list(user_ids)).decode())
+            arguments.append(asked(user_ids))
         query = (
             f"SELECT {', '.join(LOG_SCHEMA.names())} FROM events WHERE {' AND '.join(conditions)} ORDER BY log_sequence"
         )
@@ -127,11 +127,11 @@ class EventLog:
         return pl.DataFrame(rows[::-1], schema=LOG_SCHEMA, orient="row")
 
     def users_after(self, after: int, events: int) -> tuple[list[str], int]:
-        """Whom the next events after a position are of.
+        """Whose rows the next events and changes of the catalogue after a position concern, where these name users.
 
         Args:
             after: a sequence.
-            events: how many events to look at, at most.
+            events: how many events and changes to look at, at most.
 
         Returns:
             Different user ids, and the sequence up to which they are all.
@@ -140,9 +140,10 @@ class EventLog:
         rows = (
             self._database.connection()
             .execute(
-                "SELECT log_sequence, user_id FROM events WHERE log_sequence > ? AND log_sequence <= ? "
-                "ORDER BY log_sequence LIMIT ?",
-                [after, end, events],
+                "SELECT log_sequence, user_id FROM events WHERE log_sequence > :after AND log_sequence <= :end "
+                "UNION ALL SELECT log_sequence, user_id FROM catalogue_changes WHERE log_sequence > :after "
+                "AND log_sequence <= :end AND user_id NOT NULL ORDER BY log_sequence LIMIT :events",
+                {"after": after, "end": end, "events": events},
             )
             .fetchall()
         )

@@ -12,12 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import orjson
-
 from recsys.deadline import bounded
 from recsys.errors import DataError
+from recsys.events.asking import asked
 from recsys.events.database import LOCK_WAIT_SECONDS, Database
-from recsys.events.tables import move_position, position
+from recsys.events.tables import take_positions
 from recsys.events.tombstones import deleted_after, deleted_at, digest_of, salt_of, tombstones
 from recsys.failpoints import Failpoint, reached
 
@@ -66,7 +65,7 @@ class Removals:
                 connection.execute("DELETE FROM removals WHERE digest IS NULL AND state = 'done'")
                 connection.execute(
                     "INSERT INTO removals VALUES (?, NULL, NULL, ?, 'scrubbing')",
-                    [_next_position(connection), time.time_ns() // 1000],
+                    [take_positions(connection), time.time_ns() // 1000],
                 )
         return removed
 
@@ -89,10 +88,9 @@ class Removals:
     def forget_names(self, user_ids: Sequence[str]) -> None:
         """Forgets the ids of users whose traces elsewhere are gone; only their salted hash stays."""
         with self._database.writing() as connection:
-            connection.execute(
-                "UPDATE removals SET user_id = NULL, state = 'scrubbing' WHERE state = 'cleaning' "
-                "AND user_id IN (SELECT value FROM json_each(?))",
-                [orjson.dumps(list(user_ids)).decode()],
+            connection.executemany(
+                "UPDATE removals SET user_id = NULL, state = 'scrubbing' WHERE state = 'cleaning' AND user_id = ?",
+                [(user_id,) for user_id in user_ids],
             )
 
     def scrub(self) -> None:
@@ -130,10 +128,9 @@ class Removals:
             "AND (digest IS NULL OR user_id NOT NULL) "
             "AND (user_id IS NULL OR user_id IN (SELECT value FROM json_each(?)))"
         )
-        asked = [after, orjson.dumps(list(user_ids)).decode()]
         connection = self._database.connection()
         with bounded(connection, LOCK_WAIT_SECONDS):
-            return connection.execute(query, asked).fetchall()
+            return connection.execute(query, [after, asked(user_ids)]).fetchall()
 
     def deleted(self, user_ids: Sequence[str]) -> dict[str, int]:
         """When each of these users was deleted, microseconds; users who never were are left out."""
@@ -178,9 +175,10 @@ def _remove(connection: sqlite3.Connection, moments: Mapping[str, int]) -> int:
     salt, removed = salt_of(connection), 0
     for user_id, moment in moments.items():
         removed += connection.execute("DELETE FROM events WHERE user_id = ?", [user_id]).rowcount
+        connection.execute("DELETE FROM catalogue_changes WHERE user_id = ?", [user_id])
         connection.execute(
             "INSERT OR REPLACE INTO removals VALUES (?, ?, ?, ?, 'cleaning')",
-            [_next_position(connection), digest_of(salt, user_id), user_id, moment],
+            [take_positions(connection), digest_of(salt, user_id), user_id, moment],
         )
     return removed
 
@@ -191,15 +189,8 @@ def _take_over_unknown(connection: sqlite3.Connection, theirs: Mapping[str, int]
     connection.executemany(
         "INSERT OR REPLACE INTO removals VALUES (?, ?, NULL, ?, 'done')",
         [
-            (_next_position(connection), digest, moment)
+            (take_positions(connection), digest, moment)
             for digest, moment in theirs.items()
             if mine.get(digest, 0) < moment
         ],
     )
-
-
-def _next_position(connection: sqlite3.Connection) -> int:
-    """Takes the log's next position for something that is no event."""
-    taken = position(connection) + 1
-    move_position(connection, taken)
-    return taken

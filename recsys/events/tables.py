@@ -7,9 +7,9 @@ import sqlite3
 
 from recsys.events.item_counts import count_anew
 
-LAYOUT = 3
+LAYOUT = 4
 """Of the tables, in the file's user_version. Earlier ones lacked `item_events_before` and `item_counts`, or lease,
-removals and salt, or both."""
+removals and salt, or both, or the changes of the catalogue."""
 
 _TABLES = (
     """
@@ -51,6 +51,8 @@ _TABLES = (
     ) STRICT
     """,
     "CREATE INDEX IF NOT EXISTS removals_felt ON removals (log_sequence) WHERE digest IS NULL OR user_id NOT NULL",
+    "CREATE TABLE IF NOT EXISTS catalogue_changes (log_sequence INTEGER NOT NULL, user_id TEXT UNIQUE) STRICT",
+    "CREATE INDEX IF NOT EXISTS catalogue_changes_felt ON catalogue_changes (log_sequence)",
     "CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB NOT NULL) STRICT",
 )
 _INDEXES = {
@@ -83,6 +85,17 @@ def move_position(connection: sqlite3.Connection, to: int) -> None:
     query = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'"
     if connection.execute(query, [to]).rowcount == 0:
         connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", [to])
+
+
+def take_positions(connection: sqlite3.Connection, number: int = 1) -> int:
+    """Takes the log's next positions for something that is no event.
+
+    Returns:
+        The first of them.
+    """
+    first = position(connection) + 1
+    move_position(connection, first + number - 1)
+    return first
 
 
 def layout(connection: sqlite3.Connection) -> int:

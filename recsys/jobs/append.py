@@ -36,6 +36,7 @@ class AppendResult:
         unknown_items: different items among the events that the catalogue does not know; they are kept.
         treatments: what was done with rows that were not plain.
         withheld: events that happened before their user was deleted; they were left out.
+        conflicts: how many of the events that were there say something else under the same id; the first stays.
     """
 
     appended: int
@@ -44,6 +45,7 @@ class AppendResult:
     unknown_items: int
     treatments: tuple[Treatment, ...] = ()
     withheld: int = 0
+    conflicts: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for --json."""
@@ -118,5 +120,11 @@ def _append(workspace: Workspace, events: pl.DataFrame, source: str, treatments:
     unknown = events.select(pl.col(ITEM_ID).unique()).join(known, on=ITEM_ID, how="anti").height
     appended = EventLog(workspace.event_log).append(events)
     return AppendResult(
-        appended.accepted, appended.duplicates, appended.last_sequence, unknown, treatments, appended.withheld
+        appended=appended.accepted,
+        already_there=appended.duplicates,
+        position=appended.last_sequence,
+        unknown_items=unknown,
+        treatments=treatments,
+        withheld=appended.withheld,
+        conflicts=appended.conflicts,
     )

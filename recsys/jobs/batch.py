@@ -33,6 +33,7 @@ class BatchResult:
         users: users asked for.
         rows: recommendations written.
         unknown_users: users of whom nothing is known; they got what suits everybody.
+        future_users: users with events that lie in the future; these events were left out.
         partitions: number of files.
         kept_partitions: how many of them were there from an earlier run.
         seconds: how long it took.
@@ -47,6 +48,7 @@ class BatchResult:
     users: int
     rows: int
     unknown_users: int
+    future_users: int
     partitions: int
     kept_partitions: int
     seconds: float
@@ -96,6 +98,8 @@ def batch(
         model_version=model.version,
         as_of=people.as_of,
         events_before=people.events_before,
+        latest=people.latest,
+        events_ahead=people.events_ahead,
         log_position=people.log_position,
         k=k,
         out=(out or default_folder(workspace, model, people, k, users_file is not None)).absolute(),
@@ -119,6 +123,7 @@ def batch(
         users=sum(part.users for part in run.written),
         rows=sum(part.rows for part in run.written),
         unknown_users=sum(part.unknown_users for part in run.written),
+        future_users=sum(part.future_users for part in run.written),
         partitions=len(partitions),
         kept_partitions=run.kept,
         seconds=round(time.monotonic() - started, 3),

@@ -6,7 +6,6 @@ elsewhere can be interrupted and is taken up again by the next deletion, the nex
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from recsys.columns import ITEM_ID
 from recsys.context.engine import Engine
 from recsys.context.layout import configuration_file, former_online_server, is_configured_here, offline_item_rows
 from recsys.context.parts import remove_folded_before, remove_items, remove_users
+from recsys.context.removal import remove_leftovers, remove_store
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError, FeatureStoreError
 from recsys.events.lease import FoldLease, Guard, maintenance
@@ -142,7 +142,7 @@ def _online(workspace: Workspace, guard: Guard) -> OnlineUpkeep | None:
         )
     if not is_configured_here(workspace, engine):  # a copy's store serves nobody until it is made anew
         with guard():
-            shutil.rmtree(workspace.feature_store)
+            remove_store(workspace)
         return None
     from recsys.context.online_upkeep import OnlineUpkeep
     from recsys.context.store import FeatureStoreAdapter
@@ -175,6 +175,8 @@ def _items_of_nobody(workspace: Workspace) -> list[str]:
 
 
 def _clean_offline(workspace: Workspace, user_ids: Sequence[str], item_ids: Sequence[str], guard: Guard) -> None:
+    with guard():
+        remove_leftovers(workspace)
     for path in _parts(workspace, guard):
         remove_users(path, user_ids, guard)
         remove_items(path, item_ids, guard)

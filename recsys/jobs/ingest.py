@@ -11,10 +11,12 @@ import polars as pl
 from recsys.columns import USER_ID
 from recsys.data.border import check_imported
 from recsys.data.catalogue import Catalogue
+from recsys.data.catalogue_differences import changed_items, changed_users
 from recsys.data.imported import ImportedData, Treatment
 from recsys.data.importer import read_folder
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
+from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.events.tombstones import happened_before
@@ -33,6 +35,7 @@ class IngestResult:
         appended: events that were new to the log.
         already_there: events the log had already.
         withheld: events that happened before their user was deleted; they were left out.
+        conflicts: how many of the events that were there say something else under the same id; the first stays.
         position: the log's position afterwards.
         users: users in the catalogue.
         items: items in the catalogue.
@@ -48,6 +51,7 @@ class IngestResult:
     appended: int
     already_there: int
     withheld: int
+    conflicts: int
     position: int
     users: int
     items: int
@@ -64,7 +68,8 @@ class IngestResult:
 def ingest(workspace: Workspace, imported: ImportedData) -> IngestResult:
     """Writes the catalogue, then the schema that makes the workspace exist, then appends the events in one transaction.
 
-    Repeating it with the same data changes nothing; an import that was interrupted is completed by repeating it.
+    Repeating it with the same data changes nothing; an import that was interrupted is completed by repeating it. Where
+    it changes profiles, or categories of items that somebody used, the log notes it: rows folded before are outdated.
 
     Raises:
         DataError: the data are not canonical, or the workspace exists with another schema; nothing was written.
@@ -82,10 +87,13 @@ def ingest(workspace: Workspace, imported: ImportedData) -> IngestResult:
         reached(Failpoint.IMPORT_SCHEMA_SAVED)
     else:
         _refuse_other_schema(workspace, known, schema)
-        with log.alone():
+        with CatalogueChanges(workspace.event_log).making() as concerned:
             users, events = _of_nobody_deleted(workspace, imported)
-            catalogue = Catalogue.load(workspace).updated(users, imported.items, events)
+            before = Catalogue.load(workspace)
+            catalogue = before.updated(users, imported.items, events)
             catalogue.save(workspace)
+            concerned.user_ids = changed_users(before, catalogue)
+            concerned.everybody = not set(changed_items(before, catalogue)).isdisjoint(log.items())
     appended = log.append(imported.events)
     return IngestResult(
         workspace=workspace.name,
@@ -94,6 +102,7 @@ def ingest(workspace: Workspace, imported: ImportedData) -> IngestResult:
         appended=appended.accepted,
         already_there=appended.duplicates,
         withheld=appended.withheld,
+        conflicts=appended.conflicts,
         position=appended.last_sequence,
         users=catalogue.users.height,
         items=catalogue.items.height,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -16,10 +15,12 @@ from recsys.context.item_rows import item_rows
 from recsys.context.layout import configuration_file, former_online_server, is_configured_here
 from recsys.context.online_presence import forget_online, is_online, leave_online, mark_online
 from recsys.context.parts import height
+from recsys.context.removal import remove_store
 from recsys.context.rows import feature_schema
 from recsys.context.state import Inputs, Materialised
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError, RecsysError
+from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.failpoints import Failpoint, reached
 from recsys.jobs.delete_users import finish_deletions
@@ -86,6 +87,7 @@ def materialise(workspace: Workspace, cuts: Sequence[int] = CUTS, *, rebuild: bo
         with maintenance(lease, "rebuild the feature store") as token:
             forget(workspace, partial(lease.guarded, token))
     finish_deletions(workspace)
+    CatalogueChanges(workspace.event_log).complete()
     own, *others = served_schemas(workspace)
     last = _valid(workspace, own, sorted(cuts))
     outdated = [schema for schema in others if _valid(workspace, schema, sorted(cuts)) is None]
@@ -112,7 +114,7 @@ def forget(workspace: Workspace, guard: Guard = nullcontext) -> None:
     with guard():
         _forget_former(workspace, engine)
         forget_online(workspace, engine)
-        shutil.rmtree(workspace.feature_store, ignore_errors=True)
+        remove_store(workspace)
 
 
 def _forget_former(workspace: Workspace, engine: Engine) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recsys.context.batch import FeatureRow
-from recsys.context.moments import believable
+from recsys.context.moments import CLOCK_SKEW, believable
 from recsys.context.profile_values import is_no_number, typed_profile
 from recsys.context.reasons import EMPTY_CONTEXT, STORE_ERROR, STORE_TIMEOUT, UNKNOWN_USER, Reason
 from recsys.data.schema import ColumnType, WorkspaceSchema
@@ -22,8 +22,6 @@ from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.requests import InlineContext, InlineEvent, ProfileValue
 
 _SECOND = 1_000_000
-CLOCK_SKEW = 300 * _SECOND
-"""How far the caller's clock may be ahead of ours, microseconds."""
 BEFORE_1970 = "This moment lies before 1970; check its unit."
 FUTURE = "This moment lies in the future; check the clock and the offset."
 _ORDER_ONLY_START = 946_684_800 * _SECOND

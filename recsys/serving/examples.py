@@ -59,6 +59,7 @@ EVENTS_REPLY: dict[str, Any] = {
     **_ENVELOPE,
     "accepted": 1,
     "duplicates": 0,
+    "conflicts": 0,
     "withheld": 0,
     "log_sequence": 100001,
     "event_ids": ["order-7781"],

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from recsys import columns
-from recsys.serving.contexts import BEFORE_1970, CLOCK_SKEW, FUTURE, microseconds
+from recsys.context.moments import CLOCK_SKEW
+from recsys.serving.contexts import BEFORE_1970, FUTURE, microseconds
 from recsys.serving.ports import EventSink, LiveRows, ModelSource, NoChampionError, ServedFeatures, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError, NotAcknowledgedError
 from recsys.serving.recommending import microseconds_now
@@ -74,6 +75,7 @@ class Intake:
             degraded=None,
             accepted=appended.accepted,
             duplicates=appended.duplicates,
+            conflicts=appended.conflicts,
             withheld=appended.withheld,
             log_sequence=appended.last_sequence,
             event_ids=frame[columns.EVENT_ID].to_list(),

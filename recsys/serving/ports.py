@@ -66,6 +66,9 @@ class Appended(Protocol):
     @property
     def withheld(self) -> int: ...
 
+    @property
+    def conflicts(self) -> int: ...
+
 
 class EventSink(Protocol):
     """The event log: durable when `append` returns, idempotent by event_id."""

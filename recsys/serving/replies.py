@@ -58,6 +58,9 @@ class EventsReply(_Reply):
     degraded: Degraded | None
     accepted: int
     duplicates: int = Field(description="Events whose event_id the log already held; nothing changed for them.")
+    conflicts: int = Field(
+        description="How many of those duplicates say something else under the same event_id: the first event stays."
+    )
     withheld: int = Field(description="Events that happened before their user was deleted; they were left out.")
     log_sequence: int = Field(description="The log's sequence after them.")
     event_ids: list[str] = Field(description="One an event, in the order sent.")

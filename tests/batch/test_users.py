@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from recsys.batch.users import audience, read_users
+from recsys.context.moments import CLOCK_SKEW
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
@@ -59,9 +60,19 @@ def test_an_event_that_arrives_late_shows_in_the_count_before_the_moment(workspa
 
 
 def test_an_event_after_the_moment_changes_nothing(workspace):
-    before = audience(workspace, SCHEMA, as_of=150)
+    before = audience(workspace, SCHEMA, as_of=150, now=1_000)
     EventLog(workspace.event_log).append(events(("bob", "new", 500)))
-    assert audience(workspace, SCHEMA, as_of=150) == replace(before, log_position=before.log_position + 1)
+    after = audience(workspace, SCHEMA, as_of=150, now=1_000)
+    assert replace(after, log_position=before.log_position) == before
+
+
+def test_events_that_lie_in_the_future_are_counted_until_they_have_happened(workspace):
+    EventLog(workspace.event_log).append(events(("bob", "new", 10**12)))
+    early, late = (audience(workspace, SCHEMA, now=now) for now in (10**12 - CLOCK_SKEW - 1, 10**12 - CLOCK_SKEW))
+    assert (early.events_before, early.events_ahead, late.events_ahead) == (5, 1, 0)
+    assert early.as_of == late.as_of
+    clockless = audience(workspace, replace(SCHEMA, clock=False), now=0)
+    assert (clockless.latest, clockless.events_ahead) == (None, 0)
 
 
 def test_an_empty_log_says_what_to_do():

@@ -9,6 +9,7 @@ import pytest
 
 from recsys.data.border import check_events, event_frame_problems
 from recsys.data.canonical import EVENT_SCHEMA
+from recsys.data.ids import HOLDS_NUL
 from recsys.errors import DataError
 
 NOW = time.time_ns() // 1_000
@@ -33,6 +34,8 @@ def test_canonical_events_pass_with_and_without_kind_and_value():
     ("changes", "told"),
     [
         ([(2, "user_id", " ")], "events: 'user_id' is blank in row 2"),
+        ([(2, "user_id", "ann\0x")], f"events: 'user_id' {HOLDS_NUL} in row 2"),
+        ([(1, "event_id", "\0")], f"events: 'event_id' {HOLDS_NUL} in row 1"),
         ([(2, "item_id", ""), (4, "item_id", "")], "events: 'item_id' is blank in rows 2, 4"),
         ([(3, "occurred_at", None)], "events: 'occurred_at' is missing in row 3"),
         ([(1, "value", float("nan"))], "events: 'value' is NaN or infinite in row 1"),

@@ -56,6 +56,17 @@ def test_appending_again_changes_nothing_and_uses_no_sequence_number(log, canoni
     assert log.read()["log_sequence"].to_list() == [1, 2, 3]
 
 
+def test_other_content_under_an_id_that_is_known_is_counted_and_the_first_stays(log, canonical):
+    first, second = canonical(("ann", "a", 10), ("bob", "b", 20)).partition_by("user_id")
+    other = second.with_columns(event_id=first["event_id"])
+    assert log.append(first).conflicts == 0
+    again = log.append(pl.concat([first, other, second, second.with_columns(value=pl.lit(None, pl.Float32))]))
+    assert (again.accepted, again.duplicates, again.conflicts) == (1, 3, 2)
+    assert log.read()["user_id"].to_list() == ["ann", "bob"]
+    assert log.append(first.with_columns(event=pl.lit("buy"))).conflicts == 1
+    assert log.append(first.with_columns(occurred_at=pl.lit(11, pl.Int64))).conflicts == 0, "sent again without a time"
+
+
 def test_reading_by_user_and_by_position(log, canonical):
     log.append(canonical(*[(user, f"i{n}", n) for n in range(5) for user in "abc"]))
     assert log.read(["b"])["log_sequence"].to_list() == [2, 5, 8, 11, 14]
@@ -90,6 +101,8 @@ def test_a_large_first_import_keeps_the_indexes(log, canonical):
         (lambda f: f.drop("item_id"), "'item_id' is missing"),
         (lambda f: f.with_columns(pl.lit(1).alias("user_id")), "'user_id' is Int32, not String"),
         (lambda f: f.with_columns(pl.lit(None, dtype=pl.Int64).alias("occurred_at")), "'occurred_at' has 1 nulls"),
+        (lambda f: f.with_columns(pl.lit("a\0x").alias("user_id")), "'user_id' holds a NUL character"),
+        (lambda f: f.with_columns(pl.lit("\0").alias("event_id")), "'event_id' holds a NUL character"),
         (lambda f: f.drop("event", "value"), "'event' is missing; the column 'value' is missing"),
     ],
 )

@@ -86,6 +86,17 @@ def test_an_interrupted_deletion_is_remembered_by_name_until_it_is_cleaned_up(lo
     assert set(again.deleted(["ann", "bob", "carl"])) == {"ann", "bob"}
 
 
+def test_a_user_whom_an_earlier_version_took_with_a_nul_can_be_deleted_and_is_nobody_elses_reading(log, removals):
+    with log._database.writing() as connection:
+        connection.execute("UPDATE events SET user_id = ? WHERE event_id = '3'", ["ann\0x"])
+    assert log.read(["ann\0x"]).height == 0
+    assert removals.remove_users(["ann\0x"]) == 1
+    removals.forget_names(removals.being_deleted())
+    removals.scrub()
+    assert removals.are_done()
+    assert log.read(["ann"])["event_id"].to_list() == ["1"]
+
+
 def test_no_byte_of_a_deleted_user_is_left_in_any_file_of_the_log(path, files_with):
     log, removals = EventLog(path), Removals(path)
     for block in range(40):  # many small appends split pages, which copies cells

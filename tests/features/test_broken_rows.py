@@ -47,7 +47,11 @@ class Store:
     def set(self, view: str, user: str, feature: str, **value: object) -> None:
         from feast.protos.feast.types import Value_pb2
 
-        kinds = {"int64_list_val": Value_pb2.Int64List, "string_list_val": Value_pb2.StringList}
+        kinds = {
+            "int64_list_val": Value_pb2.Int64List,
+            "string_list_val": Value_pb2.StringList,
+            "float_list_val": Value_pb2.FloatList,
+        }
         typed = {kind: kinds[kind](val=own) if kind in kinds else own for kind, own in value.items()}
         stored = Value_pb2.Value(**typed).SerializeToString()
         query = "UPDATE {table} SET value = ? WHERE feature_name = ? AND entity_key = ?"
@@ -69,6 +73,17 @@ DAMAGES = {
     "a list too short": lambda store: store.set("user_context", "ann", "history_times", int64_list_val=[10]),
     "a list too long": lambda store: store.set("user_seen", "ann", "seen_counts", int64_list_val=[1, 1, 1]),
     "a list that is missing": lambda store: store.set("user_context", "ann", "history_items"),
+    "a history that is missing whole": lambda store: [
+        store.set("user_context", "ann", f"history_{part}") for part in ("items", "times", "values")
+    ],
+    "a history without its newest event": lambda store: [
+        store.set("user_context", "ann", "history_items", string_list_val=["a"]),
+        store.set("user_context", "ann", "history_times", int64_list_val=[10]),
+        store.set("user_context", "ann", "history_values", float_list_val=[1.0]),
+    ],
+    "seen items that are missing whole": lambda store: [
+        store.set("user_seen", "ann", f"seen_{part}") for part in ("items", "counts", "last")
+    ],
     "a list of another type": lambda store: store.set("user_seen", "ann", "seen_items", int64_list_val=[1, 2]),
     "a number that is missing": lambda store: store.set("user_context", "ann", "event_count"),
     "a number of another type": lambda store: store.set("user_context", "ann", "last_event_at", string_val="20"),

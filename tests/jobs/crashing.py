@@ -33,7 +33,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
-from recsys.failpoints import VARIABLE, Failpoint
+from recsys.failpoints import VARIABLE
 from recsys.jobs.archive import verify_archive
 from recsys.jobs.backup import backup
 from recsys.jobs.delete_users import delete_users, finish_deletions
@@ -46,6 +46,7 @@ from recsys.workspace import HOME_VARIABLE, Workspace
 
 PARTITION = "part-00000.parquet"
 GONE, USERS = "unmistakable-user", ["ann", "bob", "carl", "unmistakable-user"]
+READ = [*USERS, "newbie"]
 MOMENTS = (0, 1_000_005, 1_000_020, 2**60)
 HOUR = 3_600_000_000
 
@@ -64,6 +65,12 @@ def imported() -> ImportedData:
         items=pl.DataFrame(schema=schema.items_frame_schema()),
         schema=schema,
     )
+
+
+def imported_again() -> ImportedData:
+    """The same events with other profiles, and a user who is new."""
+    users = pl.DataFrame({"user_id": [*USERS, "newbie"], "age": [1.5, 2.0, 3.5, 4.5, 5.5]})
+    return replace(imported(), users=users)
 
 
 def base(workspace: Workspace) -> None:
@@ -131,10 +138,12 @@ def fold(workspace: Workspace) -> None:
 
 JOBS: dict[str, Callable[[Workspace], object]] = {
     "import": lambda workspace: ingest(workspace, imported()),
+    "import-again": lambda workspace: ingest(workspace, imported_again()),
     "append": lambda workspace: EventLog(workspace.event_log).append(events(32, 6)),
     "lease": materialise,
     "fold": fold,
     "materialise": materialise,
+    "rebuild": lambda workspace: materialise(workspace, rebuild=True),
     "drop": drop_the_older,
     "prune": lambda workspace: prune(workspace, 0, keep_last=3, now=2_000_000),
     "delete": lambda workspace: delete_users(workspace, [GONE]),
@@ -148,11 +157,11 @@ def differences(workspace: Workspace) -> list[str]:
     """What readers get and the log alone does not say: nothing, ever."""
     found, reader = [], reader_of(workspace)
     folder, schema = reader._folder, reader.schema
-    now = {row.user_id: row for row in feature_rows(folder.now(USERS).to_dict(as_series=False), schema)}
-    for user, row in zip(USERS, reader.online(USERS), strict=True):
+    now = {row.user_id: row for row in feature_rows(folder.now(READ).to_dict(as_series=False), schema)}
+    for user, row in zip(READ, reader.online(READ), strict=True):
         if row != now.get(user, unknown_user(user, schema)):
             found.append(f"online {user}")
-    pairs = [(user, moment) for user in USERS for moment in MOMENTS]
+    pairs = [(user, moment) for user in READ for moment in MOMENTS]
     frame = pl.DataFrame(pairs, schema={"user_id": pl.String, "effective_at": pl.Int64}, orient="row")
     before = folder.before(frame)
     rows = feature_rows(before.to_dict(as_series=False), schema)
@@ -166,11 +175,11 @@ def differences(workspace: Workspace) -> list[str]:
 def stored_differences(workspace: Workspace) -> list[str]:
     """Stored online rows that the log does not say, once everything is folded in."""
     reader = reader_of(workspace)
-    known = reader._folder.now(USERS).drop("effective_at", "log_position", "seen_log_position").to_dicts()
-    stored = reader._store.read_online(USERS)
+    known = reader._folder.now(READ).drop("effective_at", "log_position", "seen_log_position").to_dicts()
+    stored = reader._store.read_online(READ)
     expected = {row["user_id"]: row for row in known}
     found = []
-    for n, user in enumerate(USERS):
+    for n, user in enumerate(READ):
         row = {name: values[n] for name, values in stored.items() if not name.endswith("log_position")}
         if (row if row["present"] else None) != expected.get(user):
             found.append(user)
@@ -226,29 +235,29 @@ def after_restart(workspace: Workspace, job: str) -> dict[str, object]:
     """An hour later, when the dead process's lease has expired: what is read at once, then what is made of it."""
     recsys.events.lease._now = lambda: time.time_ns() // 1000 + HOUR
     first = look(workspace, stored=False) if job not in ("import", "lease", "restore") else {}
-    if job in ("import", "append", "backup", "restore"):
+    if job in ("import", "import-again", "append", "backup", "restore"):
         JOBS[job](workspace)
-    if job == "import":
+    if job in ("import", "import-again"):
         materialise(workspace)
     elif job == "delete":
         finish_deletions(workspace)
     elif job == "drop":
         drop_the_older(workspace)
-    elif job in ("lease", "materialise", "prune"):
+    elif job in ("lease", "materialise", "rebuild", "prune"):
         materialise(workspace)
     fold(workspace)
     return {"first": first, "then": look(workspace, stored=True)}
 
 
-def main(folder: Path, points: list[str]) -> None:
+def main(folder: Path, cases: list[str]) -> None:
     workspace, answer = Workspace("shop", folder / "home"), folder / "answer.json"
     os.environ[HOME_VARIABLE] = str(workspace.home)
     for make, kept in ((base, "one"), (base_of_two_versions, "two"), (base_of_backup, "backup")):
         shutil.rmtree(workspace.root, ignore_errors=True)
         in_child(lambda make=make: bool(make(workspace)), answer)
         shutil.copytree(workspace.root, folder / "kept" / kept)
-    for point in points:
-        job = point.split(".")[0]
+    for case in cases:
+        job, point = job_and_point(case)
         shutil.rmtree(workspace.home)
         workspace.home.mkdir()
         if job != "import":
@@ -259,9 +268,15 @@ def main(folder: Path, points: list[str]) -> None:
         (folder / "another.backup").unlink(missing_ok=True)
         left = sorted(str(path.relative_to(folder)) for path in workspace.home.rglob("*") if holds(path, GONE))
         beside = sorted(path.name for path in workspace.home.iterdir() if path != workspace.root)
-        found = {"point": point, "killed": killed, "left": left, "beside": beside, "made": made}
+        found = {"case": case, "killed": killed, "left": left, "beside": beside, "made": made}
         sys.stdout.write(json.dumps(found | json.loads(answer.read_text())) + "\n")
         sys.stdout.flush()
+
+
+def job_and_point(case: str) -> tuple[str, str]:
+    """A failpoint by itself is passed by the job that it is named after; "rebuild POINT" by a rebuild."""
+    job, _, point = case.rpartition(" ")
+    return job or point.split(".")[0], point
 
 
 def holds(path: Path, wanted: str) -> bool:
@@ -273,4 +288,4 @@ def holds_rows(path: Path, user: str) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or [str(point) for point in Failpoint])
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -11,6 +11,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
 from recsys.jobs.append import append_event, append_file
+from recsys.jobs.delete_users import delete_users
 from recsys.jobs.ingest import ingest_folder
 from recsys.jobs.summary import summarise
 from recsys.workspace import Workspace
@@ -103,6 +104,22 @@ def test_a_live_event_of_a_workspace_without_a_clock_comes_last(clockless):
     append_event(clockless, {"user_id": "1", "item_id": "y"})
     events = EventLog(clockless.event_log).read().sort("occurred_at")
     assert events["item_id"].to_list() == ["x", "y"]
+
+
+def test_without_a_clock_a_deleted_user_comes_back_by_live_events_and_by_no_file(clockless, tmp_path):
+    delete_users(clockless, ["1"])
+    path = tmp_path / "new.csv"
+    pl.DataFrame({"user_id": ["1", "2"], "item_id": ["y", "y"], "position": [500, 501]}).write_csv(path)
+    result = append_file(clockless, path)
+    assert (result.appended, result.withheld) == (1, 1)
+    assert append_event(clockless, {"user_id": "1", "item_id": "z"}).appended == 1
+    assert EventLog(clockless.event_log).read(["1"])["item_id"].to_list() == ["z"]
+
+
+def test_other_content_under_an_id_that_is_known_is_reported(workspace):
+    append_event(workspace, {"user_id": "7", "item_id": "x", "event_id": "click-1"})
+    other = append_event(workspace, {"user_id": "8", "item_id": "x", "event_id": "click-1"})
+    assert (other.appended, other.already_there, other.conflicts) == (0, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -16,27 +16,30 @@ from recsys.failpoints import VARIABLE, Failpoint, reached
 
 DRIVER = Path(__file__).with_name("crashing.py")
 ROOT = Path(__file__).parents[2]
+REBUILT = [f"rebuild {point}" for point in Failpoint if point.startswith("materialise.")]
+"""The same places, passed by a job that has removed the whole feature store before."""
+CASES = [*map(str, Failpoint), *REBUILT]
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """What was found after each kill, by failpoint."""
+    """What was found after each kill, by case."""
     run = subprocess.run(
-        [sys.executable, str(DRIVER), str(tmp_path_factory.mktemp("crashes"))],
+        [sys.executable, str(DRIVER), str(tmp_path_factory.mktemp("crashes")), *CASES],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
-    found = {one["point"]: one for one in map(orjson.loads, run.stdout.splitlines())}
-    assert set(found) == set(Failpoint), run.stderr[-2000:]
+    found = {one["case"]: one for one in map(orjson.loads, run.stdout.splitlines())}
+    assert set(found) == set(CASES), run.stderr[-2000:]
     return found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", list(Failpoint))
-def test_after_a_kill_reads_say_what_the_log_says_and_the_work_can_be_completed(outcomes, point):
-    outcome = outcomes[point]
+@pytest.mark.parametrize("case", CASES)
+def test_after_a_kill_reads_say_what_the_log_says_and_the_work_can_be_completed(outcomes, case):
+    outcome = outcomes[case]
     assert "error" not in outcome, outcome["error"]
     assert outcome["killed"], "the job never came by"
     first, then = outcome["first"], outcome["then"]
@@ -48,14 +51,14 @@ def test_after_a_kill_reads_say_what_the_log_says_and_the_work_can_be_completed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", list(Failpoint))
-def test_after_a_kill_every_acknowledged_event_is_there_once_and_no_deleted_one(outcomes, point):
-    outcome = outcomes[point]
-    job = point.split(".")[0]
+@pytest.mark.parametrize("case", CASES)
+def test_after_a_kill_every_acknowledged_event_is_there_once_and_no_deleted_one(outcomes, case):
+    outcome = outcomes[case]
+    job = case.split(".")[0]
     acknowledged = {"import": 20, "append": 38, "delete": 24, "prune": 12, "restore": 24}.get(job, 32)
     assert outcome["then"]["events"] == acknowledged
     if job == "append":
-        assert outcome["first"]["events"] == (38 if point == Failpoint.APPEND_COMMITTED else 32)
+        assert outcome["first"]["events"] == (38 if case == Failpoint.APPEND_COMMITTED else 32)
     assert not outcome["made"], "a backup that was not finished has no name"
     if job == "delete":
         assert outcome["first"]["events"] == 24

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from recsys.context.batch import ContextBatch, FeatureRow
 from recsys.context.encoder import ContextEncoder
 from recsys.context.faults import ContextFaults
-from recsys.context.moments import believable
+from recsys.context.moments import CLOCK_SKEW, believable
 from recsys.context.profile import ProfileEncoding
 from recsys.data.schema import WorkspaceSchema
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
@@ -39,7 +39,6 @@ from recsys.model.scoring import ScoringNetwork
 from recsys.model.statistics import context_statistics
 from recsys.ranking.recommender import Recommender
 from recsys.serving.api import create_app
-from recsys.serving.contexts import CLOCK_SKEW
 from recsys.serving.ports import ServedFeatures, ServedModel
 
 with warnings.catch_warnings():

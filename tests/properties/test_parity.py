@@ -1,8 +1,9 @@
 """Whatever happens in whatever order, what is read online is, byte for byte, what the log alone says; so is the top-20.
 
-Events come in, late ones too; users are deleted, old events pruned; two folders take turns, one of them writes late;
-readers restart; rows are materialised. After every step everybody's row is compared, in a workspace with one version of
-the features, and in one that has been migrated to another: there both versions are folded, written late and read.
+Events come in, late ones too; users are deleted, old events pruned; the catalogue changes; two folders take turns, one
+of them writes late; readers restart; rows are materialised. After every step everybody's row is compared, in a
+workspace with one version of the features, and in one that has been migrated to another: there both versions are
+folded, written late and read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from recsys.context.batch import ContextBatch
 from recsys.context.folding import RowFolder
 from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.canonical import EVENT_SCHEMA
+from recsys.data.imported import ImportedData
 from recsys.data.schema import EventMeaning, WorkspaceSchema
 from recsys.errors import LeaseError
 from recsys.events.lease import FoldLease
@@ -30,16 +32,18 @@ from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.jobs.delete_users import delete_users
 from recsys.jobs.feature_versions import migrate
+from recsys.jobs.ingest import ingest
 from recsys.jobs.materialise import materialise
 from recsys.workspace import Workspace
 from tests.properties.test_contexts import VOCABULARY, recommender_with
 
 pytestmark = pytest.mark.slow
 
-USERS = ("ann", "bob", "carl", "listed")
+USERS = ("ann", "bob", "carl", "listed", "newbie")
 SCHEMA = WorkspaceSchema(
     name="small",
     user_columns={"age": "numeric", "job": "categorical"},
+    item_columns={"genre": "categorical"},
     repeats=True,
     events=EventMeaning(negative=("dislike",)),
 )
@@ -68,8 +72,10 @@ class Parity(RuleBasedStateMachine):
         self.workspace = Workspace("small", self.home)
         SCHEMA.save(self.workspace.schema_file)
         self.workspace.users_file.parent.mkdir(parents=True)
-        users = {"user_id": list(USERS), "age": [20.0, 20.5, None, 21.0], "job": ["x", None, "y", "z"]}
+        users = {"user_id": list(USERS[:4]), "age": [20.0, 20.5, None, 21.0], "job": ["x", None, "y", "z"]}
         pl.DataFrame(users).write_parquet(self.workspace.users_file)
+        items = pl.DataFrame({"item_id": VOCABULARY[:3], "genre": ["u", "v", None]})
+        items.write_parquet(self.workspace.items_file)
         self.log = EventLog(self.workspace.event_log)
         self.ahead, self.number = 0, 0
         self.expected: list[tuple[str, str, int]] = []
@@ -110,6 +116,21 @@ class Parity(RuleBasedStateMachine):
             ]
         }
         self.expected = [event for event in self.expected if event[2] >= PAST + offset or event in newest]
+
+    @rule(
+        users=st.dictionaries(st.sampled_from(USERS), st.sampled_from([20.0, 20.5, None]), max_size=2),
+        items=st.dictionaries(st.sampled_from(VOCABULARY), st.sampled_from(["u", "v", None]), max_size=1),
+    )
+    def import_again(self, users, items) -> None:
+        schema = WorkspaceSchema.load(self.workspace.schema_file)
+        frames = (
+            pl.DataFrame({"user_id": list(users), "age": list(users.values()), "job": ["x"] * len(users)}),
+            pl.DataFrame({"item_id": list(items), "genre": list(items.values())}),
+        )
+        types = (schema.users_frame_schema(), schema.items_frame_schema())
+        users, items = (frame.cast(dict(kinds)) for frame, kinds in zip(frames, types, strict=True))
+        nothing = pl.DataFrame(schema=EVENT_SCHEMA)
+        ingest(self.workspace, ImportedData(source="again", events=nothing, users=users, items=items, schema=schema))
 
     @rule()
     def materialise(self) -> None:

@@ -63,6 +63,13 @@ def test_sending_the_same_event_again_changes_nothing(post, service):
     assert service.log.count() == 1
 
 
+def test_other_content_under_the_same_id_is_told_and_the_first_stays(post, service):
+    post({"event_id": "e1", "user_id": "ann", "item_id": "c"})
+    reply = post({"event_id": "e1", "user_id": "ann", "item_id": "d"}).json()
+    assert (reply["accepted"], reply["duplicates"], reply["conflicts"]) == (0, 1, 1)
+    assert service.log.read()["item_id"].to_list() == ["c"]
+
+
 def test_events_of_before_their_users_deletion_are_counted_and_left_out(post, service):
     Removals(service.log.path).remove_users(["ann"])
     reply = post(
