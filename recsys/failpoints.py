@@ -49,11 +49,19 @@ class Failpoint(StrEnum):
     DELETE_ONLINE_REWRITTEN = "delete.online-rewritten"
     DELETE_ONLINE_CLEAN = "delete.online-clean"
     DELETE_OFFLINE_CLEAN = "delete.offline-clean"
+    DELETE_PARTITIONS_CLEAN = "delete.partitions-clean"
     DELETE_LISTS_CLEAN = "delete.lists-clean"
     DELETE_NAMES_FORGOTTEN = "delete.names-forgotten"
     DELETE_LOG_REWRITTEN = "delete.log-rewritten"
     DELETE_LOG_CLEAN = "delete.log-clean"
     DELETE_SCRUBBED = "delete.scrubbed"
+    BACKUP_COPIED = "backup.copied"
+    BACKUP_WRITTEN = "backup.written"
+    RESTORE_UNPACKED = "restore.unpacked"
+    RESTORE_TAKEN_OVER = "restore.taken-over"
+    RESTORE_GIVEN_WAY = "restore.given-way"
+    RESTORE_IN_PLACE = "restore.in-place"
+    RESTORE_FORMER_GONE = "restore.former-gone"
 
 
 def reached(point: Failpoint) -> None:

@@ -116,6 +116,11 @@ class Workspace:
         return self.home / TRACKING / "artifacts"
 
     @property
+    def artifacts(self) -> Path:
+        """What MLflow keeps of this workspace's runs."""
+        return self.tracking_artifacts / self.name
+
+    @property
     def registered_model(self) -> str:
         return f"recsys-{self.name}"
 
@@ -123,5 +128,5 @@ class Workspace:
 def workspaces() -> list[Workspace]:
     """The workspaces that exist, by name."""
     root = home()
-    found = sorted(path.parent.name for path in root.glob("*/workspace.toml"))
+    found = sorted(path.parent.name for path in root.glob("[!.]*/workspace.toml"))
     return [Workspace(name=name, home=root) for name in found]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -75,7 +74,7 @@ def _asked(users: int, moments: int) -> pl.DataFrame:
 
 def _store(workspace: Workspace, schema: WorkspaceSchema, shards: int) -> UserStore:
     features = FeatureStoreAdapter(workspace, schema)
-    features.engine = replace(features.engine, join_shards=shards)
+    features.engine = features.engine.model_copy(update={"join_shards": shards})
     features.open()
     return UserStore(features)
 

@@ -158,7 +158,7 @@ def _trained(run: UnitRun, config: TrainConfig, budget: float) -> list[Arm]:
 
 
 def _generated(model: PersonalModel, say: Say) -> Tensor:
-    head = model.hypernetwork(model.hypernetwork.inputs(say.statistics, say.outputs.states))
+    head = model.hypernetwork(model.hypernetwork.inputs(say.statistics, say.outputs.states), say.known)
     return model.network.score(say.outputs, head)
 
 

@@ -159,7 +159,7 @@ def generated(
 ) -> Tensor:
     """(batch, n_items) logits under generated heads, whose inputs `change` may replace."""
     inputs = generator.inputs(say.statistics, say.outputs.states)
-    return network.score(say.outputs, generator(change(inputs)))
+    return network.score(say.outputs, generator(change(inputs), say.known))
 
 
 def rolled(inputs: Tensor) -> Tensor:

@@ -29,11 +29,13 @@ class Say:
     Attributes:
         outputs: the experts' say.
         statistics: (batch, n_statistics) what generators read beside the state.
+        known: (batch,) bool, whether a context holds an event.
         users: (batch,) int64 position of each context's user.
     """
 
     outputs: ExpertOutputs
     statistics: Tensor
+    known: Tensor
     users: np.ndarray
 
 
@@ -120,7 +122,8 @@ def case_contexts(
     clock = bench.dataset.schema.clock
     for block in blocks:
         outputs = network.outputs(block.context)
-        yield block, Say(outputs, context_statistics(block.context, outputs, network, clock=clock), block.users)
+        told = context_statistics(block.context, outputs, network, clock=clock)
+        yield block, Say(outputs, told, block.context.any_known, block.users)
 
 
 def _single(bench: Bench, cases: Cases, profile: np.ndarray) -> Iterator[Block]:

@@ -99,7 +99,11 @@ def _body(
     made_from = {"data": bench.fingerprint, "config": config.model_dump(mode="json", include=parts), **part.key}
     generator = config.generator
     held = generator.held_out_users if generator.hold_out == "users" else ["last", generator.held_out_events]
-    held = [*held, generator.new_users] if generator.new_users and isinstance(held, list) else held
+    held = (
+        [*held, generator.beginners, generator.beginner_events]
+        if generator.beginners and isinstance(held, list)
+        else held
+    )
     key = key_of({**made_from, "held": held})
     path = bench.work / bench.workspace.name / f"body-{key[:12]}-r{BODY_REVISION}.safetensors"
     if not path.is_file():

@@ -9,17 +9,19 @@ from pathlib import Path
 import orjson
 
 from recsys.batch.sink import SUCCESS
-from recsys.context.parts import remove_users
+from recsys.context.parts import height, remove_users
 from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.events.lease import Guard
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
+from recsys.failpoints import Failpoint, reached
 
 
 def forget_users(folder: Path, user_ids: Sequence[str], guard: Guard) -> int:
     """Rewrites a batch's partitions without these users, and removes what a broken run left.
 
-    `_SUCCESS` stays, its numbers of rows brought up to date: the folder is as whole as before.
+    `_SUCCESS` stays, its numbers of rows brought up to date, also when an interrupted call left them behind: the
+    folder is as whole as before.
 
     Args:
         folder: one run's folder.
@@ -29,15 +31,14 @@ def forget_users(folder: Path, user_ids: Sequence[str], guard: Guard) -> int:
     Returns:
         How many rows went.
     """
-    removed = {path.name: remove_users(path, user_ids, guard) for path in sorted(folder.glob("*.parquet"))}
-    manifest = folder / SUCCESS
+    removed = sum(remove_users(path, user_ids, guard) for path in sorted(folder.glob("*.parquet")))
+    reached(Failpoint.DELETE_PARTITIONS_CLEAN)
     with guard():
         for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
             path.unlink(missing_ok=True)
-        if any(removed.values()) and manifest.is_file():
-            replace_file(manifest, _corrected(manifest.read_bytes(), removed))
+        _correct(folder)
         sync(folder)
-    return sum(removed.values())
+    return removed
 
 
 @contextmanager
@@ -57,9 +58,16 @@ def still_stored(event_log: Path, user_ids: Sequence[str], since: int) -> Iterat
         yield [user_id for user_id in user_ids if user_id not in deleted]
 
 
-def _corrected(manifest: bytes, removed: dict[str, int]) -> bytes:
-    about = orjson.loads(manifest)
-    for part in about["partitions"]:
-        part["rows"] -= removed.get(part["file"], 0)
-    about["rows"] -= sum(removed.values())
-    return orjson.dumps(about, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+def _correct(folder: Path) -> None:
+    """Has the manifest, where there is one, say how many rows the files have."""
+    manifest = folder / SUCCESS
+    if not manifest.is_file():
+        return
+    about = orjson.loads(manifest.read_bytes())
+    counted = [
+        part | {"rows": height(file)} if (file := folder / part["file"]).is_file() else part
+        for part in about["partitions"]
+    ]
+    corrected = about | {"rows": sum(part["rows"] for part in counted), "partitions": counted}
+    if corrected != about:
+        replace_file(manifest, orjson.dumps(corrected, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -109,3 +109,8 @@ class ContextBatch:
 
     def __len__(self) -> int:
         return self.history.shape[0]
+
+    @property
+    def any_known(self) -> Tensor:
+        """(batch,) bool: whether the history holds an event of an item that the model knows."""
+        return (self.history > 0).any(1)

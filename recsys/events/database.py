@@ -20,6 +20,8 @@ LOCK_WAIT_SECONDS = 60.0
 class Database:
     """One log's file for many threads and processes: a connection a thread, and its transactions.
 
+    A log that comes from a backup takes the file's place while others have it open: they go over to it.
+
     Args:
         path: the file; it and its folder are made when first used.
     """
@@ -29,25 +31,39 @@ class Database:
         self._local = threading.local()
 
     def connection(self) -> sqlite3.Connection:
-        """The calling thread's connection."""
+        """The calling thread's connection, opened anew when the file is another one by now."""
         existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if existing is not None and self._local.process == os.getpid():
+        if existing is not None and self._is_current():
             return existing
-        self._local.connection, self._local.process = open_database(self.path), os.getpid()
-        connection: sqlite3.Connection = self._local.connection
-        return connection
+        number = _file_number(self.path)
+        opened = open_database(self.path)
+        if number is None:  # it was made just now
+            number = _file_number(self.path)
+        self._local.connection, self._local.opened = opened, (os.getpid(), number)
+        return opened
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that shuts out every other writer of the file until it is committed at the end."""
-        connection = self.connection()
-        connection.execute("BEGIN IMMEDIATE")
+        connection = self._begun()
         try:
             yield connection
         except BaseException:
             connection.rollback()
             raise
         connection.commit()
+
+    def _begun(self) -> sqlite3.Connection:
+        """A write transaction on the file that is in place: while it was waited for, another may have taken it."""
+        while True:
+            connection = self.connection()
+            connection.execute("BEGIN IMMEDIATE")
+            if self._is_current():
+                return connection
+            connection.rollback()
+
+    def _is_current(self) -> bool:
+        return bool(self._local.opened == (os.getpid(), _file_number(self.path)))
 
     def close(self) -> None:
         """Closes the calling thread's connection; the next call opens another."""
@@ -68,7 +84,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     """
     connection = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)  # no more: a workspace that is being replaced must not come into being here
         wait = lock_wait(LOCK_WAIT_SECONDS)
         connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")
@@ -96,6 +112,13 @@ def open_database(path: Path) -> sqlite3.Connection:
             "if it is damaged, restore it or import the data again into a new workspace."
         ) from error
     return connection
+
+
+def _file_number(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:  # missing, or not to be reached: opening it tells why
+        return None
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from recsys.errors import LeaseError
+from recsys.errors import DataError, LeaseError
 from recsys.events.database import Database
 from recsys.events.holder import Holder, named
 from recsys.failpoints import Failpoint, reached
@@ -96,6 +96,20 @@ class FoldLease:
                 raise lost(token)
             yield
 
+    def surpass(self, former: FoldLease) -> int:
+        """Makes every later token here larger than any of another log's, whose place this one's log takes.
+
+        Returns:
+            The largest token that counts as given; nobody holds the lease.
+        """
+        there = self._token(former._database.connection())
+        with self._database.writing() as connection:
+            token = max(there, self._token(connection)) + 1
+            connection.execute(
+                "INSERT OR REPLACE INTO lease VALUES (1, ?, ?, 'maintenance', 0)", [token, self._holder()]
+            )
+        return token
+
     def holding(self) -> str | None:
         """Who holds the lease now, for people; None when nobody does."""
         row = self._database.connection().execute(_HELD).fetchone()
@@ -146,8 +160,11 @@ def maintenance(lease: FoldLease, what: str, *, wait_seconds: float = WAIT_SECON
 
     def keep() -> None:
         while not done.wait(lease.seconds / 3):
-            if not lease.renew(token):
-                return
+            try:
+                if not lease.renew(token):
+                    return
+            except (sqlite3.OperationalError, DataError):  # locked for long: nobody else can have taken it meanwhile
+                continue
 
     thread = threading.Thread(target=keep, name="lease", daemon=True)
     thread.start()

@@ -28,7 +28,7 @@ from recsys.deadline import bounded
 from recsys.events.appending import Appended, append_rows, received
 from recsys.events.asking import asked
 from recsys.events.database import LOCK_WAIT_SECONDS, Database
-from recsys.events.tables import position
+from recsys.events.tables import move_position, position
 from recsys.failpoints import Failpoint, reached
 
 LOG_SCHEMA = pl.Schema(
@@ -168,6 +168,11 @@ class EventLog:
     def items(self) -> list[str]:
         """Every item with an event."""
         return [item_id for (item_id,) in self._database.connection().execute("SELECT item_id FROM item_counts")]
+
+    def move_on_to(self, position: int) -> None:
+        """Gives no sequence up to this position to anything: for a log that takes the place of one that ends there."""
+        with self._database.writing() as connection:
+            move_position(connection, position)
 
     def alone(self) -> AbstractContextManager[object]:
         """While the block runs nobody else appends, deletes users or takes the lease; it must not append itself."""

@@ -7,8 +7,9 @@ the user back. It knows nothing of feature stores and files, which `recsys.jobs`
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recsys.deadline import bounded
@@ -40,17 +41,8 @@ class Removals:
         Returns:
             How many events went.
         """
-        removed = 0
         with self._database.writing() as connection:
-            salt = salt_of(connection)
-            for user_id in dict.fromkeys(user_ids):
-                removed += connection.execute("DELETE FROM events WHERE user_id = ?", [user_id]).rowcount
-                connection.execute("DELETE FROM catalogue_changes WHERE user_id = ?", [user_id])
-                connection.execute(
-                    "INSERT OR REPLACE INTO removals VALUES (?, ?, ?, ?, 'cleaning')",
-                    [take_positions(connection), digest_of(salt, user_id), user_id, time.time_ns() // 1000],
-                )
-        return removed
+            return _remove(connection, dict.fromkeys(user_ids, time.time_ns() // 1000))
 
     def prune(self, before: int, keep_last: int) -> int:
         """Removes events that happened before a moment, but each user's newest.
@@ -149,7 +141,10 @@ class Removals:
         return deleted_after(self._database.connection(), user_ids, position)
 
     def take_over(self, other: Removals, user_ids: Sequence[str]) -> list[str]:
-        """Deletes from this log whom another log of the same origin has deleted: for a log that comes from a backup.
+        """Deletes from this log whom another log has deleted, as of then: for a log that comes from a backup.
+
+        Where the other log is of another origin, with a salt of its own, deletions of users of whom nothing came with
+        the backup cannot be taken over: nobody knows their ids.
 
         Args:
             other: the removals of the log that this one replaces.
@@ -158,25 +153,44 @@ class Removals:
         Returns:
             Those of them who are deleted by it.
         """
-        salt = salt_of(self._database.connection())
-        if salt != salt_of(other._database.connection()):
-            return []
-        mine = tombstones(self._database.connection())
-        newer = {
-            digest: moment
-            for digest, moment in tombstones(other._database.connection()).items()
-            if mine.get(digest, 0) < moment
-        }
-        by_digest = {digest_of(salt, user_id): user_id for user_id in user_ids}
-        deleted = [by_digest[digest] for digest in newer if digest in by_digest]
-        self.remove_users(deleted)
+        there = other._database.connection()
         with self._database.writing() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO removals VALUES (?, ?, NULL, ?, 'done')",
-                [
-                    (take_positions(connection), digest, moment)
-                    for digest, moment in newer.items()
-                    if digest not in by_digest
-                ],
-            )
-        return deleted
+            newer = {
+                user_id: moment
+                for user_id, moment in deleted_at(there, user_ids).items()
+                if deleted_at(connection, [user_id]).get(user_id, 0) < moment
+            }
+            _remove(connection, newer)
+            if salt_of(connection) == salt_of(there):
+                _take_over_unknown(connection, tombstones(there))
+        return list(newer)
+
+    def close(self) -> None:
+        """Closes the calling thread's connection; the next call opens another."""
+        self._database.close()
+
+
+def _remove(connection: sqlite3.Connection, moments: Mapping[str, int]) -> int:
+    """Removes users' events and notes since when they are deleted; how many events went."""
+    salt, removed = salt_of(connection), 0
+    for user_id, moment in moments.items():
+        removed += connection.execute("DELETE FROM events WHERE user_id = ?", [user_id]).rowcount
+        connection.execute("DELETE FROM catalogue_changes WHERE user_id = ?", [user_id])
+        connection.execute(
+            "INSERT OR REPLACE INTO removals VALUES (?, ?, ?, ?, 'cleaning')",
+            [take_positions(connection), digest_of(salt, user_id), user_id, moment],
+        )
+    return removed
+
+
+def _take_over_unknown(connection: sqlite3.Connection, theirs: Mapping[str, int]) -> None:
+    """Keeps deletions that are newer than this log's, of users of whom it holds nothing."""
+    mine = tombstones(connection)
+    connection.executemany(
+        "INSERT OR REPLACE INTO removals VALUES (?, ?, NULL, ?, 'done')",
+        [
+            (take_positions(connection), digest, moment)
+            for digest, moment in theirs.items()
+            if mine.get(digest, 0) < moment
+        ],
+    )

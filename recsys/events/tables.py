@@ -80,6 +80,13 @@ def position(connection: sqlite3.Connection) -> int:
     return int(connection.execute(query).fetchone()[0])
 
 
+def move_position(connection: sqlite3.Connection, to: int) -> None:
+    """Inside a transaction: the log's position is this at least."""
+    query = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'"
+    if connection.execute(query, [to]).rowcount == 0:
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", [to])
+
+
 def take_positions(connection: sqlite3.Connection, number: int = 1) -> int:
     """Takes the log's next positions for something that is no event.
 
@@ -87,9 +94,7 @@ def take_positions(connection: sqlite3.Connection, number: int = 1) -> int:
         The first of them.
     """
     first = position(connection) + 1
-    last = first + number - 1
-    if connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", [last]).rowcount == 0:
-        connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", [last])
+    move_position(connection, first + number - 1)
     return first
 
 

@@ -11,6 +11,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -19,6 +20,8 @@ import orjson
 
 from recsys.durable import TEMPORARY_PREFIX, sync
 from recsys.errors import DataError
+from recsys.events.lease import Guard
+from recsys.failpoints import Failpoint, reached
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -38,13 +41,16 @@ class Archived:
     files: Mapping[str, str]
 
 
-def write_archive(target: Path, files: Iterable[tuple[str, Path]], about: Mapping[str, object]) -> Archived:
+def write_archive(
+    target: Path, files: Iterable[tuple[str, Path]], about: Mapping[str, object], guard: Guard = nullcontext
+) -> Archived:
     """Writes an archive and reads it back before it gets its name.
 
     Args:
         target: where; there must be nothing yet.
         files: (name inside, file) each; a file that vanished meanwhile is left out.
         about: plain values to note.
+        guard: entered for the moment in which the archive gets its name; what it raises leaves none.
 
     Raises:
         DataError: what was written cannot be read back as it was meant.
@@ -64,7 +70,9 @@ def write_archive(target: Path, files: Iterable[tuple[str, Path]], about: Mappin
             archive.writestr(_MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
         sync(unfinished)
         written = verify_archive(unfinished)
-        os.link(unfinished, target)  # unlike a rename it never replaces a file
+        reached(Failpoint.BACKUP_WRITTEN)
+        with guard():
+            os.link(unfinished, target)  # unlike a rename it never replaces a file
     finally:
         unfinished.unlink(missing_ok=True)
     sync(target.parent)

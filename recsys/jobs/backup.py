@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from recsys import __version__
@@ -15,6 +16,7 @@ from recsys.durable import TEMPORARY_PREFIX
 from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease, maintenance
 from recsys.events.log import EventLog
+from recsys.failpoints import Failpoint, reached
 from recsys.jobs.archive import write_archive
 from recsys.jobs.delete_users import finish_deletions
 from recsys.workspace import Workspace
@@ -61,7 +63,7 @@ def backup(workspace: Workspace, file: Path) -> BackupResult:
 
     Raises:
         ConfigError: the file exists, or its folder does not.
-        LeaseError: another job is changing the workspace all the time.
+        LeaseError: another job is changing the workspace all the time, or took over from this one; there is no backup.
     """
     file = file.absolute()
     if file.exists():
@@ -69,12 +71,14 @@ def backup(workspace: Workspace, file: Path) -> BackupResult:
     if not file.parent.is_dir():
         raise ConfigError(f"There is no folder {file.parent}. Make it, or give another one.")
     finish_deletions(workspace)
+    lease = FoldLease(workspace.event_log)
     with (
         tempfile.TemporaryDirectory(prefix=f"{TEMPORARY_PREFIX}backup-", dir=file.parent) as scratch,
-        maintenance(FoldLease(workspace.event_log), "back the workspace up") as token,
+        maintenance(lease, "back the workspace up") as token,
     ):
         copies = dict(_copied_databases(workspace, Path(scratch)))
         _let_go(copies[workspace.event_log], token)
+        reached(Failpoint.BACKUP_COPIED)
         position = EventLog(workspace.event_log).position()
         about = {
             "workspace": workspace.name,
@@ -82,7 +86,7 @@ def backup(workspace: Workspace, file: Path) -> BackupResult:
             "made_at": datetime.now(UTC).isoformat(),
             "position": position,
         }
-        written = write_archive(file, _files(workspace, copies), about)
+        written = write_archive(file, _files(workspace, copies), about, partial(lease.guarded, token))
     return BackupResult(workspace.name, str(file), len(written.files), file.stat().st_size, position)
 
 
@@ -121,9 +125,8 @@ def _files(workspace: Workspace, copies: dict[Path, Path]) -> Iterator[tuple[str
         made_meanwhile = path.suffix in _SQLITE and path not in copies  # never to be read as a plain file
         if inside.parts[0] != workspace.recommendations.name and not made_meanwhile:
             yield f"{WORKSPACE}/{inside.as_posix()}", copies.get(path, path)
-    artifacts = workspace.tracking_artifacts / workspace.name
-    for path in _kept(artifacts):
-        yield f"{ARTIFACTS}/{path.relative_to(artifacts).as_posix()}", path
+    for path in _kept(workspace.artifacts):
+        yield f"{ARTIFACTS}/{path.relative_to(workspace.artifacts).as_posix()}", path
     if workspace.tracking_database in copies:
         yield DATABASE, copies[workspace.tracking_database]
 

@@ -27,6 +27,7 @@ from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.failpoints import Failpoint, reached
+from recsys.jobs.giving_way import sweep
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
         reached(Failpoint.DELETE_LISTS_CLEAN)
         removals.forget_names(user_ids)
         reached(Failpoint.DELETE_NAMES_FORGOTTEN)
+    for place in (workspace.root, workspace.artifacts):  # a restore that was killed may have left a copy beside it
+        sweep(place)
     removals.scrub()
     reached(Failpoint.DELETE_SCRUBBED)
 

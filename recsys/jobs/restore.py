@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-import polars as pl
-
-from recsys.columns import USER_ID
 from recsys.context.engine import EMBEDDED, Engine
 from recsys.context.layout import configuration_file, is_configured_here
-from recsys.durable import TEMPORARY_PREFIX, sync
+from recsys.durable import sync
 from recsys.errors import ConfigError
-from recsys.events.lease import FoldLease
+from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.events.log import EventLog
-from recsys.events.removals import Removals
+from recsys.failpoints import Failpoint, reached
 from recsys.jobs.archive import extract_archive, verify_archive
 from recsys.jobs.backup import ARTIFACTS, DATABASE, WORKSPACE
 from recsys.jobs.delete_users import finish_deletions
+from recsys.jobs.giving_way import appear, put_back, sweep, take_place, unfinished_folder
 from recsys.jobs.materialise import materialise
+from recsys.jobs.succession import take_over
 from recsys.workspace import Workspace
 
 
@@ -55,7 +56,8 @@ def restore(file: Path, *, replace: bool = False, name: str | None = None) -> Re
 
     Nothing is touched before every byte of the backup was verified. Users who were deleted from the workspace that
     gives way stay deleted. A feature store that was made elsewhere, or whose online rows are on
-    a server, is made anew from the log.
+    a server, is made anew from the log. A restore that was killed leaves the former workspace or the new one; where it
+    had no name at that moment, the next restore gives it back.
 
     Args:
         file: what `backup` wrote.
@@ -65,24 +67,27 @@ def restore(file: Path, *, replace: bool = False, name: str | None = None) -> Re
     Raises:
         DataError: the file is missing, cut off or was changed; nothing was touched.
         ConfigError: the backup is of another workspace, or that exists or is in use; nothing was touched.
+        LeaseError: a job is changing the workspace all the time, or took over from this one; nothing was touched.
     """
     about = verify_archive(file).about
     workspace = Workspace.named(str(about["workspace"]))
     if name not in (None, workspace.name):
         raise ConfigError(f"{file} is a backup of the workspace '{workspace.name}', not of '{name}'.")
+    for place in (workspace.root, workspace.artifacts):
+        put_back(place)
+        sweep(place)
     exists = workspace.root.exists()
     _refuse_if_in_use(workspace, exists, replace)
-    workspace.home.mkdir(parents=True, exist_ok=True)
-    unfinished = workspace.home / f"{TEMPORARY_PREFIX}{workspace.name}-{uuid.uuid4().hex[:12]}"
-    unfinished.mkdir()
-    try:
+    with unfinished_folder(workspace.root) as unfinished, _undisturbed(workspace) as guard:
         extract_archive(file, unfinished)
-        again = _deleted_since(workspace, unfinished / WORKSPACE) if exists else 0
-        _put_in_place(unfinished / WORKSPACE, workspace.root)
-        _put_in_place(unfinished / ARTIFACTS, workspace.tracking_artifacts / workspace.name)
+        reached(Failpoint.RESTORE_UNPACKED)
+        if exists:
+            again = _replaced(workspace, unfinished / WORKSPACE, guard)
+        else:
+            appear(unfinished / WORKSPACE, workspace.root)
+            again = 0
+        _artifacts_in_place(unfinished / ARTIFACTS, workspace.artifacts)
         registry = _registry_in_place(unfinished / DATABASE, workspace)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     if configuration_file(workspace).is_file() and not _brought_its_rows(workspace):
         materialise(workspace, rebuild=True)
     finish_deletions(workspace)
@@ -110,30 +115,35 @@ def _refuse_if_in_use(workspace: Workspace, exists: bool, replace: bool) -> None
         raise ConfigError(f"The workspace '{workspace.name}' is in use ({holder}). Stop that first, for example serve.")
 
 
-def _deleted_since(workspace: Workspace, restored: Path) -> int:
-    """Deletes from the restored log whom the present one has deleted; their other traces are cleaned once in place."""
-    log = restored / workspace.event_log.relative_to(workspace.root)
-    if not workspace.event_log.is_file() or not log.is_file():
-        return 0
-    users = [EventLog(log).read().select(USER_ID)]
-    catalogue = restored / workspace.users_file.relative_to(workspace.root)
-    if catalogue.is_file():
-        users.append(pl.read_parquet(catalogue, columns=[USER_ID]))
-    everybody = pl.concat(users).unique()[USER_ID].to_list()
-    return len(Removals(log).take_over(Removals(workspace.event_log), everybody))
-
-
-def _put_in_place(folder: Path, target: Path) -> None:
-    """Moves a restored folder to where it belongs; what was there goes last of all."""
-    if not folder.is_dir():
+@contextmanager
+def _undisturbed(workspace: Workspace) -> Iterator[Guard]:
+    """No job and no service changes the workspace meanwhile; yields what shuts out deletions and appends as well."""
+    if not workspace.event_log.is_file():
+        yield nullcontext
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f"{TEMPORARY_PREFIX}replaced-{target.name}-{uuid.uuid4().hex[:12]}")
+    lease = FoldLease(workspace.event_log)
+    with maintenance(lease, "restore the workspace") as token:
+        yield partial(lease.guarded, token)
+
+
+def _replaced(workspace: Workspace, restored: Path, guard: Guard) -> int:
+    """Puts the restored folder in the workspace's place; how many were deleted again."""
+    with guard():
+        again = take_over(workspace, restored)
+        former = take_place(restored, workspace.root)
+    reached(Failpoint.RESTORE_IN_PLACE)
+    shutil.rmtree(former, ignore_errors=True)
+    reached(Failpoint.RESTORE_FORMER_GONE)
+    return again
+
+
+def _artifacts_in_place(restored: Path, target: Path) -> None:
+    if not restored.is_dir():
+        return
     if target.exists():
-        target.rename(aside)
-    folder.rename(target)
-    sync(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(take_place(restored, target), ignore_errors=True)
+    else:
+        appear(restored, target)
 
 
 def _registry_in_place(database: Path, workspace: Workspace) -> str:

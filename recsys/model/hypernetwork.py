@@ -69,6 +69,15 @@ class Hypernetwork(nn.Module):
         offsets: Tensor = self.network(normalised)
         return offsets
 
-    def forward(self, inputs: Tensor) -> HeadWeights:
-        """Heads of a batch of contexts, given `inputs(statistics, states)`."""
-        return unflatten(self.shared + self.deltas(inputs), self.config, self.n_experts, self.width)
+    def forward(self, inputs: Tensor, known: Tensor | None = None) -> HeadWeights:
+        """Heads of a batch of contexts.
+
+        Args:
+            inputs: (batch, n_inputs) as `inputs` returns them.
+            known: (batch,) bool, whether a context holds an event. Where it holds none the head is the shared one: no
+                target taught what to make of nothing. None: all do.
+        """
+        deltas = self.deltas(inputs)
+        if known is not None:
+            deltas = deltas * known[:, None]
+        return unflatten(self.shared + deltas, self.config, self.n_experts, self.width)

@@ -86,7 +86,8 @@ class PersonalModel:
     def forward(self, context: ContextBatch) -> Scored:
         """Scores every item for every context."""
         outputs = self.network.outputs(context)
-        head = self.hypernetwork(self.hypernetwork.inputs(self.statistics(context, outputs), outputs.states))
+        inputs = self.hypernetwork.inputs(self.statistics(context, outputs), outputs.states)
+        head = self.hypernetwork(inputs, context.any_known)
         return Scored(outputs, head, self.network.score(outputs, head))
 
     @torch.no_grad()

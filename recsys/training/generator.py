@@ -30,11 +30,11 @@ class GeneratorConfig(BaseModel):
     """The share, of `users`."""
     held_out_events: int = Field(default=1, ge=1)
     """How many last events or baskets, of `last`; of nobody more than half."""
-    new_users: float = Field(default=0.0, ge=0, lt=0.5)
-    """Beside `last`: this share of the users is kept from the experts entirely, and their first events are targets
-    too, so that heads learn what newcomers do next."""
-    new_user_events: int = Field(default=20, ge=1)
-    """At most so many first events of each of those."""
+    beginners: float = Field(default=0.0, ge=0, lt=0.5)
+    """Beside `last`: of this share of the users the first events are kept from the experts and are targets too, so that
+    heads learn what newcomers do next."""
+    beginner_events: int = Field(default=20, ge=1)
+    """How many events after the very first are those targets."""
     targets_per_user: int = Field(default=50, ge=1)
     """At most so many last events of each of those users become targets."""
     targets_per_basket: int | None = Field(default=None, ge=1)

@@ -47,7 +47,7 @@ class HeldOut:
 def hold_out(
     network: ScoringNetwork,
     sequences: Sequences,
-    fit_on: Sequences,
+    fitted: np.ndarray,
     targets: Targets,
     profile: np.ndarray,
     config: TrainConfig,
@@ -59,7 +59,8 @@ def hold_out(
 ) -> HeldOut:
     """Fits the blend, whose scales the statistics depend on, and then prepares every target at these scales.
 
-    The blend goes by complete contexts and, where there are any, by users whom the experts know: those it will serve.
+    The blend goes by complete contexts and, where there are any, by those of which the experts know some event
+    (`fitted`, (events,) bool): those it will serve.
     """
     say = partial(
         prepare,
@@ -71,7 +72,10 @@ def hold_out(
     )
     train, selection = _split(targets, config, rng)
     stage = progress.stage("shared blend and the experts' say of its targets", 2)
-    shown = _preferring(_preferring(train.numpy(), targets.complete), fit_on.lengths[targets.users] > 0)
+    known = np.concatenate([[0], np.cumsum(fitted)])
+    begins = sequences.offsets[targets.users]
+    familiar = known[begins + targets.lengths] > known[begins]
+    shown = _preferring(_preferring(train.numpy(), targets.complete), familiar)
     sample = targets.take(np.sort(rng.permutation(shown)[: config.generator.blend_targets]))
     loss = ranking_loss(config)
     first = say(network, targets=sample)
@@ -100,7 +104,7 @@ def target_room(config: TrainConfig, n_experts: int, n_items: int) -> int:
     return int(config.generator.target_gigabytes * 1e9 / (n_items * (2 * n_experts + 1)))
 
 
-def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Generator) -> tuple[Sequences, np.ndarray]:
+def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """What experts are fitted on while the generator is trained, and what it learns from.
 
     Args:
@@ -109,8 +113,7 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
         rng: source of randomness.
 
     Returns:
-        The sequences for the experts, in which everybody stays, perhaps with no events; and (events,) bool which of the
-        complete sequences' events may become targets.
+        (events,) bool which events the experts are fitted on, and (events,) bool which may become targets.
 
     Raises:
         DataError: there are too few users with events enough.
@@ -118,20 +121,18 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
     """
     if config.hold_out == "users":
         held = _drawn_users(sequences, config.held_out_users, rng)[sequences.owners]
-        return sequences.keep(~held), held & _among_last(sequences, config.targets_per_user)
+        return ~held, held & _among_last(sequences, config.targets_per_user)
     targets = _among_last(sequences, _last(sequences, config.held_out_events)[sequences.owners])
-    kept = targets
-    if config.new_users:
-        new = _drawn_users(sequences, config.new_users, rng)[sequences.owners]
-        first = (sequences.positions > 0) & (sequences.positions <= config.new_user_events)
-        targets, kept = np.where(new, first, targets), kept | new
-    fit_on = sequences.keep(~kept)
-    if not (fit_on.known_before > 0).any():
+    if config.beginners:
+        new = _drawn_users(sequences, config.beginners, rng)[sequences.owners]
+        targets |= new & (sequences.positions <= config.beginner_events)
+    fitted = ~targets
+    if not (sequences.keep(fitted).known_before > 0).any():
         raise ConfigError(
             "Histories are too short to keep everybody's last events from the experts: nobody has two left. Set "
             "generator.hold_out to users."
         )
-    return fit_on, targets
+    return fitted, targets
 
 
 def _among_last(sequences: Sequences, count: int | np.ndarray) -> np.ndarray:

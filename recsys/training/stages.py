@@ -75,11 +75,14 @@ class Start:
     """What is kept back, and the source of all later random choices.
 
     Attributes:
-        fit_on: what experts are fitted on while the generator is trained.
+        fitted: (events,) bool which of the complete sequences' events experts are fitted on while the generator is
+            trained.
+        fit_on: these, in which everybody stays, perhaps with no events.
         targets: (events,) bool which of the complete sequences' events may become its targets.
         rng: in the state after that draw.
     """
 
+    fitted: np.ndarray
     fit_on: Sequences
     targets: np.ndarray
     rng: np.random.Generator
@@ -109,8 +112,8 @@ def begin(
             "gains are made from nothing else."
         )
     rng = np.random.default_rng(config.seed)
-    fit_on, targets = kept_back(sequences, config.generator, rng)
-    return Start(fit_on, targets, rng)
+    fitted, targets = kept_back(sequences, config.generator, rng)
+    return Start(fitted, sequences.keep(fitted), targets, rng)
 
 
 def stages_on(
@@ -141,6 +144,6 @@ def stages_on(
         prefix_contexts(sequences, sample.users, sample.lengths, profile, history_length=config.history_length),
     )
     network = ScoringNetwork(body.expert, experts, scales, bases, config.discovery, config.head.reads)
-    held_out = hold_out(network, sequences, fit_on, targets, profile, config, rng, progress, **kinds)
+    held_out = hold_out(network, sequences, start.fitted, targets, profile, config, rng, progress, **kinds)
     everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
     return Stages(held_out, held_out.network.replaced(others=everyone), body.losses)

@@ -72,8 +72,8 @@ class Recording(nn.Module):
     def inputs(self, statistics, states):
         return statistics
 
-    def forward(self, inputs):
-        return HeadWeights(inputs, torch.zeros(len(inputs)))
+    def forward(self, inputs, known):
+        return HeadWeights(inputs * known[:, None], torch.zeros(len(inputs)))
 
 
 def test_rolled_inputs_are_another_users(make_model_bench, body_fits):
@@ -81,7 +81,7 @@ def test_rolled_inputs_are_another_users(make_model_bench, body_fits):
     users = 5
     told = torch.arange(users * len(network.names), dtype=torch.float32).reshape(users, -1)
     outputs = made_up_outputs(network, users)
-    say = Say(outputs, told, np.arange(users))
+    say = Say(outputs, told, torch.ones(users, dtype=torch.bool), np.arange(users))
     own = heads.generated(network, Recording(), say)
     others = heads.generated(network, Recording(), say, change=heads.rolled)
     before = [(user - 1) % users for user in range(users)]
@@ -163,7 +163,12 @@ def test_controls_that_learn_nothing_are_the_blend(make_model_bench, body_fits, 
     outputs.scores[:, 0] = outputs.states @ found.final.body.items[1:].T / found.final.scales[0]
     statistics = torch.randn(users, found.held_out.prepared.statistics.shape[1])
     expected = found.final.score(outputs, found.held_out.shared)
-    torch.testing.assert_close(steer(Say(outputs, statistics, np.arange(users))), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        steer(Say(outputs, statistics, torch.ones(users, dtype=torch.bool), np.arange(users))),
+        expected,
+        rtol=1e-4,
+        atol=1e-4,
+    )
 
 
 def test_controls_of_another_seed_are_others(make_model_bench, body_fits, tmp_path):

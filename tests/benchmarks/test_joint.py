@@ -73,7 +73,7 @@ def test_arms_are_what_their_scorers_are_alone(make_model_bench, body_fits, monk
     for arm, key in ((blend, ("blend", 0)), (body, ("body", 3))):
 
         def alone(context, steer):
-            return steer(joint.Say(network.outputs(context), torch.zeros(0), np.zeros(0)))
+            return steer(joint.Say(network.outputs(context), torch.zeros(0), context.any_known, np.zeros(0)))
 
         expected = scored_arm(bench, *key, partial(alone, steer=arms[key]), profile=profiles(bench))
         np.testing.assert_array_equal(arm.users, expected.users)

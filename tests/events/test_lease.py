@@ -1,6 +1,8 @@
 """One holder at a time, a larger token each time, a job before a serving process; the clock only decides how soon."""
 
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -129,6 +131,29 @@ def test_a_job_keeps_its_lease_while_it_works_and_lets_go_at_the_end(tmp_path):
     assert other.acquire("serving") is not None
 
 
+def test_a_job_keeps_its_lease_though_the_log_was_locked_for_longer_than_renewing_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr("recsys.events.database.LOCK_WAIT_SECONDS", 0.2)
+    path = tmp_path / "log.sqlite"
+    job = FoldLease(path, seconds=1.2)
+    with maintenance(job, "rebuild"):
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert not threading.Event().wait(0.9)
+        assert not threading.Event().wait(1.5)
+        assert FoldLease(path).acquire("maintenance") is None
+
+
+def test_a_log_that_takes_anothers_place_gives_no_token_again(tmp_path):
+    former, restored = FoldLease(tmp_path / "former.sqlite"), FoldLease(tmp_path / "restored.sqlite")
+    for _ in range(3):
+        paused = former.acquire("maintenance")
+        former.release(paused)
+    restored.acquire("serving")
+    assert restored.surpass(former) == paused + 1
+    assert restored.acquire("serving") == paused + 2
+    assert restored.surpass(FoldLease(tmp_path / "new.sqlite")) == paused + 3
+
+
 def test_a_job_that_waits_too_long_says_for_whom(leases):
     first, second, _ = leases
     first.acquire("maintenance")
@@ -138,8 +163,6 @@ def test_a_job_that_waits_too_long_says_for_whom(leases):
 
 
 def test_a_log_of_an_earlier_layout_gets_its_lease(tmp_path):
-    import sqlite3
-
     from recsys.events.log import EventLog
 
     path = tmp_path / "log.sqlite"

@@ -1,6 +1,9 @@
 """What is removed is gone from reads at once and from the bytes in the end; positions never go back; nobody returns."""
 
+import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -147,3 +150,31 @@ def test_deleting_and_leasing_share_the_file(log, removals, path):
     removals.remove_users(["ann"])
     removals.scrub()
     assert lease.renew(token)
+
+
+def restored_from(path: Path, target: Path) -> Path:
+    """A copy of the log as a backup makes it."""
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+    return target
+
+
+def test_a_deletion_that_a_restored_log_takes_over_keeps_its_moment(log, removals, path, tmp_path):
+    restored = restored_from(path, tmp_path / "restored.sqlite")
+    removals.remove_users(["ann", "unseen"])
+    deleted_at = removals.deleted(["ann", "unseen"])
+    again = Removals(restored)
+    assert again.take_over(removals, ["ann", "bob"]) == ["ann"]
+    assert again.deleted(["ann", "unseen"]) == deleted_at
+    came_back = EventLog(restored).append(events(("9", "ann", "a", deleted_at["ann"] + 1)))
+    assert (came_back.accepted, came_back.withheld) == (1, 0)
+
+
+def test_deletions_of_a_log_of_another_origin_are_taken_over_of_whom_the_backup_holds(log, path, tmp_path):
+    other = Removals(tmp_path / "other.sqlite")
+    other.remove_users(["ann"])
+    again = Removals(path)
+    assert again.take_over(other, ["ann", "bob"]) == ["ann"]
+    assert again.deleted(["ann"]) == other.deleted(["ann"])
+    assert log.read(["ann"]).height == 0
+    assert again.take_over(other, ["ann", "bob"]) == []

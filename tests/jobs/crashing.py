@@ -23,6 +23,7 @@ import recsys.batch.forgetting
 import recsys.context.catch_up
 import recsys.context.store
 import recsys.events.lease
+from recsys.batch.sink import SUCCESS
 from recsys.context.layout import offline_rows
 from recsys.context.reader import FeastReader
 from recsys.context.rows import feature_rows, unknown_user
@@ -33,13 +34,17 @@ from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.failpoints import VARIABLE
+from recsys.jobs.archive import verify_archive
+from recsys.jobs.backup import backup
 from recsys.jobs.delete_users import delete_users, finish_deletions
 from recsys.jobs.feature_versions import drop, migrate, versions
 from recsys.jobs.ingest import ingest
 from recsys.jobs.materialise import materialise
 from recsys.jobs.prune import prune
-from recsys.workspace import Workspace
+from recsys.jobs.restore import restore
+from recsys.workspace import HOME_VARIABLE, Workspace
 
+PARTITION = "part-00000.parquet"
 GONE, USERS = "unmistakable-user", ["ann", "bob", "carl", "unmistakable-user"]
 READ = [*USERS, "newbie"]
 MOMENTS = (0, 1_000_005, 1_000_020, 2**60)
@@ -79,7 +84,9 @@ def base(workspace: Workspace) -> None:
 def recommend(workspace: Workspace) -> None:
     folder = workspace.recommendations / "v1"
     folder.mkdir(parents=True)
-    pl.DataFrame({"user_id": USERS}).write_parquet(folder / "part-00000.parquet")
+    pl.DataFrame({"user_id": USERS}).write_parquet(folder / PARTITION)
+    manifest = {"rows": len(USERS), "partitions": [{"file": PARTITION, "rows": len(USERS)}]}
+    (folder / SUCCESS).write_text(json.dumps(manifest))
 
 
 def base_of_two_versions(workspace: Workspace) -> None:
@@ -90,6 +97,24 @@ def base_of_two_versions(workspace: Workspace) -> None:
     migrate(workspace)
     EventLog(workspace.event_log).append(events(20, 12))
     recommend(workspace)
+
+
+def base_of_backup(workspace: Workspace) -> None:
+    """The same as `base`, backed up; then a user was deleted, and events came that the backup lacks."""
+    base(workspace)
+    backup(workspace, backup_file(workspace))
+    delete_users(workspace, [GONE])
+    EventLog(workspace.event_log).append(events(32, 3))
+
+
+def backup_file(workspace: Workspace) -> Path:
+    return workspace.home.parent / "shop.backup"
+
+
+def back_up(workspace: Workspace) -> None:
+    target = workspace.home.parent / "another.backup"
+    backup(workspace, target)
+    verify_archive(target)
 
 
 def drop_the_older(workspace: Workspace) -> bool:
@@ -122,8 +147,10 @@ JOBS: dict[str, Callable[[Workspace], object]] = {
     "drop": drop_the_older,
     "prune": lambda workspace: prune(workspace, 0, keep_last=3, now=2_000_000),
     "delete": lambda workspace: delete_users(workspace, [GONE]),
+    "backup": back_up,
+    "restore": lambda workspace: restore(backup_file(workspace), replace=True),
 }
-OF_TWO_VERSIONS = ("drop", "prune", "delete")
+BASES = {"drop": "two", "prune": "two", "delete": "two", "restore": "backup"}
 
 
 def differences(workspace: Workspace) -> list[str]:
@@ -169,11 +196,21 @@ def look(workspace: Workspace, *, stored: bool) -> dict[str, object]:
         "position": log.position(),
         "versions": [one.service for one in versions(workspace) if one.rows == "users"] if stored else [],
         "folders": sorted(path.name for path in offline_rows(workspace).iterdir()) if stored else [],
-        "rows_of_gone": [str(path) for path in workspace.root.rglob("*.parquet") if holds_rows(path, GONE)],
+        "rows_of_gone": [str(path) for path in workspace.home.rglob("*.parquet") if holds_rows(path, GONE)],
         "differences": differences(workspace),
         "stored_differences": stored_differences(workspace) if stored else [],
+        "listed": listed(workspace),
         "removals_done": Removals(workspace.event_log).are_done(),
     }
+
+
+def listed(workspace: Workspace) -> list[int] | None:
+    """Rows of a list of recommendations: by its manifest as a whole and by part, and in its file."""
+    folder = workspace.recommendations / "v1"
+    if not (folder / SUCCESS).is_file():
+        return None
+    manifest = json.loads((folder / SUCCESS).read_text())
+    return [manifest["rows"], manifest["partitions"][0]["rows"], pl.read_parquet(folder / PARTITION).height]
 
 
 def in_child(work: Callable[[], object], answer: Path, armed: str | None = None) -> int:
@@ -197,8 +234,8 @@ def in_child(work: Callable[[], object], answer: Path, armed: str | None = None)
 def after_restart(workspace: Workspace, job: str) -> dict[str, object]:
     """An hour later, when the dead process's lease has expired: what is read at once, then what is made of it."""
     recsys.events.lease._now = lambda: time.time_ns() // 1000 + HOUR
-    first = look(workspace, stored=False) if job not in ("import", "lease") else {}
-    if job in ("import", "import-again", "append"):
+    first = look(workspace, stored=False) if job not in ("import", "lease", "restore") else {}
+    if job in ("import", "import-again", "append", "backup", "restore"):
         JOBS[job](workspace)
     if job in ("import", "import-again"):
         materialise(workspace)
@@ -214,20 +251,25 @@ def after_restart(workspace: Workspace, job: str) -> dict[str, object]:
 
 def main(folder: Path, cases: list[str]) -> None:
     workspace, answer = Workspace("shop", folder / "home"), folder / "answer.json"
-    for make, kept in ((base, folder / "kept"), (base_of_two_versions, folder / "kept-of-two")):
+    os.environ[HOME_VARIABLE] = str(workspace.home)
+    for make, kept in ((base, "one"), (base_of_two_versions, "two"), (base_of_backup, "backup")):
         shutil.rmtree(workspace.root, ignore_errors=True)
         in_child(lambda make=make: bool(make(workspace)), answer)
-        shutil.copytree(workspace.root, kept)
+        shutil.copytree(workspace.root, folder / "kept" / kept)
     for case in cases:
         job, point = job_and_point(case)
-        shutil.rmtree(workspace.root, ignore_errors=True)
+        shutil.rmtree(workspace.home)
+        workspace.home.mkdir()
         if job != "import":
-            shutil.copytree(folder / ("kept-of-two" if job in OF_TWO_VERSIONS else "kept"), workspace.root)
+            shutil.copytree(folder / "kept" / BASES.get(job, "one"), workspace.root)
         killed = in_child(lambda job=job: bool(JOBS[job](workspace)), answer, point) == signal.SIGKILL
+        made = (folder / "another.backup").exists()
         in_child(lambda job=job: after_restart(workspace, job), answer)
-        left = sorted(str(path.relative_to(folder)) for path in workspace.root.rglob("*") if holds(path, GONE))
-        found = {"case": case, "killed": killed, "left": left, **json.loads(answer.read_text())}
-        sys.stdout.write(json.dumps(found) + "\n")
+        (folder / "another.backup").unlink(missing_ok=True)
+        left = sorted(str(path.relative_to(folder)) for path in workspace.home.rglob("*") if holds(path, GONE))
+        beside = sorted(path.name for path in workspace.home.iterdir() if path != workspace.root)
+        found = {"case": case, "killed": killed, "left": left, "beside": beside, "made": made}
+        sys.stdout.write(json.dumps(found | json.loads(answer.read_text())) + "\n")
         sys.stdout.flush()
 
 

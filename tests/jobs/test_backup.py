@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import threading
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -13,9 +16,12 @@ from typer.testing import CliRunner
 
 from recsys.cli.app import build_app
 from recsys.data.catalogue import Catalogue
-from recsys.errors import ConfigError, DataError
+from recsys.errors import ConfigError, DataError, LeaseError
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
+from recsys.events.removals import Removals
+from recsys.jobs import archive
+from recsys.jobs import restore as restoring
 from recsys.jobs.append import append_event
 from recsys.jobs.backup import backup
 from recsys.jobs.delete_users import delete_users
@@ -68,8 +74,6 @@ def test_a_restored_workspace_holds_what_the_original_held(workspace, file, tmp_
 
 
 def test_a_backup_taken_while_events_come_in_is_consistent(workspace, tmp_path, monkeypatch):
-    import threading
-
     done = threading.Event()
 
     def write():
@@ -110,12 +114,86 @@ def test_a_workspace_in_use_does_not_give_way(workspace, file):
 
 
 def test_who_was_deleted_after_the_backup_stays_deleted(workspace, file, files_with):
-    delete_users(workspace, [GONE, "silent"])
+    position = delete_users(workspace, [GONE, "silent"]).position
     result = restore(file, replace=True)
     assert result.deleted_again == 2
+    assert result.position == position + 2, "what was read of them before the restore is known to be outdated"
     assert files_with(workspace.root, GONE) == []
     assert Catalogue.load(workspace).users["user_id"].to_list() == ["ann"]
     assert EventLog(workspace.event_log).read()["user_id"].unique().to_list() == ["ann"]
+
+
+def test_who_is_deleted_while_the_backup_is_unpacked_stays_deleted(workspace, file, files_with, monkeypatch):
+    unpacked = restoring.extract_archive
+
+    def meanwhile(*arguments):
+        lease = FoldLease(workspace.event_log)
+        assert lease.acquire("maintenance") is None, "no job starts while a workspace is being restored"
+        Removals(workspace.event_log).remove_users([GONE])  # as by a job that lost its lease
+        return unpacked(*arguments)
+
+    monkeypatch.setattr(restoring, "extract_archive", meanwhile)
+    assert restore(file, replace=True).deleted_again == 1
+    assert files_with(workspace.home, GONE) == []
+
+
+def test_nobody_deletes_or_appends_between_the_last_look_and_the_swap(workspace, file, monkeypatch):
+    moved, waited, threads = restoring.take_place, [], []
+
+    def meanwhile(*arguments):
+        threads.append(threading.Thread(target=append_event, args=(workspace, {"user_id": "ann", "item_id": "new"})))
+        threads[0].start()
+        threads[0].join(0.3)
+        waited.append(threads[0].is_alive())
+        return moved(*arguments)
+
+    monkeypatch.setattr(restoring, "take_place", meanwhile)
+    restore(file, replace=True)
+    threads[0].join()
+    assert waited == [True]
+    assert EventLog(workspace.event_log).read()["item_id"].to_list()[-1] == "new", "acknowledged, so it is there"
+
+
+def test_a_restore_that_lost_its_lease_leaves_everything_as_it_was(workspace, file, monkeypatch):
+    unpacked = restoring.extract_archive
+
+    def taken(*arguments):
+        with closing(sqlite3.connect(workspace.event_log)) as log, log:
+            log.execute("UPDATE lease SET token = token + 1")
+        return unpacked(*arguments)
+
+    monkeypatch.setattr(restoring, "extract_archive", taken)
+    append_event(workspace, {"user_id": "ann", "item_id": "later"})
+    with pytest.raises(LeaseError):
+        restore(file, replace=True)
+    assert EventLog(workspace.event_log).count() == 11
+    assert sorted(path.name for path in workspace.home.iterdir()) == ["shop"]
+
+
+def test_a_backup_that_lost_its_lease_is_none(workspace, tmp_path, monkeypatch):
+    verified = archive.verify_archive
+
+    def taken(path):
+        with closing(sqlite3.connect(workspace.event_log)) as log, log:
+            log.execute("UPDATE lease SET token = token + 1")
+        return verified(path)
+
+    monkeypatch.setattr(archive, "verify_archive", taken)
+    with pytest.raises(LeaseError, match="taken over"):
+        backup(workspace, tmp_path / "late.backup")
+    assert not [path for path in tmp_path.iterdir() if "backup" in path.name]
+
+
+def test_neither_a_token_nor_a_position_is_given_again_after_a_restore(workspace, file):
+    lease, log = FoldLease(workspace.event_log), EventLog(workspace.event_log)
+    for _ in range(3):
+        token = lease.acquire("maintenance")
+        lease.release(token)
+    position = append_event(workspace, {"user_id": "ann", "item_id": "later"}).position
+    restore(file, replace=True)
+    assert lease.acquire("maintenance") > token
+    assert log.count() == 10
+    assert append_event(workspace, {"user_id": "ann", "item_id": "new"}).position == position + 1
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.999])
@@ -222,7 +300,6 @@ def test_feature_rows_come_back_and_are_made_anew_in_another_home(workspace, tmp
     append_event(workspace, {"user_id": "ann", "item_id": "later"})
     materialise(workspace)
     restore(file, replace=True)
-    assert materialise(workspace).reused
     assert FeastReader(workspace, schema).online(["ann", "silent", "nobody"]) == expected
     other = elsewhere(monkeypatch, tmp_path / "other")
     restore(file)

@@ -55,14 +55,18 @@ def test_after_a_kill_reads_say_what_the_log_says_and_the_work_can_be_completed(
 def test_after_a_kill_every_acknowledged_event_is_there_once_and_no_deleted_one(outcomes, case):
     outcome = outcomes[case]
     job = case.split(".")[0]
-    acknowledged = {"import": 20, "append": 38, "delete": 24, "prune": 12}.get(job, 32)
+    acknowledged = {"import": 20, "append": 38, "delete": 24, "prune": 12, "restore": 24}.get(job, 32)
     assert outcome["then"]["events"] == acknowledged
     if job == "append":
         assert outcome["first"]["events"] == (38 if case == Failpoint.APPEND_COMMITTED else 32)
+    assert not outcome["made"], "a backup that was not finished has no name"
     if job == "delete":
         assert outcome["first"]["events"] == 24
+        assert outcome["then"]["listed"] == [3, 3, 3], "the manifest says how many rows there are"
+    if job in ("delete", "restore"):
         assert outcome["then"]["gone"] == 0
         assert outcome["left"] == outcome["then"]["rows_of_gone"] == []
+        assert outcome["beside"] == []
     if job == "drop":
         [present] = outcome["then"]["versions"]
         assert outcome["then"]["folders"] == [present.removeprefix(SERVICE_PREFIX)]

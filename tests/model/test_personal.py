@@ -34,6 +34,15 @@ def test_heads_differ_between_users_once_the_generator_has_learnt(model, context
     assert not torch.allclose(heads[0], heads[1], atol=1e-2)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_whom_nothing_is_known_the_head_is_the_shared_one(model, contexts, kind):
+    made = model(kind)
+    found = made.forward(contexts([], [1, 2, 3]))
+    shared = made.hypernetwork.shared
+    assert torch.equal(found.head.flat()[0], shared)
+    assert not torch.allclose(found.head.flat()[1], shared, atol=1e-2)
+
+
 def test_a_users_scores_do_not_depend_on_the_batch(model, contexts):
     made = model()
     together = made.forward(contexts(*HISTORIES)).scores

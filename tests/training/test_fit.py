@@ -235,7 +235,7 @@ def test_last_events_are_kept_from_the_experts_until_the_generator_is_trained(
     )
     found = run(
         sequences,
-        config("generator.hold_out=last", "generator.new_users=0", f"generator.held_out_events={1 if baskets else 2}"),
+        config("generator.hold_out=last", "generator.beginners=0", f"generator.held_out_events={1 if baskets else 2}"),
         repeats=baskets,
     )
     before, after = events
@@ -249,26 +249,31 @@ def test_last_events_are_kept_from_the_experts_until_the_generator_is_trained(
     assert before.lengths.tolist() == kept.tolist()
 
 
-def test_newcomers_are_known_to_no_expert_teach_heads_and_are_not_whom_the_blend_goes_by(
+def test_beginnings_are_kept_from_the_experts_teach_heads_and_are_not_what_the_blend_goes_by(
     fitted_on, make_sequences, monkeypatch
 ):
-    asked = []
+    asked, events, fits = [], [], stages.closed_form_fits
     monkeypatch.setattr(
         held_out, "prepare", lambda network, **given: asked.append(given["targets"]) or prepare(network, **given)
     )
+    monkeypatch.setattr(
+        stages, "closed_form_fits", lambda given, *rest, **kinds: events.append(given) or fits(given, *rest, **kinds)
+    )
     sequences = make_sequences(*walks())
-    found = run(sequences, config("generator.hold_out=last", "generator.new_users=0.25", "generator.new_user_events=5"))
-    body, before, after = (set(users) for _, users in fitted_on)
-    assert body == before
-    assert after == set(sequences.user_ids)
-    new = set(sequences.user_ids) - before
-    assert len(new) == 10
+    settings = ("generator.held_out_events=3", "generator.beginners=0.25", "generator.beginner_events=3")
+    found = run(sequences, config("generator.hold_out=last", *settings))
     sample, everything = asked
-    of_new = np.isin(np.array(sequences.user_ids)[everything.users], list(new))
-    assert sorted(everything.lengths[of_new]) == sorted([1, 2, 3, 4, 5] * 10)
-    assert set(everything.lengths[~of_new]) == {6, 7, 8}
-    assert not new & {sequences.user_ids[u] for u in sample.users}
-    assert found.counts["generator_targets"] + found.counts["selection_targets"] == 10 * 5 + 30 * 3
+    early = everything.lengths <= 3
+    assert sorted(everything.lengths[early]) == sorted([1, 2, 3] * 10), "of nobody the very first event"
+    assert sorted(everything.lengths[~early]) == sorted([6, 7, 8] * 40)
+    assert set(sample.lengths) <= {6, 7, 8}
+    assert found.counts["generator_targets"] + found.counts["selection_targets"] == 10 * 3 + 40 * 3
+    before, after = events
+    new = before.lengths == 9 - 4 - 3
+    assert new.sum() == 10
+    assert (before.lengths[~new] == 9 - 3).all()
+    assert after.items.tolist() == sequences.items.tolist()
+    assert set(np.flatnonzero(new)) == set(everything.users[early])
 
 
 def test_experts_are_left_out_of_the_configuration_by_none(fitted_on, make_sequences, make_attributes):

@@ -12,8 +12,8 @@ from recsys.training.held_out import kept_back
 
 def of(sequences, **settings):
     """What experts are fitted on, and how many of each user's events may become targets."""
-    fit_on, targets = kept_back(sequences, GeneratorConfig(**settings), np.random.default_rng(0))
-    return fit_on, np.bincount(sequences.owners[targets], minlength=len(sequences))
+    fitted, targets = kept_back(sequences, GeneratorConfig(**settings), np.random.default_rng(0))
+    return sequences.keep(fitted), np.bincount(sequences.owners[targets], minlength=len(sequences))
 
 
 def test_of_users_all_events_are_kept_from_the_experts(make_sequences):
@@ -41,16 +41,15 @@ def test_of_several_last_events_half_are_always_left(make_sequences):
     assert fit_on.items.tolist() == [1, 2] * 20 + [1, 2, 3, 4] + [5, 6] + [5] + [7]
 
 
-def test_beginnings_of_users_whom_no_expert_knows_are_targets_too(make_sequences):
-    sequences = make_sequences(*([1, 2, 3, 4, 5] for _ in range(20)), [1], [])
-    settings = GeneratorConfig(hold_out="last", new_users=0.2, new_user_events=3)
-    fit_on, targets = kept_back(sequences, settings, np.random.default_rng(0))
-    new = np.flatnonzero((fit_on.lengths == 0) & (sequences.lengths > 0))
-    assert len(new) == 4
-    of_new = np.isin(sequences.owners, new)
-    assert targets[of_new].tolist() == [False, True, True, True, False] * 4, "a first event has nothing before it"
-    assert targets[~of_new].tolist() == [False, False, False, False, True] * 16 + [False]
-    assert fit_on.items.tolist() == [1, 2, 3, 4] * 16 + [1]
+def test_beginnings_of_some_users_are_kept_from_the_experts_and_are_targets_too(make_sequences):
+    sequences = make_sequences(*([1, 2, 3, 4, 5, 6] for _ in range(20)), [1], [])
+    settings = GeneratorConfig(hold_out="last", beginners=0.2, beginner_events=2)
+    fitted, targets = kept_back(sequences, settings, np.random.default_rng(0))
+    assert np.array_equal(fitted, ~targets)
+    own = targets[:-1].reshape(20, 6).tolist()
+    assert own.count([True, True, True, False, False, True]) == 4, "the very first one only has nothing before it"
+    assert own.count([False, False, False, False, False, True]) == 16
+    assert not targets[-1]
 
 
 def test_histories_that_would_leave_nobody_two_events_are_refused(make_sequences):

@@ -1,0 +1,82 @@
+"""Whoever has a log open goes over to the one that takes its place; nothing is acknowledged into a lost file."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from recsys.errors import DataError
+from recsys.events.database import Database
+from recsys.events.log import EventLog
+
+
+@pytest.fixture
+def logs(tmp_path, canonical):
+    """A log with an event, and another one, with another event, that is to take its place."""
+    made = [EventLog(tmp_path / name / "log.sqlite") for name in ("events", "restored")]
+    for log, item in zip(made, ("former", "new"), strict=True):
+        log.append(canonical(("ann", item, 1)))
+        log.close()
+    return made
+
+
+def give_way(former: EventLog, restored: EventLog) -> None:
+    former.path.parent.rename(former.path.parent.with_name("aside"))
+    restored.path.parent.rename(former.path.parent)
+
+
+def items(log: EventLog) -> list[str]:
+    return log.read()["item_id"].to_list()
+
+
+def test_an_open_log_is_read_and_written_where_it_is_now(logs, canonical):
+    former, restored = logs
+    assert items(former) == ["former"]
+    give_way(former, restored)
+    assert items(former) == ["new"]
+    former.append(canonical(("ann", "later", 2)))
+    assert items(EventLog(former.path)) == ["new", "later"]
+
+
+def test_an_append_that_waited_while_the_log_gave_way_is_in_the_new_one(logs, canonical):
+    former, restored = logs
+    started, appended = threading.Event(), []
+
+    def append():
+        former.position()
+        started.set()
+        appended.append(former.append(canonical(("ann", "waited", 2))))
+
+    thread = threading.Thread(target=append)
+    with EventLog(former.path).alone():
+        thread.start()
+        assert started.wait(5)
+        assert not threading.Event().wait(0.2)
+        give_way(former, restored)
+    thread.join()
+    assert appended[0].accepted == 1
+    assert items(EventLog(former.path)) == ["new", "waited"]
+
+
+def test_closing_a_log_that_gave_way_leaves_the_new_ones_files_alone(logs, canonical):
+    former, restored = logs
+    former.append(canonical(("ann", "more", 2)))
+    give_way(former, restored)
+    new = EventLog(former.path)
+    new.append(canonical(("ann", "later", 3)))
+    former.close()
+    assert former.path.with_name("log.sqlite-wal").exists()
+    assert items(EventLog(former.path)) == ["new", "later"]
+
+
+def test_nobody_makes_a_log_where_a_workspace_is_missing(tmp_path):
+    with pytest.raises(DataError, match="cannot be opened"):
+        EventLog(tmp_path / "missing" / "events" / "log.sqlite").position()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_threads_connection_is_kept_while_the_file_is_the_same(tmp_path):
+    database = Database(tmp_path / "log.sqlite")
+    assert database.connection() is database.connection()
