@@ -24,6 +24,7 @@ USERS = ("ann", "bob", "carl")
 @pytest.fixture
 def workspace(tmp_path):
     target = Workspace("films", tmp_path / "home")
+    target.root.mkdir(parents=True)
     rows = [(f"e{n}", user, "a", n + 1, None, 1.0) for n, user in enumerate(USERS)]
     EventLog(target.event_log).append(pl.DataFrame(rows, schema=EVENT_SCHEMA, orient="row"))
     return target

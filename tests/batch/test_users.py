@@ -34,6 +34,7 @@ def events(*rows):
 @pytest.fixture
 def workspace():
     made = Workspace.named("films")
+    made.root.mkdir(parents=True)
     happened = events(("bob", "a", 100), ("ann", "a", 200), ("ann", "b", 200), ("ann", "c", 200))
     EventLog(made.event_log).append(happened)
     users = pl.DataFrame({"user_id": ["zoe", "bob"]})
@@ -77,6 +78,7 @@ def test_events_that_lie_in_the_future_are_counted_until_they_have_happened(work
 
 def test_an_empty_log_says_what_to_do():
     empty = Workspace.named("empty")
+    empty.root.mkdir(parents=True)
     with pytest.raises(DataError, match="recsys data import"):
         audience(empty, SCHEMA)
 
