@@ -10,7 +10,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.serving.contexts import Resolved, described, resolve
 from recsys.serving.ports import ModelSource, OnlineContexts, RankedItems, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
-from recsys.serving.replies import ContextUsed, RecommendationReply, RecommendedItem
+from recsys.serving.replies import ContextUsed, Origin, RecommendationReply, RecommendedItem
 from recsys.serving.requests import RecommendationRequest
 
 
@@ -57,6 +57,7 @@ class Recommending:
             model_version=model.version,
             feature_service=self.feature_service,
             degraded=described(_reason(resolved, model)),
+            origin=_origin(model),
             user_id=request.user_id,
             context=ContextUsed(
                 stored=resolved.stored, events=resolved.row.event_count, log_sequence=resolved.row.log_sequence
@@ -65,6 +66,12 @@ class Recommending:
             ignored_items=ignored,
             shortfall=_shortfall(len(ranking.item_ids), k),
         )
+
+
+def _origin(model: ServedModel) -> Origin:
+    """Null where a snapshot of earlier versions did not write it down."""
+    told = {name: model.lineage.get(name) for name in ("data_fingerprint", "log_position", "code_commit")}
+    return Origin(content_hash=model.content_hash, **told)
 
 
 def _titled(ranking: RankedItems, model: ServedModel) -> list[RecommendedItem]:
