@@ -72,4 +72,6 @@ def _origin(found: Explanations) -> Text:
     lineage = {**found.lineage, "data_fingerprint": str(found.lineage.get("data_fingerprint", "unknown"))[:12]}
     told = [f"{name.replace('_', ' ')} {lineage[name]}" for name in _ORIGIN if name in lineage]
     features = f"features {found.feature_service} up to event {found.features_up_to}"
-    return Text(f"Model version {found.model_version} (content {found.content_hash[:12]}); {features}; {', '.join(told)}")
+    return Text(
+        f"Model version {found.model_version} (content {found.content_hash[:12]}); {features}; {', '.join(told)}"
+    )

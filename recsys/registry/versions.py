@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlparse
@@ -39,6 +39,7 @@ class RegisteredVersion:
         snapshot_hash: what its whole snapshot folder must hash to.
         metrics: what the training run measured, by `tracked_name`.
         artifact: where MLflow keeps its snapshot folder.
+        labels: what else it was registered with: log position, data fingerprint, code commit, when it was trained.
     """
 
     version: str
@@ -47,6 +48,7 @@ class RegisteredVersion:
     snapshot_hash: str
     metrics: Mapping[str, float]
     artifact: Path
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def metric(self, name: str) -> float | None:
         """A metric by the name people write (`validation.ndcg@10`), None when the run did not record it."""
@@ -144,6 +146,7 @@ def _described(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
         snapshot_hash=tags[_SNAPSHOT_HASH],
         metrics={name.removeprefix(_METRIC): float(tags[name]) for name in tags if name.startswith(_METRIC)},
         artifact=_local_path(client, found) / ARTIFACTS / local_name(tags[_CONTENT_HASH], tags[_SNAPSHOT_HASH]),
+        labels={name: value for name, value in tags.items() if not name.startswith((_METRIC, "recsys."))},
     )
 
 
