@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, RegistryError
 from recsys.registry import client as mlflow_client
+from recsys.registry import judging
 from recsys.registry.champion import Champion, champion, champion_version, load_champion, no_model
 from recsys.registry.history import Move
-from recsys.registry.judging import Judge, Verdict, judge
+from recsys.registry.judging import Judge, Verdict
 from recsys.registry.moving import kept_champions, make_champion, one_at_a_time, reconciled
 from recsys.registry.policy import PromotionPolicy
 from recsys.registry.versions import (
@@ -47,7 +48,7 @@ def promote(
     force: bool = False,
     dry_run: bool = False,
     policy: PromotionPolicy | None = None,
-    judge: Judge = judge,
+    judge: Judge | None = None,
 ) -> Move:
     """Makes a version the champion when the policy lets it. The first one has nothing to beat.
 
@@ -61,7 +62,7 @@ def promote(
         force: move it though the policy refuses.
         dry_run: judge only; no alias, file or record is touched.
         policy: None: the one in mlflow/promotion.toml.
-        judge: asks the policy's rules.
+        judge: asks the policy's rules; None: `recsys.registry.judging.judge`.
 
     Returns:
         The move, recorded (`moved` is False for a dry run and for the present champion).
@@ -93,7 +94,8 @@ def promote(
             return judged_move(verdict=f"Version {present} is the champion already.", moved=False)
         if not dry_run:
             client.set_registered_model_alias(workspace.registered_model, CHALLENGER, candidate.version)
-        verdict = judge(workspace, candidate, read_version(client, workspace, present) if present else None, policy)
+        opponent = read_version(client, workspace, present) if present else None
+        verdict = (judge or judging.judge)(workspace, candidate, opponent, policy)
         if not (verdict.allowed or force):
             raise PromotionRefusedError(
                 f"Version {candidate.version} of {workspace.registered_model} is not promoted. {verdict.reason} "

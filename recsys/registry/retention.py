@@ -77,7 +77,8 @@ def collect(workspace: Workspace, *, keep: int = DEFAULT_KEEP, dry_run: bool = F
         kept = {number: reasons.get(number, "recsys did not register it") for number in versions}
         kept = {number: why for number, why in kept.items() if number not in {known.version for known in going}}
         staying = {known.local(workspace) for number, known in versions.items() if number in kept and known is not None}
-        folders = [_model_folder(workspace, known) for known in going]
+        shared = {known.artifact for number, known in versions.items() if number in kept and known is not None}
+        folders = [_model_folder(workspace, known) for known in going if known.artifact not in shared]
         locals_ = [path for path in dict.fromkeys(known.local(workspace) for known in going) if path not in staying]
         leftovers = _leftovers(workspace, {known.local(workspace) for known in versions.values() if known is not None})
         size = sum(_size(path) for path in (*folders, *locals_, *leftovers))

@@ -131,7 +131,7 @@ def latency(policy: LatencyPolicy, milliseconds: Sequence[np.ndarray]) -> Findin
 
 
 def _compare(trial: Trial, figure: str, confidence: float, among: np.ndarray | None = None) -> PairedComparison | None:
-    """Candidate minus champion, turned so that more is better, of users who have the figure under both; None: of one."""
+    """Candidate minus champion, turned so that more is better, of users with the figure under both; None: too few."""
     sign = -1.0 if figure == LOG_LOSS else 1.0
     own, other = (sign * showing.figures[figure] for showing in (trial.candidate, trial.champion))
     both = np.isfinite(own) & np.isfinite(other)
