@@ -40,7 +40,8 @@ from recsys.registry.snapshot import load_snapshot
 folder = Path(sys.argv[1])
 
 def resident():
-    return {line.split(":")[0]: int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("Rss")}
+    told = [line.split() for line in open("/proc/self/status") if line.startswith("Rss")]
+    return {words[0].rstrip(":"): int(words[1]) / 1024 for words in told}
 
 def timed(work):
     wall, cpu = time.perf_counter(), time.process_time()

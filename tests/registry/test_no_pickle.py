@@ -1,4 +1,4 @@
-"""Nothing on the way from a snapshot folder to a model that answers can unpickle: not in the sources, not when it runs."""
+"""Nothing on the way from a snapshot folder to a model that answers unpickles: neither in the sources nor running."""
 
 from __future__ import annotations
 
