@@ -11,12 +11,10 @@ from recsys.data.canonical import EVENT_SCHEMA
 from recsys.data.catalogue import Catalogue
 from recsys.errors import SnapshotError
 from recsys.events.log import EventLog
-from recsys.registry.client import registry
 from recsys.registry.judging import judge
 from recsys.registry.policy import PromotionPolicy
-from recsys.registry.promotion import PromotionRefusedError, champion, promote
-from recsys.registry.tracking import log_run
-from recsys.registry.versions import read_version
+from recsys.registry.snapshot import Snapshot
+from recsys.registry.versions import RegisteredVersion
 from recsys.workspace import Workspace
 from tests.registry.conftest import SHOP, VOCABULARY
 
@@ -31,7 +29,7 @@ ALL = USERS * ROUNDS
 
 
 @pytest.fixture
-def shop(workspace, empty_registry):
+def shop(workspace):
     """Every user goes from one item to the next; all first events come first in the log, then all second ones, …"""
     SHOP.save(workspace.schema_file)
     rows = [
@@ -43,8 +41,6 @@ def shop(workspace, empty_registry):
     users = pl.DataFrame({"user_id": [f"u{n}" for n in range(USERS)], "plan": ["free", "paid"] * (USERS // 2)})
     Catalogue(users, pl.DataFrame(schema=SHOP.items_frame_schema()), SHOP).save(workspace)
     _materialised(workspace, feature_schema(SHOP))
-    workspace.tracking_database.parent.mkdir(parents=True)
-    workspace.tracking_database.write_bytes(empty_registry.read_bytes())
     return workspace
 
 
@@ -63,26 +59,27 @@ def _steps(by: int) -> torch.Tensor:
 
 
 @pytest.fixture
-def register(shop, write_model, tmp_path):
-    """Registers a version that points so many items on; 1 is right."""
-    made = iter(range(100))
+def made(shop, write_model, tmp_path):
+    """Makes a version, not registered, that points so many items on; 1 is right."""
+    numbers = iter(range(1, 100))
 
-    def register_one(by: int, log_position: int = EARLY) -> str:
-        folder = tmp_path / f"model-{next(made)}"
-        snapshot = write_model(folder, memory=_steps(by), log_position=log_position)
-        return log_run(shop, snapshot=snapshot, params={}, metrics={"validation": {"ndcg@10": 0.1}}).model_version
+    def make(by: int, log_position: int = EARLY) -> RegisteredVersion:
+        number = str(next(numbers))
+        return _version(number, write_model(tmp_path / number, memory=_steps(by), log_position=log_position))
 
-    return register_one
+    return make
+
+
+def _version(number: str, snapshot: Snapshot) -> RegisteredVersion:
+    return RegisteredVersion(number, "run", snapshot.content_hash, snapshot.snapshot_hash, {}, snapshot.folder)
 
 
 @pytest.fixture
 def verdict(shop):
     """What the policy says of a version against another, by rule."""
 
-    def ask(candidate: str, opponent: str | None, policy: PromotionPolicy | None = None):
-        with registry(shop) as client:
-            one, other = (read_version(client, shop, number) if number else None for number in (candidate, opponent))
-        found = judge(shop, one, other, policy or _lenient())
+    def ask(candidate: RegisteredVersion, opponent: RegisteredVersion | None, policy: PromotionPolicy | None = None):
+        found = judge(shop, candidate, opponent, policy or _lenient())
         return {finding.rule: finding for finding in found.findings}
 
     return ask
@@ -98,39 +95,31 @@ def _lenient(**sections) -> PromotionPolicy:
     return PromotionPolicy.model_validate(raw)
 
 
-def test_the_better_version_wins_on_events_after_both_cut_offs(shop, register):
-    worse, better = register(3), register(1)
-    promote(shop, worse, by="ada", policy=_lenient())
-    move = promote(shop, better, by="ada", policy=_lenient())
-    assert champion(shop).version == better
-    rules = {rule["rule"]: rule for rule in move.rules}
-    assert set(rules) == {"features", "data", "evidence", "quality", "groups", "calibration", "latency"}
-    assert rules["evidence"]["said"].startswith("150 users have an event after both cut-offs (log position 750)")
-    assert "Superior: ndcg@10" in rules["quality"]["said"]
+def test_the_better_version_wins_on_events_after_both_cut_offs(made, verdict):
+    found = verdict(made(1), made(3))
+    assert set(found) == {"features", "data", "evidence", "quality", "groups", "calibration", "latency"}
+    assert all(finding.passed for finding in found.values())
+    assert found["evidence"].said.startswith("150 users have an event after both cut-offs (log position 750)")
+    assert "Superior: ndcg@10" in found["quality"].said
 
 
-def test_the_worse_version_is_refused_by_quality_and_groups_with_figures(shop, register):
-    better, worse = register(1), register(3)
-    promote(shop, better, by="ada", policy=_lenient(groups={"minimum_users": 50}))
-    with pytest.raises(
-        PromotionRefusedError, match=r"quality: On 150 users \(later events\): ndcg@10 0\.\d+"
-    ) as refused:
-        promote(shop, worse, by="ada", policy=_lenient(groups={"minimum_users": 50}))
-    assert {finding.rule for finding in refused.value.verdict.refusals} == {"quality", "groups"}
-    assert "plan free" in str(refused.value)
-    assert champion(shop).version == better
+def test_the_worse_version_is_refused_by_quality_and_groups_with_figures(made, verdict):
+    found = verdict(made(3), made(1), _lenient(groups={"minimum_users": 50}))
+    assert {rule for rule, finding in found.items() if not finding.passed} == {"quality", "groups"}
+    assert "On 150 users (later events): ndcg@10 0." in found["quality"].said
+    assert "plan free" in found["groups"].said
 
 
-def test_an_equal_version_needs_newer_events(register, verdict):
-    champion_, same, newer = register(1), register(1), register(1, EARLY + 1)
-    assert "it knows no newer events" in verdict(same, champion_)["quality"].said
-    assert not verdict(same, champion_)["quality"].passed
+def test_an_equal_version_needs_newer_events(made, verdict):
+    champion_, same, newer = made(1), made(1), made(1, EARLY + 1)
+    found = verdict(same, champion_)["quality"]
+    assert not found.passed
+    assert "it knows no newer events" in found.said
     assert verdict(newer, champion_)["quality"].passed
 
 
-def test_without_later_events_those_that_both_held_back_judge(register, verdict):
-    worse, better = register(3, ALL), register(1, ALL)
-    found = verdict(better, worse)
+def test_without_later_events_those_that_both_held_back_judge(made, verdict):
+    found = verdict(made(1, ALL), made(3, ALL))
     assert "0 users have an event after both cut-offs" in found["evidence"].said
     assert "150 one that both trainings held back" in found["evidence"].said
     assert "(held-back events)" in found["quality"].said
@@ -138,43 +127,38 @@ def test_without_later_events_those_that_both_held_back_judge(register, verdict)
 
 
 @pytest.mark.parametrize("evidence", [{"held_back": False}, {"minimum_users": 151}])
-def test_too_few_users_are_no_evidence(register, verdict, evidence):
-    worse, better = register(3, ALL), register(1, ALL)
-    found = verdict(better, worse, _lenient(evidence=evidence))
+def test_too_few_users_are_no_evidence(made, verdict, evidence):
+    found = verdict(made(1, ALL), made(3, ALL), _lenient(evidence=evidence))
     assert not found["evidence"].passed
     assert "quality" not in found
 
 
-def test_the_first_version_is_judged_alone(register, verdict):
-    found = verdict(register(3), None)
+def test_the_first_version_is_judged_alone(made, verdict):
+    found = verdict(made(3), None)
     assert all(finding.passed for finding in found.values())
     assert found["quality"].said == "There is no champion yet to compare it with."
 
 
-def test_a_version_whose_features_are_not_stored_is_refused(shop, register, verdict):
+def test_a_version_whose_features_are_not_stored_is_refused(shop, made, verdict):
     materialisation_file(shop, feature_schema(SHOP)).unlink()
-    found = verdict(register(1), None)["features"]
+    found = verdict(made(1), None)["features"]
     assert not found.passed
     assert "recsys features materialise" in found.said
 
 
-@pytest.mark.parametrize(("position", "share"), [(ALL // 2, "50.0%"), (ALL + 5, "log position 905")])
-def test_a_version_that_knows_too_little_or_another_log_is_refused(register, verdict, position, share):
-    found = verdict(register(1, position), None)["data"]
+@pytest.mark.parametrize(("position", "told"), [(ALL // 2, "50.0%"), (ALL + 5, "log position 905")])
+def test_a_version_that_knows_too_little_or_another_log_is_refused(made, verdict, position, told):
+    found = verdict(made(1, position), None)["data"]
     assert not found.passed
-    assert share in found.said
+    assert told in found.said
 
 
-def test_a_version_that_cannot_be_loaded_is_not_promoted_even_by_force(shop, make_snapshot, tmp_path):
-    log_run(shop, snapshot=make_snapshot(tmp_path / "odd"), params={}, metrics={"validation": {"ndcg@10": 0.1}})
-    with pytest.raises(SnapshotError):
-        promote(shop, by="ada", force=True, why="must be")
-
-
-def test_a_champion_that_can_no_longer_be_served_stands_in_nobody_s_way(
-    shop, register, make_snapshot, tmp_path, verdict
-):
-    odd = log_run(shop, snapshot=make_snapshot(tmp_path / "odd"), params={}, metrics={"validation": {"ndcg@10": 0.1}})
-    found = verdict(register(1), odd.model_version)
+def test_a_champion_that_can_no_longer_be_served_stands_in_nobodys_way(made, make_snapshot, tmp_path, verdict):
+    found = verdict(made(1), _version("9", make_snapshot(tmp_path / "odd")))
     assert found["quality"].passed
     assert "can no longer be served" in found["quality"].said
+
+
+def test_a_version_that_cannot_be_loaded_is_not_judged(made, make_snapshot, tmp_path, verdict):
+    with pytest.raises(SnapshotError):
+        verdict(_version("9", make_snapshot(tmp_path / "odd")), None)
