@@ -62,8 +62,8 @@ def announce_move(workspace: Workspace, move: Move) -> None:
 def announced_move(workspace: Workspace) -> Move | None:
     """The move that was announced and neither recorded nor withdrawn; None where there is none, or half of one."""
     try:
-        return Move(**json.loads(_announcement(workspace).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        return _read(_announcement(workspace).read_bytes())
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
@@ -91,8 +91,8 @@ def moves(workspace: Workspace) -> list[Move]:
     found: list[Move] = []
     for number, line in enumerate(lines, start=1):
         try:
-            found.append(Move(**json.loads(line)))
-        except (ValueError, TypeError) as error:
+            found.append(_read(line))
+        except (ValueError, TypeError, AttributeError) as error:
             raise RegistryError(f"{path}, line {number} is damaged ({error}): restore or remove that line.") from error
     return found
 
@@ -108,6 +108,11 @@ def champions(recorded: Sequence[Move]) -> list[str]:
         if not stack or stack[-1] != move.version_to:
             stack.append(move.version_to)
     return stack
+
+
+def _read(line: bytes) -> Move:
+    raw = json.loads(line)
+    return Move(**raw | {"rules": tuple(raw.get("rules", ()))})
 
 
 def _announcement(workspace: Workspace) -> Path:

@@ -71,7 +71,7 @@ class Recommending:
 def _origin(model: ServedModel) -> Origin:
     """Null where a snapshot of earlier versions did not write it down."""
     told = {name: model.lineage.get(name) for name in ("data_fingerprint", "log_position", "code_commit")}
-    return Origin(content_hash=model.content_hash, **told)
+    return Origin.model_validate({"content_hash": model.content_hash, **told})
 
 
 def _titled(ranking: RankedItems, model: ServedModel) -> list[RecommendedItem]:
