@@ -11,11 +11,39 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from recsys import __version__
-from recsys.cli import backup, batch, data, doctor, evaluate, events, experts, explain, features, promote, serve, train
+from recsys.cli import (
+    backup,
+    batch,
+    data,
+    doctor,
+    evaluate,
+    events,
+    experts,
+    explain,
+    features,
+    models,
+    promote,
+    serve,
+    train,
+)
 from recsys.cli._run import machine_error
 from recsys.cli.environment import calm_libraries
 
-COMMAND_MODULES = (data, events, features, experts, train, evaluate, promote, batch, serve, explain, backup, doctor)
+COMMAND_MODULES = (
+    data,
+    events,
+    features,
+    experts,
+    train,
+    evaluate,
+    promote,
+    models,
+    batch,
+    serve,
+    explain,
+    backup,
+    doctor,
+)
 
 # The path of the data, then what looks at it.
 COMMANDS = (
@@ -27,6 +55,8 @@ COMMANDS = (
     "evaluate",
     "promote",
     "rollback",
+    "models",
+    "gc",
     "batch",
     "serve",
     "explain",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recsys.jobs.explain import Explained, Explanations
 
 _REASONS = 2
-_ORIGIN = ("trained_at", "log_position", "code_version", "code_commit", "feature_service")
+_ORIGIN = ("trained_at", "log_position", "data_fingerprint", "code_version", "code_commit")
 """What of a model's lineage people read; --json has all of it."""
 
 
@@ -69,5 +69,9 @@ def _cells(place: int, item: Explained) -> list[str]:
 
 
 def _origin(found: Explanations) -> Text:
-    told = [f"{name.replace('_', ' ')} {found.lineage[name]}" for name in _ORIGIN if name in found.lineage]
-    return Text(f"Model version {found.model_version} (content {found.content_hash[:12]}); " + ", ".join(told))
+    lineage = {**found.lineage, "data_fingerprint": str(found.lineage.get("data_fingerprint", "unknown"))[:12]}
+    told = [f"{name.replace('_', ' ')} {lineage[name]}" for name in _ORIGIN if name in lineage]
+    features = f"features {found.feature_service} up to event {found.features_up_to}"
+    return Text(
+        f"Model version {found.model_version} (content {found.content_hash[:12]}); {features}; {', '.join(told)}"
+    )

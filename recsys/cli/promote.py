@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from recsys.cli._run import JsonOption, WorkspaceOption, reported
 from recsys.workspace import Workspace
@@ -35,10 +38,11 @@ def promote(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what the policy says; move nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version the champion, if it is not worse than the present one.
+    """Make a version the champion, if the promotion policy lets it.
 
-    The policy compares what the training runs measured on validation. The first version has nothing to beat. Every
-    move is recorded with who, when and why.
+    It becomes @challenger and answers the same users as the champion, on events that neither was fitted on: it may not
+    be worse, in no group of users either, and must be calibrated, fast and fresh (mlflow/promotion.toml). The first
+    version has nothing to beat. Every move is recorded with who, when and why.
 
     Example: recsys promote --workspace movielens-100k --version 3 --why "more history"
     """
@@ -47,8 +51,13 @@ def promote(
 
         target = Workspace.existing(workspace)
         asked = None if version is None else str(version)
-        move = job.promote(target, asked, by=_author(by), why=why, force=force, dry_run=dry_run)
-        report.show(f"{move.verdict}\n{_outcome(move, dry_run)}")
+        try:
+            move = job.promote(target, asked, by=_author(by), why=why, force=force, dry_run=dry_run)
+        except job.PromotionRefusedError as refused:
+            report.show(_rules_table([finding.as_dict() for finding in refused.verdict.findings]))
+            raise
+        report.show(_rules_table(move.rules) if move.rules else move.verdict)
+        report.show(_outcome(move, dry_run))
         report.result(move.as_dict() | {"dry_run": dry_run})
 
 
@@ -63,6 +72,15 @@ def rollback(workspace: WorkspaceOption, why: WhyOption = "", by: ByOption = Non
         move = job.rollback(Workspace.existing(workspace), by=_author(by), why=why)
         report.show(f"Version {move.version_to} is the champion again, in place of version {move.version_from}.")
         report.result(move.as_dict())
+
+
+def _rules_table(rules: Sequence[Mapping[str, object]]) -> Table:
+    table = Table(title="The promotion policy", title_justify="left")
+    for name in ("rule", "", "what was found"):
+        table.add_column(name)
+    for rule in rules:
+        table.add_row(Text(str(rule["rule"])), "passes" if rule["passed"] else "refuses", Text(str(rule["said"])))
+    return table
 
 
 def _author(by: str | None) -> str:

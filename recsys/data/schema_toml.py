@@ -55,7 +55,15 @@ def read_schema(path: Path) -> WorkspaceSchema:
     Raises:
         ConfigError: the file is missing, not TOML, incomplete, or holds unknown keys or wrong types; all are listed.
     """
-    content = read_toml(path)
+    return _schema(read_toml(path), path)
+
+
+def schema_of(content: bytes, where: Path) -> WorkspaceSchema:
+    """The same of bytes that were read already; `where` is what messages call them."""
+    return _schema(_parsed(content, where), where)
+
+
+def _schema(content: Mapping[str, object], path: Path) -> WorkspaceSchema:
     problems = schema_problems(content)
     if "name" not in content:
         problems.append("the key 'name' is missing")
@@ -80,11 +88,19 @@ def read_toml(path: Path) -> dict[str, object]:
         ConfigError: there is no such file, or it is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"There is no schema file {path}.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
         raise ConfigError(f"The schema file {path} cannot be read as TOML: {error}.") from error
+    return _parsed(content, path)
+
+
+def _parsed(content: bytes, where: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"The schema file {where} cannot be read as TOML: {error}.") from error
 
 
 def event_meaning(table: Mapping[str, object]) -> EventMeaning:

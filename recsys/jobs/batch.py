@@ -14,6 +14,7 @@ from recsys.batch.users import Audience, audience
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.registry.champion import Champion, champion
+from recsys.registry.leases import in_use
 from recsys.workspace import Workspace
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -112,7 +113,8 @@ def batch(
         "k": k,
     }
     partitions = plan.partitions(people.user_ids, partition_users)
-    run = run_plan(plan, partitions, about, on_progress=on_progress)
+    with in_use(workspace, model.version, "batch"):
+        run = run_plan(plan, partitions, about, on_progress=on_progress)
     return BatchResult(
         workspace=workspace.name,
         folder=plan.out,

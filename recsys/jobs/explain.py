@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from recsys.context.rows import feature_service_name
 from recsys.errors import ConfigError
 from recsys.jobs.opened import opened
 from recsys.workspace import Workspace
@@ -52,7 +53,9 @@ class Explanations:
         recommendations: best first.
         model_version: the champion's version.
         content_hash: SHA-256 of its model files.
-        lineage: where it came from.
+        lineage: where it came from: data fingerprint, log position, code commit and more.
+        feature_service: the version of the features that the user's row is of.
+        features_up_to: the newest event of the log that the row holds; 0 for none.
     """
 
     workspace: str
@@ -63,6 +66,8 @@ class Explanations:
     model_version: str
     content_hash: str
     lineage: Mapping[str, object]
+    feature_service: str
+    features_up_to: int
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for --json."""
@@ -112,4 +117,6 @@ def explain(workspace: Workspace, user_id: str, *, k: int = 10) -> Explanations:
         model_version=found.champion.version,
         content_hash=found.champion.content_hash,
         lineage=found.snapshot.lineage,
+        feature_service=feature_service_name(found.schema),
+        features_up_to=row.log_sequence,
     )

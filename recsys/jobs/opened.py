@@ -17,9 +17,9 @@ from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.ranking.recommender import Recommender
-from recsys.registry.champion import Champion, champion
+from recsys.registry.champion import Champion, opened_champion
 from recsys.registry.loading import load_recommender
-from recsys.registry.snapshot import Snapshot, load_snapshot
+from recsys.registry.snapshot import Snapshot
 from recsys.serving.contexts import resolve
 from recsys.serving.problems import InvalidRequestError
 from recsys.serving.requests import InlineContext, InlineEvent
@@ -103,8 +103,7 @@ def open_champion(workspace: str) -> OpenedWorkspace:
 
 def opened(workspace: Workspace) -> OpenedWorkspace:
     """The same for a workspace that is at hand, wherever its home is; same errors."""
-    found = champion(workspace)
-    snapshot = load_snapshot(found.folder, snapshot_hash=found.snapshot_hash)
+    found, snapshot = opened_champion(workspace)
     return OpenedWorkspace(
         workspace=workspace,
         champion=found,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from recsys.registry import promotion
 from recsys.registry.history import Move
+from recsys.registry.promotion import PromotionRefusedError
 from recsys.workspace import Workspace
+
+__all__ = ["PromotionRefusedError", "promote", "rollback"]
 
 
 def promote(
@@ -31,7 +34,8 @@ def promote(
 
     Raises:
         ConfigError: there is no model, no such version, or no reason to force it.
-        RegistryError: the policy refuses, another promotion is under way, or the registry failed.
+        PromotionRefusedError: the policy refuses.
+        RegistryError: another promotion is under way, or the registry failed.
         SnapshotError: the version's snapshot is damaged.
     """
     return promotion.promote(workspace, version, by=by, why=why, force=force, dry_run=dry_run)

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, RegistryError
 from recsys.registry import client as mlflow_client
-from recsys.registry.local import last_good
-from recsys.registry.snapshot import Snapshot, load_snapshot
-from recsys.registry.versions import CHAMPION, aliased, read_version, verified_snapshot, version_numbers
+from recsys.registry.local import LastGood, last_good
+from recsys.registry.snapshot import Snapshot, load_snapshot, verify_snapshot
+from recsys.registry.versions import (
+    CHAMPION,
+    RegisteredVersion,
+    aliased,
+    loaded_snapshot,
+    read_version,
+    verified_snapshot,
+    version_numbers,
+)
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,22 +52,23 @@ def champion(workspace: Workspace) -> Champion:
         RegistryError: the registry cannot be read and no champion was ever promoted here.
         SnapshotError: the champion's snapshot is damaged, in the registry and locally.
     """
-    try:
-        return _registered(workspace)
-    except (RegistryError, ConfigError) as error:
-        remembered = last_good(workspace)
-        if remembered is None:
-            if isinstance(error, RegistryError) and not mlflow_client.exists(workspace):
-                raise no_model(workspace) from None
-            raise
-        known, folder = remembered
-        return Champion(
-            version=known.version,
-            folder=folder,
-            content_hash=known.content_hash,
-            snapshot_hash=known.snapshot_hash,
-            degraded=f"Serving version {known.version}, champion since {known.at}, from its local copy. {error}",
-        )
+    named = _resolved(workspace)
+    if isinstance(named, _Remembered):
+        known = named.champion
+        verify_snapshot(named.folder, content_hash=known.content_hash, snapshot_hash=known.snapshot_hash)
+        return named.as_champion()
+    return _of(named, verified_snapshot(workspace, named))
+
+
+def opened_champion(workspace: Workspace) -> tuple[Champion, Snapshot]:
+    """The champion and its snapshot, loaded; the same errors as `champion`. Every file is hashed once."""
+    named = _resolved(workspace)
+    if isinstance(named, _Remembered):
+        known = named.champion
+        snapshot = load_snapshot(named.folder, content_hash=known.content_hash, snapshot_hash=known.snapshot_hash)
+        return named.as_champion(), snapshot
+    snapshot = loaded_snapshot(workspace, named)
+    return _of(named, snapshot.folder), snapshot
 
 
 def champion_version(workspace: Workspace) -> str:
@@ -74,9 +83,8 @@ def champion_version(workspace: Workspace) -> str:
 
 
 def load_champion(workspace: Workspace) -> Snapshot:
-    """The champion's snapshot, read into memory; same errors as `champion`, which also tells the version."""
-    found = champion(workspace)
-    return load_snapshot(found.folder, snapshot_hash=found.snapshot_hash)
+    """The champion's snapshot alone; same errors as `champion`."""
+    return opened_champion(workspace)[1]
 
 
 def no_model(workspace: Workspace) -> ConfigError:
@@ -87,12 +95,42 @@ def no_model(workspace: Workspace) -> ConfigError:
     )
 
 
-def _registered(workspace: Workspace) -> Champion:
-    with mlflow_client.registry(workspace) as client:
-        registered = read_version(client, workspace, _named(client, workspace))
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """The last good local champion, and why the registry's word could not be had."""
+
+    champion: LastGood
+    folder: Path
+    why: str
+
+    def as_champion(self) -> Champion:
+        known = self.champion
+        return Champion(
+            version=known.version,
+            folder=self.folder,
+            content_hash=known.content_hash,
+            snapshot_hash=known.snapshot_hash,
+            degraded=f"Serving version {known.version}, champion since {known.at}, from its local copy. {self.why}",
+        )
+
+
+def _resolved(workspace: Workspace) -> RegisteredVersion | _Remembered:
+    try:
+        with mlflow_client.registry(workspace) as client:
+            return read_version(client, workspace, _named(client, workspace))
+    except (RegistryError, ConfigError) as error:
+        remembered = last_good(workspace)
+        if remembered is None:
+            if isinstance(error, RegistryError) and not mlflow_client.exists(workspace):
+                raise no_model(workspace) from None
+            raise
+        return _Remembered(*remembered, why=str(error))
+
+
+def _of(registered: RegisteredVersion, folder: Path) -> Champion:
     return Champion(
         version=registered.version,
-        folder=verified_snapshot(workspace, registered),
+        folder=folder,
         content_hash=registered.content_hash,
         snapshot_hash=registered.snapshot_hash,
     )

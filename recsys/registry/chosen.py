@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from recsys.errors import ConfigError
 from recsys.registry.champion import no_model
 from recsys.registry.client import exists, registry
-from recsys.registry.snapshot import Snapshot, load_snapshot
-from recsys.registry.versions import CHAMPION, aliased, read_version, verified_snapshot, version_numbers
+from recsys.registry.snapshot import Snapshot
+from recsys.registry.versions import CHAMPION, aliased, loaded_snapshot, read_version, version_numbers
 from recsys.workspace import Workspace
 
 
@@ -45,5 +45,4 @@ def chosen_version(workspace: Workspace, version: str | None) -> ChosenVersion:
             )
         wanted = version or aliased(client, workspace, CHAMPION) or str(numbers[-1])
         registered = read_version(client, workspace, wanted)
-    folder = verified_snapshot(workspace, registered)
-    return ChosenVersion(wanted, load_snapshot(folder, snapshot_hash=registered.snapshot_hash))
+    return ChosenVersion(wanted, loaded_snapshot(workspace, registered))

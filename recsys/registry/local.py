@@ -75,26 +75,25 @@ class LastGood:
 
 def remember_champion(workspace: Workspace, champion: LastGood) -> None:
     """Writes `champion.json`, in one step."""
-    replace_file(_champion_file(workspace), canonical_json(asdict(champion)))
+    replace_file(champion_file(workspace), canonical_json(asdict(champion)))
 
 
 def last_good(workspace: Workspace) -> tuple[LastGood, Path] | None:
-    """The champion as last promoted and its verified local folder; None when nothing was ever promoted.
+    """The champion as last promoted and its local folder, not verified yet; None when nothing was ever promoted.
 
     Raises:
-        SnapshotError: `champion.json` or the snapshot it names is damaged.
+        SnapshotError: `champion.json` is damaged.
     """
-    path = _champion_file(workspace)
+    path = champion_file(workspace)
     if not path.is_file():
         return None
     try:
         champion = LastGood(**{name: str(value) for name, value in json.loads(path.read_bytes()).items()})
     except (ValueError, TypeError, AttributeError) as error:
         raise SnapshotError(f"{path} is damaged: promote a version again, which rewrites it.") from error
-    folder = workspace.snapshots / local_name(champion.content_hash, champion.snapshot_hash)
-    verify_snapshot(folder, content_hash=champion.content_hash, snapshot_hash=champion.snapshot_hash)
-    return champion, folder
+    return champion, workspace.snapshots / local_name(champion.content_hash, champion.snapshot_hash)
 
 
-def _champion_file(workspace: Workspace) -> Path:
+def champion_file(workspace: Workspace) -> Path:
+    """What every move of the champion rewrites: a service that looks at it knows of a move at once."""
     return workspace.root / "champion.json"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from recsys.durable import canonical_json
@@ -13,10 +14,13 @@ from recsys.errors import SnapshotError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+LARGEST_MANIFEST = 65_536
+"""Bytes; a manifest of ours has some two thousand, and nothing larger is read."""
 
 # What the model does depends on these alone; times, run ids and metrics stand in the other files.
+WEIGHTS = "weights.safetensors"
 MODEL_FILES = (
-    "weights.safetensors",
+    WEIGHTS,
     "config.json",
     "vocabulary.json",
     "schema.toml",
@@ -84,7 +88,7 @@ class Manifest:
                 sizes={name: int(entry["bytes"]) for name, entry in raw["files"].items()},
             )
             whole = manifest.to_bytes() == content
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             whole = False
         if not whole:
             raise SnapshotError(f"{where} is damaged: it is not a manifest as recsys writes it. {REMEDY}")
@@ -103,18 +107,50 @@ def verified(folder: Path) -> Manifest:
     Raises:
         SnapshotError: naming every file that is missing, changed, or does not belong.
     """
+    manifest = read_manifest(folder)
+    _refuse(folder, [_problem(manifest, folder / name, partial(file_hash, folder / name)) for name in FILES])
+    return manifest
+
+
+def verified_contents(folder: Path, weights_hash: Callable[[], str]) -> tuple[Manifest, Mapping[str, bytes]]:
+    """The same, and the bytes of all files but the weights: what is parsed is what was checked.
+
+    Args:
+        folder: the snapshot.
+        weights_hash: hashes the weights, asked only when a plain file of the right size is there.
+
+    Returns:
+        The manifest, and contents by file name.
+
+    Raises:
+        SnapshotError: as `verified`.
+    """
+    manifest = read_manifest(folder)
+    contents: dict[str, bytes] = {}
+
+    def read(name: str) -> str:
+        contents[name] = (folder / name).read_bytes()
+        return hashlib.sha256(contents[name]).hexdigest()
+
+    hashes = {name: weights_hash if name == WEIGHTS else partial(read, name) for name in FILES}
+    _refuse(folder, [_problem(manifest, folder / name, hashes[name]) for name in FILES])
+    return manifest, contents
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """A folder's manifest, whole in itself; nothing is said of the files that it lists.
+
+    Raises:
+        SnapshotError: there is none, or it is damaged.
+    """
     if not folder.is_dir():
         raise SnapshotError(f"There is no snapshot at {folder}. {REMEDY}")
     path = folder / MANIFEST
     if not path.is_file() or path.is_symlink():
         raise SnapshotError(f"The snapshot {folder} has no {MANIFEST}: it is unfinished or damaged. {REMEDY}")
-    manifest = Manifest.from_bytes(path.read_bytes(), path)
-    problems = [problem for name in FILES if (problem := _problem(folder / name, manifest))]
-    present = {entry.name for entry in folder.iterdir()}
-    problems += [f"{name} does not belong there" for name in sorted(present - {MANIFEST, *FILES})]
-    if problems:
-        raise SnapshotError(f"The snapshot {folder} is damaged: {'; '.join(problems)}. {REMEDY}")
-    return manifest
+    if path.stat().st_size > LARGEST_MANIFEST:
+        raise SnapshotError(f"{path} is damaged: it has {path.stat().st_size:,} bytes. {REMEDY}")
+    return Manifest.from_bytes(path.read_bytes(), path)
 
 
 def file_hash(path: Path) -> str:
@@ -123,7 +159,16 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _problem(path: Path, manifest: Manifest) -> str | None:
+def _refuse(folder: Path, problems: Sequence[str | None]) -> None:
+    """Refuses a folder for problems of its files (None: no problem) and for what does not belong there."""
+    present = {entry.name for entry in folder.iterdir()}
+    strangers = [f"{name} does not belong there" for name in sorted(present - {MANIFEST, *FILES})]
+    told = [*filter(None, problems), *strangers]
+    if told:
+        raise SnapshotError(f"The snapshot {folder} is damaged: {'; '.join(told)}. {REMEDY}")
+
+
+def _problem(manifest: Manifest, path: Path, hashed: Callable[[], str]) -> str | None:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         return f"{path.name} is not a plain file"
     if not path.exists():
@@ -131,4 +176,4 @@ def _problem(path: Path, manifest: Manifest) -> str | None:
     size, expected = path.stat().st_size, manifest.sizes[path.name]
     if size != expected:
         return f"{path.name} has {size} bytes instead of {expected}"
-    return None if file_hash(path) == manifest.files[path.name] else f"{path.name} has changed since it was written"
+    return None if hashed() == manifest.files[path.name] else f"{path.name} has changed since it was written"

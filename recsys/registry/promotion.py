@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, RegistryError
 from recsys.registry import client as mlflow_client
+from recsys.registry import judging
 from recsys.registry.champion import Champion, champion, champion_version, load_champion, no_model
-from recsys.registry.history import Move, champions, moves, record_move
-from recsys.registry.local import LastGood, keep_snapshot, remember_champion
-from recsys.registry.locks import exclusive
-from recsys.registry.policy import PromotionPolicy, judge
+from recsys.registry.history import Move
+from recsys.registry.judging import Judge, Verdict
+from recsys.registry.moving import kept_champions, make_champion, one_at_a_time, reconciled
+from recsys.registry.policy import PromotionPolicy
 from recsys.registry.versions import (
     CHALLENGER,
     CHAMPION,
-    RegisteredVersion,
     aliased,
     read_version,
     verified_snapshot,
@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Champion", "Move", "champion", "champion_version", "load_champion", "promote", "rollback"]
 
-OUTSIDE = "unknown (outside recsys)"
+
+class PromotionRefusedError(RegistryError):
+    """The policy refuses; `verdict` has what each rule said, `version` the version that was judged."""
+
+    def __init__(self, message: str, verdict: Verdict, version: str) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        self.version = version
 
 
 def promote(
@@ -41,6 +48,7 @@ def promote(
     force: bool = False,
     dry_run: bool = False,
     policy: PromotionPolicy | None = None,
+    judge: Judge | None = None,
 ) -> Move:
     """Makes a version the champion when the policy lets it. The first one has nothing to beat.
 
@@ -54,22 +62,24 @@ def promote(
         force: move it though the policy refuses.
         dry_run: judge only; no alias, file or record is touched.
         policy: None: the one in mlflow/promotion.toml.
+        judge: asks the policy's rules; None: `recsys.registry.judging.judge`.
 
     Returns:
         The move, recorded (`moved` is False for a dry run and for the present champion).
 
     Raises:
         ConfigError: there is no model, no such version, or no reason to force it.
-        RegistryError: the policy refuses (with figures), another promotion is under way, or the registry failed.
-        SnapshotError: the version's snapshot is damaged.
+        PromotionRefusedError: the policy refuses; the message names the rules, with figures.
+        RegistryError: another promotion is under way, or the registry failed.
+        SnapshotError: the version's snapshot is damaged, or of another version of this library.
     """
     if force and not why.strip():
         raise ConfigError("Forcing a promotion needs a reason: say why (--why TEXT).")
     policy = policy or PromotionPolicy.load()
     _check_trained(workspace)
-    with nullcontext() if dry_run else _one_at_a_time(workspace), mlflow_client.registry(workspace) as client:
+    with nullcontext() if dry_run else one_at_a_time(workspace), mlflow_client.registry(workspace) as client:
         candidate = read_version(client, workspace, _chosen(client, workspace, version))
-        present = aliased(client, workspace, CHAMPION) if dry_run else _reconciled(client, workspace)
+        present = aliased(client, workspace, CHAMPION) if dry_run else reconciled(client, workspace)
         verified_snapshot(workspace, candidate)
         judged_move = partial(
             Move,
@@ -84,15 +94,19 @@ def promote(
             return judged_move(verdict=f"Version {present} is the champion already.", moved=False)
         if not dry_run:
             client.set_registered_model_alias(workspace.registered_model, CHALLENGER, candidate.version)
-        verdict = judge(policy, candidate, read_version(client, workspace, present) if present else None)
+        opponent = read_version(client, workspace, present) if present else None
+        verdict = (judge or judging.judge)(workspace, candidate, opponent, policy)
         if not (verdict.allowed or force):
-            raise RegistryError(
-                f"Version {candidate.version} of {workspace.registered_model} is not promoted: {verdict.reason} "
-                "Train a better one, or overrule with --force --why TEXT."
+            raise PromotionRefusedError(
+                f"Version {candidate.version} of {workspace.registered_model} is not promoted. {verdict.reason} "
+                "Train a better one, or overrule with --force --why TEXT.",
+                verdict,
+                candidate.version,
             )
-        move = judged_move(verdict=verdict.reason, forced=not verdict.allowed, moved=not dry_run)
+        rules = tuple(finding.as_dict() for finding in verdict.findings)
+        move = judged_move(verdict=verdict.reason, rules=rules, forced=not verdict.allowed, moved=not dry_run)
         if not dry_run:
-            _make_champion(client, workspace, candidate, move)
+            make_champion(client, workspace, candidate, move)
             client.delete_registered_model_alias(workspace.registered_model, CHALLENGER)
         return move
 
@@ -114,13 +128,13 @@ def rollback(workspace: Workspace, *, by: str, why: str = "") -> Move:
         SnapshotError: the previous champion's snapshot is damaged.
     """
     _check_trained(workspace)
-    with _one_at_a_time(workspace), mlflow_client.registry(workspace) as client:
-        present = _reconciled(client, workspace)
-        earlier = champions(moves(workspace))[:-1]
+    with one_at_a_time(workspace), mlflow_client.registry(workspace) as client:
+        present = reconciled(client, workspace)
+        earlier = kept_champions(client, workspace)
         if present is None or not earlier:
             raise ConfigError(
                 f"Workspace '{workspace.name}' has no earlier champion to go back to"
-                + (f": version {present} is its first." if present else ": nothing was promoted yet.")
+                + (f": version {present} is the first that is kept." if present else ": nothing was promoted yet.")
             )
         previous = read_version(client, workspace, earlier[-1])
         move = Move(
@@ -132,37 +146,8 @@ def rollback(workspace: Workspace, *, by: str, why: str = "") -> Move:
             why=why,
             verdict="Rollbacks are not judged.",
         )
-        _make_champion(client, workspace, previous, move)
+        make_champion(client, workspace, previous, move)
         return move
-
-
-def _make_champion(client: MlflowClient, workspace: Workspace, registered: RegisteredVersion, move: Move) -> None:
-    """Local copy first, so that whatever is champion can always be served; a crash later is seen by `_reconciled`."""
-    keep_snapshot(verified_snapshot(workspace, registered), workspace.snapshots)
-    client.set_registered_model_alias(workspace.registered_model, CHAMPION, registered.version)
-    remember_champion(
-        workspace, LastGood(registered.version, registered.content_hash, registered.snapshot_hash, move.at)
-    )
-    record_move(workspace, move)
-
-
-def _reconciled(client: MlflowClient, workspace: Workspace) -> str | None:
-    """The present champion; where it is not the one recorded last (moved in MLflow, or a crash), that is recorded."""
-    present = aliased(client, workspace, CHAMPION)
-    recorded = champions(moves(workspace))
-    last = recorded[-1] if recorded else None
-    if present is not None and present != last:
-        observed = Move(
-            workspace=workspace.name,
-            kind="observed",
-            version_from=last,
-            version_to=present,
-            by=OUTSIDE,
-            why="Found so at the next move.",
-            verdict="Not judged.",
-        )
-        record_move(workspace, observed)
-    return present
 
 
 def _chosen(client: MlflowClient, workspace: Workspace, version: str | int | None) -> str:
@@ -181,7 +166,3 @@ def _chosen(client: MlflowClient, workspace: Workspace, version: str | int | Non
 def _check_trained(workspace: Workspace) -> None:
     if not mlflow_client.exists(workspace):
         raise no_model(workspace)
-
-
-def _one_at_a_time(workspace: Workspace) -> AbstractContextManager[None]:
-    return exclusive(workspace.root / "promotion.lock", "promotion or rollback")

@@ -1,31 +1,31 @@
-"""A snapshot: one immutable, hashed folder with all that is needed to score. Knows files, not what the model does."""
+"""A snapshot: one immutable, hashed folder with all that is needed to score. Knows files, not what the model does.
+
+The vocabulary is the item index: item i + 1 of every tensor is `vocabulary[i]`, and scoring is exact, over all of it.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from recsys.data.schema import WorkspaceSchema
 from recsys.durable import canonical_json, new_folder, sync, write_durably
 from recsys.errors import SnapshotError
-from recsys.registry.manifest import MANIFEST, REMEDY, Manifest, verified
+from recsys.registry.manifest import MANIFEST, REMEDY, WEIGHTS, Manifest, verified, verified_contents
+from recsys.registry.parts import SCHEMA_FILE, SnapshotParts
+from recsys.registry.weights import HeldWeights
 
-_Json = TypeVar("_Json", dict[str, Any], list[Any])
-
-SCHEMA_FILE = "schema.toml"
+__all__ = ["SCHEMA_FILE", "Snapshot", "load_snapshot", "verify_snapshot", "write_snapshot"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A verified snapshot, read into memory.
+    """A verified snapshot; its tensors are mapped from the file, everything else is read.
 
     Attributes:
         folder: where it lies.
@@ -125,22 +125,21 @@ def load_snapshot(folder: Path, *, content_hash: str | None = None, snapshot_has
     Raises:
         SnapshotError: it is missing, damaged (the bad files are named) or another one than expected.
     """
-    manifest = verify_snapshot(folder, content_hash=content_hash, snapshot_hash=snapshot_hash)
-    try:
-        tensors = load_file(folder / "weights.safetensors")
-    except (SafetensorError, OSError) as error:
-        raise SnapshotError(f"{folder / 'weights.safetensors'} cannot be read: {error}. {REMEDY}") from error
-    vocabulary = _read(folder, "vocabulary", list)
+    with HeldWeights(folder / WEIGHTS) as weights:
+        manifest, contents = verified_contents(folder, weights.sha256)
+        _refuse_another(folder, manifest, content_hash, snapshot_hash)
+        tensors = weights.tensors()
+    parts = SnapshotParts(folder, contents)
     return Snapshot(
         folder=folder,
         tensors=tensors,
-        config=_read(folder, "config", dict),
-        vocabulary=tuple(vocabulary),
-        schema=WorkspaceSchema.load(folder / SCHEMA_FILE),
-        profile=_read(folder, "profile", dict),
-        calibration=_read(folder, "calibration", dict),
-        metrics=_read(folder, "metrics", dict),
-        lineage=_read(folder, "lineage", dict),
+        config=parts.json("config", dict),
+        vocabulary=parts.vocabulary(),
+        schema=parts.schema(),
+        profile=parts.json("profile", dict),
+        calibration=parts.json("calibration", dict),
+        metrics=parts.json("metrics", dict),
+        lineage=parts.json("lineage", dict),
         content_hash=manifest.content_hash,
         snapshot_hash=manifest.snapshot_hash,
     )
@@ -149,6 +148,11 @@ def load_snapshot(folder: Path, *, content_hash: str | None = None, snapshot_has
 def verify_snapshot(folder: Path, *, content_hash: str | None = None, snapshot_hash: str | None = None) -> Manifest:
     """`load_snapshot`'s checks without reading the parts; same arguments and errors."""
     manifest = verified(folder)
+    _refuse_another(folder, manifest, content_hash, snapshot_hash)
+    return manifest
+
+
+def _refuse_another(folder: Path, manifest: Manifest, content_hash: str | None, snapshot_hash: str | None) -> None:
     for kind, expected, found in (
         ("content hash", content_hash, manifest.content_hash),
         ("snapshot hash", snapshot_hash, manifest.snapshot_hash),
@@ -158,7 +162,6 @@ def verify_snapshot(folder: Path, *, content_hash: str | None = None, snapshot_h
                 f"The snapshot {folder} is another one than expected: its {MANIFEST} has the {kind} {found}, "
                 f"the registry says {expected}. {REMEDY}"
             )
-    return manifest
 
 
 def _encoded(name: str, part: object) -> bytes:
@@ -181,10 +184,3 @@ def _plain_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         taken.add(own.untyped_storage().data_ptr())
         plain[name] = own
     return plain
-
-
-def _read(folder: Path, name: str, kind: type[_Json]) -> _Json:
-    value = json.loads((folder / f"{name}.json").read_bytes())
-    if not isinstance(value, kind):
-        raise SnapshotError(f"{folder / name}.json holds a {type(value).__name__}, not a {kind.__name__}. {REMEDY}")
-    return value

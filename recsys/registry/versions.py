@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlparse
 
 from recsys.errors import RegistryError, SnapshotError
 from recsys.registry.local import local_name
 from recsys.registry.metric_names import tracked_name
 from recsys.registry.packaging import ARTIFACTS
-from recsys.registry.snapshot import Snapshot, verify_snapshot
+from recsys.registry.snapshot import Snapshot, load_snapshot, verify_snapshot
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ CHALLENGER = "challenger"
 _CONTENT_HASH = "recsys.content_hash"
 _SNAPSHOT_HASH = "recsys.snapshot_hash"
 _METRIC = "metric."
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class RegisteredVersion:
         snapshot_hash: what its whole snapshot folder must hash to.
         metrics: what the training run measured, by `tracked_name`.
         artifact: where MLflow keeps its snapshot folder.
+        labels: what else it was registered with: log position, data fingerprint, code commit, when it was trained.
     """
 
     version: str
@@ -46,10 +48,15 @@ class RegisteredVersion:
     snapshot_hash: str
     metrics: Mapping[str, float]
     artifact: Path
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def metric(self, name: str) -> float | None:
         """A metric by the name people write (`validation.ndcg@10`), None when the run did not record it."""
         return self.metrics.get(tracked_name(name))
+
+    def local(self, workspace: Workspace) -> Path:
+        """Where the workspace's own copy of its snapshot lies."""
+        return workspace.snapshots / local_name(self.content_hash, self.snapshot_hash)
 
 
 def version_tags(snapshot: Snapshot, metrics: Mapping[str, float]) -> dict[str, str]:
@@ -100,15 +107,26 @@ def verified_snapshot(workspace: Workspace, registered: RegisteredVersion) -> Pa
     Raises:
         SnapshotError: neither is whole; the message names what is wrong with both.
     """
-    local = workspace.snapshots / local_name(registered.content_hash, registered.snapshot_hash)
+    return _first_whole(workspace, registered, _verified)
+
+
+def loaded_snapshot(workspace: Workspace, registered: RegisteredVersion) -> Snapshot:
+    """The same, loaded: every file is hashed once."""
+    return _first_whole(workspace, registered, load_snapshot)
+
+
+def _verified(folder: Path, *, content_hash: str, snapshot_hash: str) -> Path:
+    verify_snapshot(folder, content_hash=content_hash, snapshot_hash=snapshot_hash)
+    return folder
+
+
+def _first_whole(workspace: Workspace, registered: RegisteredVersion, read: Callable[..., _Found]) -> _Found:
     problems: list[str] = []
-    for folder in (registered.artifact, local):
+    for folder in (registered.artifact, registered.local(workspace)):
         try:
-            verify_snapshot(folder, content_hash=registered.content_hash, snapshot_hash=registered.snapshot_hash)
+            return read(folder, content_hash=registered.content_hash, snapshot_hash=registered.snapshot_hash)
         except SnapshotError as error:
             problems.append(str(error))
-        else:
-            return folder
     raise SnapshotError(
         f"Version {registered.version} of {workspace.registered_model} has no whole snapshot. {' '.join(problems)}"
     )
@@ -128,6 +146,7 @@ def _described(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
         snapshot_hash=tags[_SNAPSHOT_HASH],
         metrics={name.removeprefix(_METRIC): float(tags[name]) for name in tags if name.startswith(_METRIC)},
         artifact=_local_path(client, found) / ARTIFACTS / local_name(tags[_CONTENT_HASH], tags[_SNAPSHOT_HASH]),
+        labels={name: value for name, value in tags.items() if not name.startswith((_METRIC, "recsys."))},
     )
 
 

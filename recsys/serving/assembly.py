@@ -20,10 +20,12 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError, RecsysError
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
-from recsys.registry.champion import champion
+from recsys.registry.champion import champion, opened_champion
 from recsys.registry.client import registry
+from recsys.registry.leases import Lease
 from recsys.registry.loading import load_recommender
-from recsys.registry.snapshot import SCHEMA_FILE, load_snapshot
+from recsys.registry.local import champion_file
+from recsys.registry.snapshot import SCHEMA_FILE
 from recsys.registry.versions import CHAMPION, aliased
 from recsys.serving.api import create_app
 from recsys.serving.champion import ChampionSource
@@ -59,7 +61,9 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
         except NoChampionError:
             return first
 
-    models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, in_use()))
+    models = ChampionSource(
+        lambda: _named(workspace), lambda: _loaded(workspace, in_use()), stamp=lambda: _last_move(workspace)
+    )
     models.refresh()
     live = LiveFolder(FoldLease(workspace.event_log), lambda token: in_use().catch_up(token))
     app = create_app(
@@ -96,10 +100,28 @@ def _named(workspace: Workspace) -> str | None:
         return aliased(client, workspace, CHAMPION)
 
 
+def _last_move(workspace: Workspace) -> object:
+    """Another value after each promotion or rollback; the file is replaced, never changed."""
+    try:
+        found = champion_file(workspace).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _lease(workspace: Workspace, version: str) -> Lease | None:
+    """A service goes on without one where it may not write: all it loses is that a clean-up does not see it."""
+    try:
+        return Lease(workspace, version, "service")
+    except OSError as error:
+        _log.warning("recsys gc will not see that version %s is being served: %s", version, error)
+        return None
+
+
 def _loaded(workspace: Workspace, in_use: ServedFeatures) -> ServedModel:
     """The champion with the features that it reads: those in use, or others that are opened beside them."""
-    found = champion(workspace)
-    snapshot = load_snapshot(found.folder, snapshot_hash=found.snapshot_hash)
+    found, snapshot = opened_champion(workspace)
+    lease = _lease(workspace, found.version)
     recommender = load_recommender(snapshot, found.version)
     recommender.recommend([FeatureRow(user_id=None)], k=1)
     if found.degraded is not None:
@@ -115,6 +137,7 @@ def _loaded(workspace: Workspace, in_use: ServedFeatures) -> ServedModel:
         lineage=snapshot.lineage,
         degraded=None if found.degraded is None else REGISTRY_UNREACHABLE,
         context_faults=recommender.context_faults,
+        lease=lease,
     )
 
 

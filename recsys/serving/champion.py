@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -23,16 +24,25 @@ class ChampionSource:
         named: the version that the registry calls champion, cheap to ask; raises a RecsysError when it cannot say.
         load: verifies the champion and makes it ready to answer, warm-up included; raises a RecsysError.
         every_seconds: how often `named` is asked.
+        stamp: something, cheap to look at, that is another one after each move; `named` is asked at once then.
+        look_seconds: how often the stamp is looked at.
     """
 
     def __init__(
-        self, named: Callable[[], str | None], load: Callable[[], ServedModel], *, every_seconds: float = 5.0
+        self,
+        named: Callable[[], str | None],
+        load: Callable[[], ServedModel],
+        *,
+        every_seconds: float = 5.0,
+        stamp: Callable[[], object] = lambda: None,
+        look_seconds: float = 0.1,
     ) -> None:
         self._named = named
         self._load = load
         self._every = every_seconds
+        self._stamp = stamp
+        self._look = look_seconds
         self._model: ServedModel | None = None
-        self._loaded_for: str | None = None
         self._trouble = "The model is being loaded."
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -72,20 +82,29 @@ class ChampionSource:
             self._thread.join(timeout=5.0)
 
     def _follow_registry(self) -> None:
+        serving = self._model
         try:
             named = self._named()
         except RecsysError:
-            if self._model is not None:
+            if serving is not None:
                 raise
             named = None  # loading knows the last good local copy
-        if self._model is None or (named is not None and named != self._loaded_for):
+        if serving is not None and named is None:
+            return
+        if serving is None or serving.version != named or serving.degraded is not None:
+            # What was loaded says itself which version it is: the champion may have moved on since it was named.
             model = self._load()
-            self._model, self._loaded_for = model, named or model.version
-            _log.info("serving model version %s", model.version)
+            self._model = model
+            if serving is None or serving.version != model.version:
+                _log.info("serving model version %s", model.version)
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._every):
-            self.refresh()
+        asked, seen = time.monotonic(), self._stamp()
+        while not self._stop.wait(min(self._look, self._every)):
+            stamp = self._stamp()
+            if stamp != seen or time.monotonic() - asked >= self._every:
+                asked, seen = time.monotonic(), stamp
+                self.refresh()
 
     def _note(self, trouble: str) -> None:
         if trouble != self._trouble:

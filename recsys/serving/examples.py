@@ -11,6 +11,13 @@ _ENVELOPE: dict[str, Any] = {
     "degraded": None,
 }
 
+_CONTENT_HASH = "8c1d4bd0f4b3ac7f0d6f1f6a9c1f4e0d5b7a2c3e4f5061728394a5b6c7d8e9f0"
+_LINEAGE: dict[str, Any] = {
+    "data_fingerprint": "1f0e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    "log_position": 100000,
+    "code_commit": "9af8b5a2c1d0",
+}
+
 RECOMMENDATION_REQUESTS: dict[str, Any] = {
     "known user": {"summary": "A user with stored history", "value": {"user_id": "196", "k": 10}},
     "visitor": {
@@ -29,6 +36,7 @@ RECOMMENDATION_REQUESTS: dict[str, Any] = {
 
 RECOMMENDATION_REPLY: dict[str, Any] = {
     **_ENVELOPE,
+    "origin": {"content_hash": _CONTENT_HASH, **_LINEAGE},
     "user_id": "196",
     "context": {"stored": True, "events": 39, "log_sequence": 99831},
     "items": [
@@ -69,11 +77,11 @@ EVENTS_REPLY: dict[str, Any] = {
 MODEL_REPLY: dict[str, Any] = {
     **_ENVELOPE,
     "workspace": "movielens-100k",
-    "content_hash": "8c1d4bd0f4b3ac7f0d6f1f6a9c1f4e0d5b7a2c3e4f5061728394a5b6c7d8e9f0",
+    "content_hash": _CONTENT_HASH,
     "catalogue_size": 1682,
     "items_repeat": False,
     "metrics": {"validation": {"ndcg@10": 0.1, "hr@10": 0.2}},
-    "lineage": {"log_position": 100000},
+    "lineage": _LINEAGE,
     "context_faults": {"unknown_items": 3, "values": 0, "times": 1, "order": 0},
 }
 

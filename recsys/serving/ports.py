@@ -114,6 +114,7 @@ class ServedModel:
         lineage: where it came from.
         degraded: a short reason when this is not certainly the registry's champion, None when it is.
         context_faults: what contexts held that had to be treated, since it was loaded.
+        lease: says to others that it is in use, for as long as any request still holds this model.
     """
 
     ranker: Ranker
@@ -126,6 +127,7 @@ class ServedModel:
     lineage: Mapping[str, object] = field(default_factory=dict)
     degraded: ModelReason | None = None
     context_faults: Callable[[], Mapping[str, int]] = dict
+    lease: object = None
 
 
 class ModelSource(Protocol):

@@ -11,7 +11,7 @@ from recsys.serving.contexts import Resolved, resolve
 from recsys.serving.degraded import described
 from recsys.serving.ports import ModelSource, RankedItems, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
-from recsys.serving.replies import ContextUsed, RecommendationReply, RecommendedItem
+from recsys.serving.replies import ContextUsed, Origin, RecommendationReply, RecommendedItem
 from recsys.serving.requests import RecommendationRequest
 
 
@@ -53,6 +53,7 @@ class Recommending:
             model_version=model.version,
             feature_service=features.service,
             degraded=described(_reason(resolved, model)),
+            origin=_origin(model),
             user_id=request.user_id,
             context=ContextUsed(
                 stored=resolved.stored, events=resolved.row.event_count, log_sequence=resolved.row.log_sequence
@@ -61,6 +62,12 @@ class Recommending:
             ignored_items=ignored,
             shortfall=_shortfall(len(ranking.item_ids), k),
         )
+
+
+def _origin(model: ServedModel) -> Origin:
+    """Null where a snapshot of earlier versions did not write it down."""
+    told = {name: model.lineage.get(name) for name in ("data_fingerprint", "log_position", "code_commit")}
+    return Origin.model_validate({"content_hash": model.content_hash, **told})
 
 
 def _titled(ranking: RankedItems, model: ServedModel) -> list[RecommendedItem]:

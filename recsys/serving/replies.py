@@ -35,6 +35,15 @@ class ContextUsed(_Reply):
     log_sequence: int = Field(description="The newest event of the log that took part; 0 for none.")
 
 
+class Origin(_Reply):
+    """Where the model that answered came from: with `model_version` and `feature_service` all that made the answer."""
+
+    content_hash: str = Field(description="SHA-256 over the files that define the model.")
+    data_fingerprint: str | None = Field(description="SHA-256 over everything that its training read.")
+    log_position: int | None = Field(description="The newest event that its training saw.")
+    code_commit: str | None = Field(description="The commit it was trained with; `unknown` outside a checkout.")
+
+
 class RecommendationReply(_Reply):
     """The best items for a context, best first."""
 
@@ -42,6 +51,7 @@ class RecommendationReply(_Reply):
     model_version: str
     feature_service: str
     degraded: Degraded | None
+    origin: Origin
     user_id: str | None
     context: ContextUsed
     items: list[RecommendedItem]

@@ -1,76 +1,79 @@
-from pathlib import Path
+from copy import deepcopy
 
 import pytest
 
 from recsys.errors import ConfigError, RegistryError
 from recsys.registry.metric_names import flat_metrics, tracked_name
-from recsys.registry.policy import PromotionPolicy, judge
-from recsys.registry.versions import RegisteredVersion
-
-POLICY = PromotionPolicy(metric="validation.ndcg@10", tolerance=0.002)
+from recsys.registry.policy import PromotionPolicy
 
 
-def _version(number: str, ndcg: float | None) -> RegisteredVersion:
-    metrics = {} if ndcg is None else {"validation.ndcg_at_10": ndcg}
-    return RegisteredVersion(number, "run", "content", "snapshot", metrics, Path("nowhere"))
+def _toml(sections: dict[str, dict[str, object]]) -> str:
+    def value(own: object) -> str:
+        if isinstance(own, dict):
+            return "{" + ", ".join(f'"{name}" = {inner}' for name, inner in own.items()) + "}"
+        return f'"{own}"' if isinstance(own, str) else str(own).lower()
 
-
-def test_the_shipped_policy_compares_validation_ndcg():
-    shipped = PromotionPolicy.load()
-    assert shipped.metric == "validation.ndcg@10"
-    assert 0 < shipped.tolerance < 0.01
-
-
-@pytest.mark.parametrize("ndcg", [0.31, 0.3, 0.299, 0.298])
-def test_a_candidate_within_the_tolerance_is_allowed(ndcg):
-    assert judge(POLICY, _version("2", ndcg), _version("1", 0.3)).allowed
-
-
-def test_a_worse_candidate_is_refused_with_the_figures():
-    verdict = judge(POLICY, _version("2", 0.25), _version("1", 0.3))
-    assert not verdict.allowed
-    assert verdict.reason == (
-        "validation.ndcg@10 0.2500 of version 2 against 0.3000 of the champion (version 1): -0.0500, tolerance 0.0020."
+    return "\n".join(
+        f"[{name}]\n" + "\n".join(f"{key} = {value(own)}" for key, own in section.items())
+        for name, section in sections.items()
     )
-    assert (verdict.candidate, verdict.champion) == (0.25, 0.3)
 
 
-def test_the_first_version_has_nothing_to_beat():
-    assert judge(POLICY, _version("1", 0.01), None).allowed
+@pytest.fixture
+def read(tmp_path):
+    """Reads the shipped policy with one key changed (None: left out)."""
+    shipped = PromotionPolicy.load().model_dump()
+
+    def read_with(section: str, key: str, own: object) -> PromotionPolicy:
+        changed = deepcopy(shipped)
+        changed[section][key] = own
+        if own is None:
+            del changed[section][key]
+        path = tmp_path / "promotion.toml"
+        path.write_text(_toml(changed))
+        return PromotionPolicy.load(path)
+
+    return read_with
+
+
+def test_the_shipped_policy_asks_for_non_inferiority_in_ranking_and_log_loss():
+    shipped = PromotionPolicy.load()
+    assert list(shipped.quality.margins) == ["ndcg@10", "hr@10", "log_loss"]
+    assert all(0 < margin < 0.1 for margin in shipped.quality.margins.values())
+    assert shipped.quality.confidence == 0.95
+
+
+def test_a_policy_of_ones_own_is_read(read):
+    assert read("quality", "superiority", "always").quality.superiority == "always"
 
 
 @pytest.mark.parametrize(
-    ("candidate", "champion", "silent"), [(None, 0.3, "2"), (0.3, None, "1"), (float("nan"), 0.3, "2")]
-)
-def test_a_version_without_the_figure_is_refused(candidate, champion, silent):
-    verdict = judge(POLICY, _version("2", candidate), _version("1", champion))
-    assert not verdict.allowed
-    assert f"version {silent} has no validation.ndcg@10 recorded" in verdict.reason
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
+    ("section", "key", "own", "message"),
     [
-        ('metric = "m"', "missing key 'tolerance'"),
-        ('metric = "m"\ntolerance = 0.1\nstrict = true', "unknown key 'strict'"),
-        ('metric = "m"\ntolerance = -0.1', "from 0 up"),
-        ('metric = "m"\ntolerance = nan', "from 0 up"),
-        ('metric = "m"\ntolerance = "0.1"', "from 0 up"),
-        ('metric = "m"\ntolerance = true', "from 0 up"),
-        ('metric = ""\ntolerance = 0.1', "must be a name"),
-        ("metric = ", "cannot be read"),
+        ("evidence", "minimum_users", None, r"evidence\.minimum_users: missing key"),
+        ("evidence", "minimum_users", 1, r"evidence\.minimum_users: .* greater than or equal to 2"),
+        ("evidence", "held_back", "yes", r"evidence\.held_back: .* boolean"),
+        ("quality", "strict", True, r"quality\.strict: unknown key"),
+        ("quality", "confidence", 1.5, r"quality\.confidence: .* less than 1"),
+        ("quality", "superiority", "sometimes", r"quality\.superiority: "),
+        ("quality", "margins", {"ctr": 0.1}, r"'ctr' is no figure; figures are ndcg@10"),
+        ("quality", "margins", {"mrr": -0.1}, r"'mrr' has the margin -0\.1"),
+        ("quality", "margins", {}, r"quality\.margins: "),
+        ("groups", "significance", 0.0, r"groups\.significance: "),
+        ("latency", "maximum_ratio", float("nan"), r"latency\.maximum_ratio: .* finite"),
     ],
 )
-def test_a_wrong_policy_says_what_is_wrong(tmp_path, text, message):
-    path = tmp_path / "promotion.toml"
-    path.write_text(text)
+def test_a_wrong_policy_says_what_is_wrong(read, section, key, own, message):
     with pytest.raises(ConfigError, match=message):
-        PromotionPolicy.load(path)
+        read(section, key, own)
 
 
-def test_a_missing_policy_file_is_named(tmp_path):
+def test_a_policy_that_is_not_there_or_no_toml_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read"):
         PromotionPolicy.load(tmp_path / "nowhere.toml")
+    (tmp_path / "p.toml").write_text("metric = ")
+    with pytest.raises(ConfigError, match=r"p\.toml cannot be read"):
+        PromotionPolicy.load(tmp_path / "p.toml")
 
 
 def test_metrics_are_flattened_to_dotted_names():

@@ -2,13 +2,14 @@ import fcntl
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
 from recsys.errors import ConfigError, RegistryError, SnapshotError
 from recsys.registry.client import registry
-from recsys.registry.history import moves
-from recsys.registry.promotion import champion, promote, rollback
+from recsys.registry.history import Move, announce_move, announced_move, moves
+from recsys.registry.promotion import PromotionRefusedError, champion, promote, rollback
 from recsys.registry.snapshot import load_snapshot
 from recsys.registry.versions import aliased, read_version
 
@@ -42,8 +43,9 @@ def test_the_latest_version_is_promoted_unless_another_is_named(workspace, train
 def test_a_worse_version_is_refused_with_figures_and_stays_challenger(workspace, train):
     train(0.30), train(0.25)
     promote(workspace, 1, by="ada")
-    with pytest.raises(RegistryError, match=r"Version 2 .* 0\.2500 of version 2 against 0\.3000 .* tolerance 0\.0020"):
+    with pytest.raises(PromotionRefusedError, match=r"quality: 0\.2500 of version 2 against 0\.3000") as refused:
         promote(workspace, by="ada")
+    assert [(finding.rule, finding.passed) for finding in refused.value.verdict.findings] == [("quality", False)]
     assert _alias(workspace, "champion") == "1"
     assert _alias(workspace, "challenger") == "2"
     assert len(moves(workspace)) == 1
@@ -199,7 +201,7 @@ def test_the_second_of_two_at_once_is_told_and_changes_nothing(workspace, train,
     before = _state(workspace)
     with (workspace.root / "promotion.lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(RegistryError, match=r"Another promotion or rollback is under way \(process \d+"):
+        with pytest.raises(RegistryError, match=r"Another promotion, rollback or clean-up is under way \(process \d+"):
             move(workspace, by="grace")
     assert _state(workspace) == before
 
@@ -220,3 +222,92 @@ def test_the_champion_is_kept_locally_even_if_the_training_copy_is_gone(workspac
     promote(workspace, by="ada")
     (local,) = workspace.snapshots.iterdir()
     assert load_snapshot(local).snapshot_hash == champion(workspace).snapshot_hash
+
+
+def test_the_record_keeps_what_each_rule_said(workspace, train):
+    train(0.25)
+    promote(workspace, by="ada")
+    (rule,) = moves(workspace)[0].rules
+    assert (rule["rule"], rule["passed"]) == ("quality", True)
+    assert "0.2500 of version 1" in str(rule["said"])
+
+
+@pytest.mark.parametrize("where", ["remember_champion", "record_move"])
+def test_a_move_cut_short_is_recorded_with_who_and_why(workspace, train, monkeypatch, where):
+    train(), train()
+    promote(workspace, 1, by="ada")
+    with monkeypatch.context() as patch:
+        patch.setattr(f"recsys.registry.moving.{where}", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            promote(workspace, 2, by="grace", why="better")
+    assert _alias(workspace, "champion") == "2"
+    assert rollback(workspace, by="ada").version_to == "1"
+    assert [(m.kind, m.by, m.why) for m in moves(workspace)[1:]] == [
+        ("promote", "grace", "better"),
+        ("rollback", "ada", ""),
+    ]
+
+
+def test_a_move_that_was_announced_and_never_made_is_forgotten(workspace, train):
+    train(), train(), train()
+    promote(workspace, 1, by="ada")
+    never = Move(workspace="tiny", kind="promote", version_from="1", version_to="2", by="x", why="", verdict="")
+    announce_move(workspace, never)
+    promote(workspace, 3, by="ada")
+    assert [(m.kind, m.version_to) for m in moves(workspace)] == [("promote", "1"), ("promote", "3")]
+    assert announced_move(workspace) is None
+
+
+CONTENDER = """
+import sys, time
+from pathlib import Path
+from recsys.errors import RegistryError
+from recsys.registry.judging import Verdict
+from recsys.registry.promotion import promote
+from recsys.registry.rules import Finding
+from recsys.workspace import Workspace
+
+home, version, go_on = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+
+def slowly(*arguments):
+    while not go_on.exists():
+        time.sleep(0.05)
+    return Verdict((Finding("quality", True, "good"),))
+
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    print(promote(Workspace("tiny", home), version, by=f"contender {version}", judge=slowly).version_to, flush=True)
+except RegistryError as error:
+    print(f"told: {error}", flush=True)
+"""
+
+
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(workspace, train, tmp_path):
+    train(), train()
+    go_on = tmp_path / "go-on"
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", CONTENDER, str(workspace.home), version, str(go_on)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for version in ("1", "2")
+    ]
+    for contender in both:
+        assert contender.stdout.readline() == "ready\n"
+    for contender in both:
+        contender.stdin.write("\n")
+        contender.stdin.flush()
+    while all(contender.poll() is None for contender in both):
+        time.sleep(0.05)
+    go_on.touch()
+    said = {
+        version: contender.communicate(timeout=300)[0].strip() for version, contender in zip("12", both, strict=True)
+    }
+    (winner,) = [version for version, text in said.items() if text == version]
+    (loser,) = [version for version in said if version != winner]
+    assert said[loser].startswith("told: Another promotion, rollback or clean-up is under way (process ")
+    assert champion(workspace).version == winner
+    assert [move.by for move in moves(workspace)] == [f"contender {winner}"]

@@ -1,6 +1,7 @@
 """The service follows the registry's champion and keeps the last one that worked."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -106,6 +107,54 @@ def test_it_follows_in_the_background_while_entered(source, registry):
         while not source.refresh() and time.monotonic() < deadline:
             time.sleep(0.01)
         registry.version = "2"
+        while source.current().version != "2" and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert source.current().version == "2"
+
+
+def test_a_champion_that_moved_on_while_it_was_loaded_is_followed(source, registry):
+    registry.version = "1"
+    source.refresh()
+    real_load = registry.load
+
+    def moved_on():
+        registry.version = "1"
+        return real_load()
+
+    registry.version, source._load = "2", moved_on
+    source.refresh()
+    assert source.current().version == "1"
+    registry.version, source._load = "2", real_load
+    source.refresh()
+    assert source.current().version == "2"
+
+
+def test_a_degraded_champion_is_loaded_again_once_the_registry_answers(source, registry):
+    load = registry.load
+    source._load = lambda: replace(load(), degraded="registry_unreachable" if registry.down else None)
+    registry.down, registry.local, registry.version = True, "4", "4"
+    source.refresh()
+    assert source.current().degraded == "registry_unreachable"
+    registry.down = False
+    source.refresh()
+    assert source.current().degraded is None
+    source.refresh()
+    assert registry.loads == 2
+
+
+def test_a_move_that_shows_is_followed_without_waiting_for_the_next_question(registry):
+    stamps = [0]
+    registry.version = "1"
+    source = ChampionSource(
+        registry.named, registry.load, every_seconds=600, stamp=lambda: stamps[0], look_seconds=0.01
+    )
+    source.refresh()
+    with source:
+        registry.version = "2"
+        time.sleep(0.1)
+        assert source.current().version == "1"
+        stamps[0] += 1
+        deadline = time.monotonic() + 20
         while source.current().version != "2" and time.monotonic() < deadline:
             time.sleep(0.01)
     assert source.current().version == "2"

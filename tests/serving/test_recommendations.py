@@ -246,3 +246,12 @@ def test_the_model_tells_what_contexts_held_that_had_to_be_treated(http, service
     assert http.get("/v1/model").json()["context_faults"] == {"times": 0}
     counted["times"] = 2
     assert http.get("/v1/model").json()["context_faults"] == {"times": 2}
+
+
+def test_a_reply_says_where_its_model_comes_from(ask, service):
+    told = ask(user_id="ann").origin
+    assert (told.content_hash, told.log_position, told.code_commit) == ("c0ffee", 12, None)
+    lineage = {"data_fingerprint": "f1", "log_position": 13, "code_commit": "abc"}
+    service.models.model = replace(service.models.model, lineage=lineage)
+    told = ask(user_id="ann").origin
+    assert (told.data_fingerprint, told.log_position, told.code_commit) == ("f1", 13, "abc")

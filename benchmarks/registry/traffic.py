@@ -1,0 +1,114 @@
+"""Requests at a steady rate, each reply checked against what the version that it names gives."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from recsys.context.reader import FeastReader
+from recsys.errors import RecsysError
+from recsys.registry.client import registry
+from recsys.registry.loading import load_recommender
+from recsys.registry.versions import loaded_snapshot, read_version
+from recsys.serving.client import ServiceClient
+from recsys.workspace import Workspace
+
+Answer = tuple[tuple[str, float], ...]
+"""(item id, score) of a reply, best first."""
+K = 10
+
+
+def expected_answers(workspace: Workspace, version: str, user_ids: Sequence[str]) -> dict[str, Answer]:
+    """What a version must answer each user, computed beside the service from the same stores."""
+    torch.set_num_threads(1)
+    with registry(workspace) as client:
+        snapshot = loaded_snapshot(workspace, read_version(client, workspace, version))
+    rows = FeastReader(workspace, snapshot.schema).online(user_ids)
+    recommender = load_recommender(snapshot, version)
+    rankings = [recommender.recommend([row], k=K)[0] for row in rows]
+    return {
+        user: tuple(zip(ranking.item_ids, ranking.scores, strict=True))
+        for user, ranking in zip(user_ids, rankings, strict=True)
+    }
+
+
+class Traffic:
+    """So many requests a second until the block ends, whether or not the ones before were answered.
+
+    Args:
+        url: the service.
+        expected: the answers of each version, by user.
+        rate: requests a second.
+        callers: connections.
+
+    Attributes:
+        replies: how many replies named each version.
+        failed: what went wrong with a request, by message.
+        wrong: replies whose items or scores are not those of the version that they name.
+        seconds: (requests,) from when each was due to its answer.
+    """
+
+    def __init__(
+        self, url: str, expected: Mapping[str, Mapping[str, Answer]], *, rate: float, callers: int = 16
+    ) -> None:
+        self.replies: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.seconds: list[float] = []
+        self._expected = expected
+        self._users = sorted(next(iter(expected.values())))
+        self._rate = rate
+        self._local = threading.local()
+        self._url = url
+        self._pool = ThreadPoolExecutor(callers)
+        self._stop = threading.Event()
+        self._clock = threading.Thread(target=self._tick, name="traffic")
+
+    def __enter__(self) -> Self:
+        self._clock.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._clock.join()
+        self._pool.shutdown(wait=True)
+
+    def _tick(self) -> None:
+        started, number = time.monotonic(), 0
+        while not self._stop.is_set():
+            due = started + number / self._rate
+            if (early := due - time.monotonic()) > 0 and self._stop.wait(early):
+                return
+            self._pool.submit(self._ask, self._users[number % len(self._users)], due)
+            number += 1
+
+    def _ask(self, user: str, due: float) -> None:
+        try:
+            reply = self._client().recommend(user, k=K)
+        except RecsysError as error:
+            self.failed[str(error)[:200]] += 1
+            return
+        self.seconds.append(time.monotonic() - due)
+        self._check(user, reply)
+
+    def _check(self, user: str, reply: Mapping[str, Any]) -> None:
+        version = reply["model_version"]
+        self.replies[version] += 1
+        given = tuple((item["item_id"], item["score"]) for item in reply["items"])
+        if given != self._expected.get(version, {}).get(user):
+            self.wrong.append(f"version {version}, user {user}: {given[:2]}")
+
+    def _client(self) -> ServiceClient:
+        if not hasattr(self._local, "client"):
+            self._local.client = ServiceClient(self._url, timeout=60.0)
+        client: ServiceClient = self._local.client
+        return client
