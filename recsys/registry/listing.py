@@ -51,9 +51,12 @@ def listed_versions(workspace: Workspace) -> list[ListedVersion]:
         raise no_model(workspace)
     used = versions_in_use(workspace)
     with registry(workspace) as client:
+        numbers = version_numbers(client, workspace)
+        if not numbers:
+            raise no_model(workspace)
         aliases = {alias: aliased(client, workspace, alias) for alias in (CHAMPION, CHALLENGER)}
         found = []
-        for version in map(str, version_numbers(client, workspace)):
+        for version in map(str, numbers):
             own = tuple(alias for alias, number in aliases.items() if number == version)
             holders = tuple(used.get(version, ()))
             try:
@@ -75,7 +78,5 @@ def listed_version(workspace: Workspace, version: str) -> ListedVersion:
     """
     found = {listed.version: listed for listed in listed_versions(workspace)}
     if version not in found:
-        raise ConfigError(
-            f"{workspace.registered_model} has no version {version}. It has: {', '.join(found) or 'none'}."
-        )
+        raise ConfigError(f"{workspace.registered_model} has no version {version}. It has: {', '.join(found)}.")
     return found[version]

@@ -72,6 +72,8 @@ def collect(workspace: Workspace, *, keep: int = DEFAULT_KEEP, dry_run: bool = F
         raise no_model(workspace)
     with one_at_a_time(workspace), registry(workspace) as client:
         versions = _readable(client, workspace)
+        if not versions:
+            raise no_model(workspace)
         reasons = _reasons(client, workspace, keep)
         going = [known for number, known in versions.items() if number not in reasons and known is not None]
         kept = {number: reasons.get(number, "recsys did not register it") for number in versions}

@@ -11,6 +11,8 @@ from recsys.context.batch import FeatureRow
 from recsys.context.rows import feature_service_name
 from recsys.data.schema import EventMeaning, WorkspaceSchema
 from recsys.errors import FeatureStoreError
+from recsys.registry.leases import versions_in_use
+from recsys.registry.local import champion_file
 from recsys.serving import assembly
 from recsys.serving.ports import NoChampionError
 from recsys.workspace import Workspace
@@ -52,8 +54,8 @@ class Champions:
             version=self.version, folder=workspace.root, content_hash="", snapshot_hash="", degraded=None
         )
 
-    def snapshot(self, folder, snapshot_hash):
-        return SimpleNamespace(schema=self.schema, metrics={}, lineage={})
+    def opened(self, workspace):
+        return self.found(workspace), SimpleNamespace(schema=self.schema, metrics={}, lineage={})
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def champions(monkeypatch):
     )
     for name, stand_in in (
         ("champion", known.found),
-        ("load_snapshot", known.snapshot),
+        ("opened_champion", known.opened),
         ("load_recommender", lambda snapshot, version: ranker),
         ("FeastReader", Reader),
         ("_named", lambda _: known.version),
@@ -130,6 +132,27 @@ def test_a_champion_whose_features_are_not_there_leaves_the_one_before_whole(run
     assert answered(client) == ("1", feature_service_name(OLDER))
     monkeypatch.setattr(Reader, "gone", ())
     models.refresh()
+    assert answered(client) == ("2", feature_service_name(NEWER))
+
+
+def test_what_serves_is_leased_and_nothing_else(running, champions, workspace, monkeypatch):
+    _, models = running
+    monkeypatch.setattr(Reader, "gone", (feature_service_name(NEWER),))
+    champions.version, champions.schema = "2", NEWER
+    models.refresh()
+    assert set(versions_in_use(workspace)) == {"1"}
+    monkeypatch.setattr(Reader, "gone", ())
+    models.refresh()
+    assert set(versions_in_use(workspace)) == {"2"}
+
+
+def test_a_move_to_other_features_is_followed_at_once(running, champions, workspace):
+    client, _ = running
+    champions.version, champions.schema = "2", NEWER
+    champion_file(workspace).write_text("moved")
+    deadline = time.monotonic() + 3  # the registry alone would be asked after five seconds
+    while answered(client)[0] != "2" and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert answered(client) == ("2", feature_service_name(NEWER))
 
 
