@@ -31,11 +31,17 @@ class Database:
         self._local = threading.local()
 
     def connection(self) -> sqlite3.Connection:
-        """The calling thread's connection, opened anew when the file is another one by now."""
+        """The calling thread's connection, opened anew when the file is another one by now.
+
+        Raises:
+            DataError: the file is gone, or cannot be opened (`open_database`).
+        """
         existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if existing is not None and self._is_current():
             return existing
         number = _file_number(self.path)
+        if number is None and existing is not None:
+            raise DataError(f"The event log {self.path} was there and is gone. If it is being restored, try again.")
         opened = open_database(self.path)
         if number is None:  # it was made just now
             number = _file_number(self.path)
@@ -84,7 +90,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     """
     connection = None
     try:
-        path.parent.mkdir(exist_ok=True)  # no more: a workspace that is being replaced must not come into being here
+        path.parent.mkdir(parents=True, exist_ok=True)
         wait = lock_wait(LOCK_WAIT_SECONDS)
         connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")

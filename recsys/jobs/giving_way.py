@@ -60,7 +60,7 @@ def take_place(folder: Path, target: Path) -> Path:
         Where the other one is now; it is the caller's to remove.
 
     Raises:
-        ConfigError: somebody made a new one at that moment; nothing was removed.
+        ConfigError: somebody made a new one at that moment; the former one has its name again.
     """
     aside = target.with_name(f"{_new_name(target)}{_GIVEN_WAY}")
     with held(target):
@@ -69,8 +69,9 @@ def take_place(folder: Path, target: Path) -> Path:
         try:
             appear(folder, target)
         except BaseException:
-            if not target.exists():
-                aside.rename(target)
+            if target.exists():  # made by somebody at that moment, who goes over to the former one again
+                target.rename(target.with_name(_new_name(target)))
+            aside.rename(target)
             raise
     return aside
 

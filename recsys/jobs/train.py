@@ -18,6 +18,7 @@ from recsys.evaluation.next_basket import BasketSplit
 from recsys.evaluation.protocol import Split
 from recsys.evaluation.run import evaluate_split
 from recsys.evaluation.workspace_protocol import protocol_of, targets_of, training_sequences_of
+from recsys.events.log import EventLog
 from recsys.jobs.materialise import materialise
 from recsys.jobs.previous_training import PreviousTraining
 from recsys.model.calibration import Calibration
@@ -105,7 +106,8 @@ def train(
     if reuse_within is not None:
         previous = PreviousTraining.still_valid(workspace, config, dataset, reuse_within)
         if previous is not None:
-            again = {"reused": True, "new_events": dataset.log_position - previous.log_position}
+            newer = EventLog(workspace.event_log).read(after=previous.log_position, upto=dataset.log_position)
+            again = {"reused": True, "new_events": newer.height}
             return TrainResult(**{**previous.result, **again, "seconds": round(time.monotonic() - started, 2)})
 
     split = targets_of(dataset, "validation")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import pytest
@@ -71,10 +70,13 @@ def test_closing_a_log_that_gave_way_leaves_the_new_ones_files_alone(logs, canon
     assert items(EventLog(former.path)) == ["new", "later"]
 
 
-def test_nobody_makes_a_log_where_a_workspace_is_missing(tmp_path):
-    with pytest.raises(DataError, match="cannot be opened"):
-        EventLog(tmp_path / "missing" / "events" / "log.sqlite").position()
-    assert os.listdir(tmp_path) == []
+def test_who_had_a_log_open_makes_none_where_it_gave_way(logs):
+    former, _ = logs
+    former.position()
+    former.path.parent.rename(former.path.parent.with_name("aside"))
+    with pytest.raises(DataError, match="is gone"):
+        former.position()
+    assert not former.path.parent.exists()
 
 
 def test_a_threads_connection_is_kept_while_the_file_is_the_same(tmp_path):

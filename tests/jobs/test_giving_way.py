@@ -52,6 +52,17 @@ def test_what_cannot_take_the_place_leaves_the_former_there(shop, tmp_path):
     assert (shop / "name").read_text() == "former"
 
 
+def test_what_somebody_made_while_it_had_no_name_does_not_cost_the_former(shop, new, monkeypatch):
+    def somebody(_point):
+        shop.mkdir()
+        (shop / "name").write_text("somebody's")
+
+    monkeypatch.setattr("recsys.jobs.giving_way.reached", somebody)
+    with pytest.raises(ConfigError, match="meanwhile"):
+        take_place(new, shop)
+    assert (shop / "name").read_text() == "former"
+
+
 def test_a_name_that_somebody_has_is_not_taken(shop, new):
     with pytest.raises(ConfigError, match="meanwhile"):
         appear(new, shop)
