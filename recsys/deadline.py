@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def bounded(connection: sqlite3.Connection, patience: float) -> Iterator[None]:
         yield
         return
     check_deadline()
-    connection.execute(f"PRAGMA busy_timeout = {int(left * 1_000)}")
+    connection.execute(f"PRAGMA busy_timeout = {math.ceil(left * 1_000)}")  # not a moment before the deadline
     connection.set_progress_handler(_spent, _INSTRUCTIONS_BETWEEN_LOOKS)
     try:
         yield

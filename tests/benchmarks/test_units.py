@@ -157,7 +157,8 @@ def command(*arguments):
     return CliRunner().invoke(app, list(arguments))
 
 
-def test_mistakes_are_told_in_one_line(tmp_path):
+def test_mistakes_are_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("RECSYS_TEST_LEDGER", raising=False)
     for arguments, message in [
         ([], "--workspace"),
         (["-w", "NOPE!"], "cannot name a workspace"),
