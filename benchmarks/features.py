@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,9 @@ from benchmarks.stores.growth import measure_growth  # noqa: E402
 from benchmarks.stores.joining import measure_joins  # noqa: E402
 from benchmarks.stores.reading import measure_reads, measure_seen  # noqa: E402
 from benchmarks.stores.synthetic import append_users, make_workspace  # noqa: E402
-from benchmarks.units.files import machine, read_json, write_json  # noqa: E402
+from benchmarks.units.files import read_json, stamp, write_json  # noqa: E402
 from recsys.events.log import EventLog  # noqa: E402
 from recsys.jobs.materialise import forget, materialise  # noqa: E402
-from recsys.registry.lineage import code_commit  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "features.json"
 SERVICES = ROOT / "build" / "services" / "environment"
@@ -48,15 +45,9 @@ def main() -> None:
             found = _measure_engines(Path(folder), units, asked)
     if "growth" in units:
         found["growth"] = measure_growth(asked.sizes, asked.work)
-    stamp = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": code_commit(),
-        "command": shlex.join(["python", "benchmarks/features.py", *sys.argv[1:]]),
-        "machine": machine(),
-        "load_before": asked.load,
-    }
+    stamped = stamp("features.py", asked.load)
     earlier = read_json(asked.out) or {}
-    write_json(asked.out, {**earlier, **{unit: {**stamp, "figures": figures} for unit, figures in found.items()}})
+    write_json(asked.out, {**earlier, **{unit: {**stamped, "figures": figures} for unit, figures in found.items()}})
     print(f"written to {asked.out}")
 
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,11 +19,10 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.registry.flipping import flip  # noqa: E402
 from benchmarks.registry.versions import allow, register_untrained, register_variant  # noqa: E402
-from benchmarks.units.files import machine, write_json  # noqa: E402
+from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.data.movielens import movielens_100k  # noqa: E402
 from recsys.jobs.ingest import ingest  # noqa: E402
 from recsys.jobs.materialise import materialise  # noqa: E402
-from recsys.registry.lineage import code_commit  # noqa: E402
 from recsys.registry.promotion import promote  # noqa: E402
 from recsys.serving.process import ServerProcess  # noqa: E402
 from recsys.workspace import HOME_VARIABLE, Workspace  # noqa: E402
@@ -53,16 +50,12 @@ def main() -> None:
         finally:
             code = service.stop()
         said = (Path(folder) / "serve.log").read_text().splitlines()
-    stamp = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": code_commit(),
-        "command": shlex.join(["python", "benchmarks/flips.py", *sys.argv[1:]]),
-        "machine": machine(),
-        "load_before": asked.load,
+    stamped = {
+        **stamp("flips.py", asked.load),
         "service_ended_with": code,
         "lines_in_the_services_log": len(said),
     }
-    write_json(asked.out, {**stamp, "figures": figures})
+    write_json(asked.out, {**stamped, "figures": figures})
     print(
         f"{figures['requests']:,} requests, {len(figures['failed'])} kinds of failure, {figures['wrong_replies']} wrong"
     )

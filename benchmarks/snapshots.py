@@ -11,10 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,8 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.units.files import machine, read_json, write_json  # noqa: E402
-from recsys.registry.lineage import code_commit  # noqa: E402
+from benchmarks.units.files import read_json, stamp, write_json  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "snapshots.json"
 
@@ -79,15 +76,8 @@ def main() -> None:
     figures["load"] = {unit: round(value, 4) for unit, value in loading.items()}
     figures["ratio_of_load_to_reading_the_bytes"] = round(loading["seconds"] / figures["read"]["seconds"], 2)
     figures["runs"] = asked.repeats
-    stamp = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": code_commit(),
-        "command": shlex.join(["python", "benchmarks/snapshots.py", *sys.argv[1:]]),
-        "machine": machine(),
-        "load_before": asked.load,
-        "figures": figures,
-    }
-    write_json(asked.out, {**(read_json(asked.out) or {}), asked.workspace: stamp})
+    stamped = {**stamp("snapshots.py", asked.load), "figures": figures}
+    write_json(asked.out, {**(read_json(asked.out) or {}), asked.workspace: stamped})
     print(f"loads in {figures['load']['seconds']:.2f} s ({figures['load']['cpu_seconds']:.2f} s of one core)")
 
 

@@ -12,12 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -25,8 +23,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.units.files import machine, write_json  # noqa: E402
-from recsys.registry.lineage import code_commit  # noqa: E402
+from benchmarks.units.files import stamp, write_json  # noqa: E402
 
 _PAUSE = 0.5
 
@@ -52,11 +49,7 @@ def main() -> None:
     write_json(
         asked.out or ROOT / "benchmarks" / "results" / f"training-{asked.workspace}.json",
         {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": code_commit(),
-            "command": shlex.join(["python", "benchmarks/training.py", *sys.argv[1:]]),
-            "machine": machine(),
-            "load_before": round(load, 2),
+            **stamp("training.py", round(load, 2)),
             "seconds": round(seconds, 1),
             "peak_gigabytes": round(peak / 1e9, 3),
             "processes_at_peak": processes,

@@ -13,19 +13,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torch import Tensor
-
 from benchmarks.units.arms import Arm
 from benchmarks.units.budget_plot import BODY_ALONE, MEMORY_ALONE, draw_budget
 from benchmarks.units.claims import SHARED
 from benchmarks.units.files import write_whole
-from benchmarks.units.heads import configuration
-from benchmarks.units.joint import Say, Steer, judged_together
+from benchmarks.units.heads import configuration, generated
+from benchmarks.units.joint import Steer, judged_together
 from benchmarks.units.scoring import judged
 from benchmarks.units.stages import STAGES_REVISION, profiles
 from benchmarks.units.unit import Unit, UnitRun
 from recsys.evaluation.full_ranking import MODEL
-from recsys.model.personal import PersonalModel
 from recsys.model.scoring import BODY
 from recsys.training.config import TrainConfig
 from recsys.training.experts import closed_form_fits
@@ -138,7 +135,7 @@ def _trained(run: UnitRun, config: TrainConfig, budget: float) -> list[Arm]:
     steers: dict[str, Steer] = {
         SHARED: lambda say: fitted.model.shared_scores(say.outputs),
         BODY_ALONE: lambda say: say.outputs.scores[:, fitted.model.network.names.index(BODY)],
-        MODEL: partial(_generated, fitted.model),
+        MODEL: partial(generated, fitted.model.network, fitted.model.hypernetwork),
     }
     said = {
         "budget": budget,
@@ -155,11 +152,6 @@ def _trained(run: UnitRun, config: TrainConfig, budget: float) -> list[Arm]:
         {(arm_name(budget, scorer), 0): {**said, "scorer": scorer, "seconds": taken[scorer]} for scorer in taken},
         protocol=PROTOCOL,
     )
-
-
-def _generated(model: PersonalModel, say: Say) -> Tensor:
-    head = model.hypernetwork(model.hypernetwork.inputs(say.statistics, say.outputs.states), say.known)
-    return model.network.score(say.outputs, head)
 
 
 BUDGET = Unit(

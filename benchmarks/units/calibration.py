@@ -87,7 +87,7 @@ class _Lists:
 def _top_lists(bench: Bench, network: ScoringNetwork, generator: Hypernetwork) -> _Lists:
     parts = []
     for block, say in case_contexts(bench, network, profiles(bench)):
-        sizes = usual_basket(block.context).numpy() if bench.baskets else np.ones(len(block.users), np.float32)
+        sizes = usual_basket(block.context, baskets=bench.baskets).numpy()
         parts.append((block.users, sizes, *_lists(generated(network, generator, say), block.masked, block.targets)))
     return _Lists(*(np.concatenate(own) for own in zip(*parts, strict=True)))
 

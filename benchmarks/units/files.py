@@ -6,10 +6,15 @@ import hashlib
 import json
 import os
 import platform
+import shlex
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from recsys.registry.lineage import code_commit
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
@@ -69,6 +74,22 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_gb": round(memory / 1e9, 1),
         "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+    }
+
+
+def stamp(script: str, load: float) -> dict[str, object]:
+    """When, from which commit, by which command and on what a script of `benchmarks/` took its figures.
+
+    Args:
+        script: its file name; the command is that with this process's arguments.
+        load: of the machine before it began.
+    """
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": code_commit(),
+        "command": shlex.join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        "machine": machine(),
+        "load_before": load,
     }
 
 

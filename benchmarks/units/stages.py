@@ -98,11 +98,9 @@ def _body(
     parts = {"seed", "workers", "body", "body_training"}
     made_from = {"data": bench.fingerprint, "config": config.model_dump(mode="json", include=parts), **part.key}
     generator = config.generator
-    held = generator.held_out_users if generator.hold_out == "users" else ["last", generator.held_out_events]
+    beginners = [generator.beginners, generator.beginner_events] if generator.beginners else []
     held = (
-        [*held, generator.beginners, generator.beginner_events]
-        if generator.beginners and isinstance(held, list)
-        else held
+        generator.held_out_users if generator.hold_out == "users" else ["last", generator.held_out_events, *beginners]
     )
     key = key_of({**made_from, "held": held})
     path = bench.work / bench.workspace.name / f"body-{key[:12]}-r{BODY_REVISION}.safetensors"

@@ -33,8 +33,13 @@ def repetition(context: ContextBatch, *, baskets: bool) -> Tensor:
     return torch.stack(parts, dim=1).float()
 
 
-def usual_basket(context: ContextBatch) -> Tensor:
-    """(batch,) float32 events of a basket of the window, on average: at least 1, and 1 where nothing is known."""
+def usual_basket(context: ContextBatch, *, baskets: bool) -> Tensor:
+    """(batch,) float32 events of a basket of the window, on average: at least 1, and 1 where nothing is known.
+
+    Without baskets every event is one by itself.
+    """
+    if not baskets:
+        return torch.ones(len(context))
     known = context.history > 0
     count, _ = _baskets(context.times, known)
     return (known.sum(1) / count.clamp(min=1)).clamp(min=1).float()

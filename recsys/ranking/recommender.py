@@ -134,9 +134,8 @@ class Recommender:
 
     def basket_sizes(self, context: ContextBatch) -> np.ndarray:
         """(batch,) float32 usual size of each context's baskets, by which probabilities go; 1 where there are none."""
-        if not self.schema.baskets:
-            return np.ones(len(context), dtype=np.float32)
-        return usual_basket(context).numpy()
+        sizes: np.ndarray = usual_basket(context, baskets=self.schema.baskets).numpy()
+        return sizes
 
     def mask(self, context: ContextBatch, *, exclude_seen: bool | None = None) -> Tensor:
         """(batch, n_items) bool: what may not be recommended to each context."""

@@ -37,11 +37,11 @@ def test_events_of_one_time_are_a_basket(contexts):
     assert row[LAST] == pytest.approx(math.log1p(4))
     assert row[MEAN] == pytest.approx(math.log1p(3))
     assert row[BASKETS] == pytest.approx(math.log1p(2))
-    assert usual_basket(replace(context, times=times)).tolist() == [3]
+    assert usual_basket(replace(context, times=times), baskets=True).tolist() == [3]
 
 
 def test_a_usual_basket_holds_at_least_one_event(contexts):
-    assert usual_basket(contexts([], [5], [1, 2])).tolist() == [1, 1, 1]
+    assert usual_basket(contexts([], [5], [1, 2]), baskets=True).tolist() == [1, 1, 1]
 
 
 def test_items_that_were_touched_in_another_way_change_nothing(contexts):
