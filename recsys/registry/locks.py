@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from recsys.errors import RegistryError
+
+NAMING_SECONDS = 1.0
+"""How long the second comer waits for the holder, who has the lock already, to write who it is."""
 
 
 @contextmanager
@@ -27,15 +32,27 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
             raise RegistryError(
-                f"Another {what} is under way ({holder}; lock {path}): nothing was changed. Wait for it to end."
+                f"Another {what} is under way ({_read_holder(file)}; lock {path}): nothing was changed."
+                " Wait for it to end."
             ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()}")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _read_holder(file: TextIO) -> str:
+    deadline = time.monotonic() + NAMING_SECONDS
+    while time.monotonic() < deadline:
+        file.seek(0)
+        if holder := file.read().strip():
+            return holder
+        time.sleep(0.01)
+    return "another process"
 
 
 @contextmanager
