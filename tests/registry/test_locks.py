@@ -1,6 +1,7 @@
 """A lock tells the second comer who holds it, even when asked before the holder has written its name."""
 
 import fcntl
+import os
 import threading
 
 import pytest
@@ -11,12 +12,10 @@ from recsys.registry import locks
 
 def test_the_second_comer_is_told_which_process_holds_the_lock(tmp_path):
     path = tmp_path / "lock"
-    with locks.exclusive(path, "promotion"):
-        with pytest.raises(RegistryError, match=r"Another promotion is under way \(process \d+; lock"):
-            with locks.exclusive(path, "promotion"):
-                pytest.fail("two hold it")
-    with locks.exclusive(path, "promotion"):
-        pass
+    told = pytest.raises(RegistryError, match=rf"Another promotion is under way \(process {os.getpid()}; lock")
+    with locks.exclusive(path, "promotion"), told, locks.exclusive(path, "promotion"):
+        pytest.fail("two hold it")
+    assert path.read_text() == "", "who has ended is named no longer"
 
 
 def test_a_holder_that_has_not_yet_written_its_name_is_waited_for(tmp_path):

@@ -201,7 +201,8 @@ def test_the_second_of_two_at_once_is_told_and_changes_nothing(workspace, train,
     before = _state(workspace)
     with (workspace.root / "promotion.lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(RegistryError, match=r"Another promotion, rollback or clean-up is under way \(process \d+"):
+        held.write("process 77"), held.flush()
+        with pytest.raises(RegistryError, match=r"Another promotion, rollback or clean-up is under way \(process 77;"):
             move(workspace, by="grace")
     assert _state(workspace) == before
 
