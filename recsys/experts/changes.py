@@ -69,7 +69,9 @@ def _kept(before: Sequences, items: np.ndarray, users: np.ndarray, after: Sequen
     owner = np.repeat(np.arange(len(users)), shared)
     position = old - np.repeat(before.offsets[users], shared)
     np.minimum.at(kept, owner[differs], position[differs])
-    return np.minimum(_basket_start(before, users, kept, known_before), _basket_start(after, now, kept, known_after))
+    starts = (_basket_start(before, users, kept, known_before), _basket_start(after, now, kept, known_after))
+    found: np.ndarray = np.minimum(*starts)
+    return found
 
 
 def _basket_start(sequences: Sequences, users: np.ndarray, at: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Counts that followed the log are those of a full count: appended, late, changed, removed events and users."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -92,7 +94,7 @@ def test_many_refreshes_in_a_row_stay_equal_to_a_full_fit(logs: list[Log]):
     states = [sequences_of(log) for log in logs]
     same = np.arange(N_ITEMS + 1)
     counts = MemoryCounts.of(states[0], N_ITEMS, STACKED)
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in pairwise(states):
         counts = counts.refresh(changes(before, after), same, N_ITEMS)
     whole = fit_sequence_memory(states[-1], N_ITEMS, STACKED)
     assert torch.allclose(counts.solve(STACKED).weights, whole.weights, atol=1e-4, rtol=0)
