@@ -16,6 +16,7 @@ from recsys.registry.local import keep_snapshot
 from recsys.registry.metric_names import flat_metrics, tracked_name
 from recsys.registry.packaging import MODEL_NAME, package_model
 from recsys.registry.snapshot import Snapshot
+from recsys.registry.tracking_server import TrackingServer
 from recsys.registry.versions import version_tags
 from recsys.workspace import Workspace
 
@@ -100,7 +101,8 @@ def _experiment(client: MlflowClient, workspace: Workspace) -> str:
         known = client.get_experiment_by_name(name)
         if known is not None:
             return str(known.experiment_id)
-        return client.create_experiment(name, (workspace.tracking_artifacts / workspace.name).as_uri())
+        own = (workspace.tracking_artifacts / workspace.name).as_uri()
+        return client.create_experiment(name, own if TrackingServer.of(workspace).embedded else None)
     except MlflowException:
         made_meanwhile = client.get_experiment_by_name(name)
         if made_meanwhile is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
 from recsys.errors import RegistryError, SnapshotError
+from recsys.registry.fetching import SERVED, fetched_snapshot
 from recsys.registry.local import local_name
 from recsys.registry.metric_names import tracked_name
 from recsys.registry.packaging import ARTIFACTS
@@ -37,7 +38,7 @@ class RegisteredVersion:
         content_hash: what its model files must hash to.
         snapshot_hash: what its whole snapshot folder must hash to.
         metrics: what the training run measured, by `tracked_name`.
-        artifact: where MLflow keeps its snapshot folder.
+        artifact: where MLflow keeps its snapshot folder; None on a tracking server, which is asked for a copy.
     """
 
     version: str
@@ -45,7 +46,7 @@ class RegisteredVersion:
     content_hash: str
     snapshot_hash: str
     metrics: Mapping[str, float]
-    artifact: Path
+    artifact: Path | None
 
     def metric(self, name: str) -> float | None:
         """A metric by the name people write (`validation.ndcg@10`), None when the run did not record it."""
@@ -97,18 +98,23 @@ def aliased(client: MlflowClient, workspace: Workspace, alias: str) -> str | Non
 def verified_snapshot(workspace: Workspace, registered: RegisteredVersion) -> Path:
     """The version's snapshot folder: MLflow's, or the local copy of the same hash where MLflow's is damaged or gone.
 
+    On a tracking server it is the local copy, fetched first where there is none that is whole.
+
     Raises:
+        RegistryError: the tracking server does not hand it out.
         SnapshotError: neither is whole; the message names what is wrong with both.
     """
     local = workspace.snapshots / local_name(registered.content_hash, registered.snapshot_hash)
     problems: list[str] = []
-    for folder in (registered.artifact, local):
+    for folder in (local,) if registered.artifact is None else (registered.artifact, local):
         try:
             verify_snapshot(folder, content_hash=registered.content_hash, snapshot_hash=registered.snapshot_hash)
         except SnapshotError as error:
             problems.append(str(error))
         else:
             return folder
+    if registered.artifact is None:
+        return fetched_snapshot(workspace, registered.version, registered.content_hash, registered.snapshot_hash)
     raise SnapshotError(
         f"Version {registered.version} of {workspace.registered_model} has no whole snapshot. {' '.join(problems)}"
     )
@@ -121,21 +127,25 @@ def _described(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
             f"Version {found.version} of {found.name} was not registered by recsys (no {_SNAPSHOT_HASH} tag): "
             "it cannot be verified and is not loaded. Train with: recsys train"
         )
+    folder = _model_folder(client, found)
     return RegisteredVersion(
         version=str(found.version),
         run_id=str(found.run_id),
         content_hash=tags[_CONTENT_HASH],
         snapshot_hash=tags[_SNAPSHOT_HASH],
         metrics={name.removeprefix(_METRIC): float(tags[name]) for name in tags if name.startswith(_METRIC)},
-        artifact=_local_path(client, found) / ARTIFACTS / local_name(tags[_CONTENT_HASH], tags[_SNAPSHOT_HASH]),
+        artifact=folder and folder / ARTIFACTS / local_name(tags[_CONTENT_HASH], tags[_SNAPSHOT_HASH]),
     )
 
 
-def _local_path(client: MlflowClient, found: ModelVersion) -> Path:
+def _model_folder(client: MlflowClient, found: ModelVersion) -> Path | None:
+    """MLflow's folder of a version, None when its server keeps it."""
     location = urlparse(str(client.get_model_version_download_uri(found.name, found.version)))
+    if location.scheme == SERVED:
+        return None
     if location.scheme not in ("", "file"):
         raise RegistryError(
             f"Version {found.version} of {found.name} lies at {location.geturl()}: only models in the workspace's own "
-            "artifact folder are loaded."
+            "artifact folder, or handed out by its tracking server, are loaded."
         )
     return Path(unquote(location.path))
