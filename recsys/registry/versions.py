@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
+FLOW_KEY = "recsys.flow_key"
+"""The tag of a version that a flow made: what the flow's training step was given, hashed."""
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _CONTENT_HASH = "recsys.content_hash"
@@ -79,6 +81,13 @@ def read_version(client: MlflowClient, workspace: Workspace, version: str) -> Re
 def version_of(client: MlflowClient, workspace: Workspace, snapshot_hash: str) -> str | None:
     """The newest version with exactly this snapshot, None when the registry knows none."""
     query = f"name='{workspace.registered_model}' and tag.`{_SNAPSHOT_HASH}`='{snapshot_hash}'"
+    numbers = [int(entry.version) for entry in client.search_model_versions(query)]
+    return str(max(numbers)) if numbers else None
+
+
+def made_under(client: MlflowClient, workspace: Workspace, key: str) -> str | None:
+    """The newest version that a flow made under a key, None when there is none."""
+    query = f"name='{workspace.registered_model}' and tag.`{FLOW_KEY}`='{key}'"
     numbers = [int(entry.version) for entry in client.search_model_versions(query)]
     return str(max(numbers)) if numbers else None
 
