@@ -13,7 +13,12 @@ from recsys.registry.tracking_server import TrackingServer, settings_file
 
 @pytest.fixture(autouse=True)
 def _no_credentials(monkeypatch, tmp_path):
-    for name in ("RECSYS_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"):
+    for name in (
+        "RECSYS_TRACKING_URI",
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_TOKEN",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))  # MLflow reads ~/.mlflow/credentials as well
 
@@ -82,7 +87,10 @@ def test_settings_that_cannot_be_used_are_refused_without_repeating_secrets(work
 def test_a_server_that_is_down_is_told_at_once(workspace, answering, monkeypatch):
     monkeypatch.setenv("RECSYS_TRACKING_URI", "http://127.0.0.1:1")
     for asked in (registry(workspace), new_registry(workspace)):
-        with pytest.raises(RegistryError, match=r"http://127\.0\.0\.1:1 does not answer.*refused.*mlflow-server"), asked:
+        with (
+            pytest.raises(RegistryError, match=r"http://127\.0\.0\.1:1 does not answer.*refused.*mlflow-server"),
+            asked,
+        ):
             pass
     with pytest.raises(RegistryError, match="does not answer"):
         refuse_unreadable(workspace)

@@ -36,7 +36,15 @@ def scoring_server(workspace, log):
     """`mlflow models serve` of the champion on a free port of loopback."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{workspace.registered_model}@champion"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        f"models:/{workspace.registered_model}@champion",
+    ]
     command += ["--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"]
     environment = os.environ | {
         "MLFLOW_TRACKING_URI": f"sqlite:///{workspace.tracking_database}",
