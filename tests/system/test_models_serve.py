@@ -79,9 +79,8 @@ def assert_same(frame: pd.DataFrame, expected, version: str) -> None:
 
 
 def test_the_loaded_champion_ranks_as_the_service_does(workspace, expected):
-    from recsys.registry.client import tracking_uri
-
     import mlflow
+    from recsys.registry.client import tracking_uri
 
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(tracking_uri(workspace))
