@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from pipelines.retrain_plan import FOLDER, Request, data_digest, planned
 from pipelines.steps import Output, Steps
@@ -68,7 +69,7 @@ def retrain(request: Request, console: Console) -> dict[str, Output]:
 
     def told(name: str, output: Output, known: bool) -> None:
         outputs[name] = output
-        console.print(f"[bold]{name}[/]{' (done before)' if known else ''}: {output['said']}")
+        console.print(f"[bold]{name}[/]{' (done before)' if known else ''}: {escape(output['said'])}")
 
     with exclusive(folder / "lock", "retraining"):
         steps = Steps(folder, told)

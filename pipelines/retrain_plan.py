@@ -50,22 +50,29 @@ def data_digest(folder: Path) -> str:
 
 @contextmanager
 def planned(request: Request, config: dict[str, Any]) -> Iterator[dict[str, object]]:
-    """What is to be trained, decided once: log position, and the champion of then to begin from.
+    """What is to be trained, decided once: log position, what the log says up to there, the champion to begin from.
 
     A plan that was not finished stands, and events that came meanwhile wait for the next run; a finished one stands
-    while nothing is new, so that its steps are found done.
+    while nothing is new, so that its steps are found done. What was deleted from the log ends both.
     """
     from recsys.events.log import EventLog
     from recsys.registry.durable import canonical_json, replace_file
     from recsys.registry.lineage import code_hash
+    from recsys.training.dataset import Dataset
 
-    path = request.workspace.root / FOLDER / _PLAN
-    asked = {"config": config, "code": code_hash(), "cold": request.cold}
-    position = EventLog(request.workspace.event_log).position()
+    workspace, path = request.workspace, request.workspace.root / FOLDER / _PLAN
+    settings = {"config": config, "code": code_hash(), "cold": request.cold}
+
+    def asked(position: int) -> dict[str, object]:
+        data = Dataset.load(workspace, upto=position).fingerprint()
+        return {**settings, "position": position, "data": data}
+
+    newest = EventLog(workspace.event_log).position()
     plan, finished = _stored_plan(path)
-    if {name: plan.get(name) for name in asked} != asked or (finished and plan["position"] != position):
-        begin_from = None if request.cold else _champion(request.workspace)
-        plan = {**asked, "position": position, "begin_from": begin_from}
+    wanted = asked(newest if finished else int(plan["position"]))
+    if {name: plan.get(name) for name in wanted} != wanted:
+        begin_from = None if request.cold else _champion(workspace)
+        plan = {**(wanted if wanted["position"] == newest else asked(newest)), "begin_from": begin_from}
         replace_file(path, canonical_json({"plan": plan, "finished": False}))
     yield plan
     replace_file(path, canonical_json({"plan": plan, "finished": True}))
@@ -75,7 +82,7 @@ def _stored_plan(path: Path) -> tuple[dict[str, Any], bool]:
     """The plan last made, empty when there is none, and whether it was finished."""
     try:
         stored = json.loads(path.read_bytes())
-        return dict(stored["plan"]), bool(stored["finished"])
+        return {"position": 0} | stored["plan"], bool(stored["finished"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}, True
 

@@ -128,3 +128,19 @@ def add_sparse(onto: Tensor, addend: sparse.spmatrix, sign: float = 1.0) -> None
     """Adds `sign` times a sparse matrix to a dense one of the same shape, in place, entry by entry."""
     entries = sparse.csr_matrix(addend).tocoo()
     onto.numpy()[entries.row, entries.col] += np.float32(sign) * entries.data
+
+
+def fill_attributes(gram: Tensor, cross: Tensor, described: sparse.csr_matrix) -> None:
+    """Fills what a system says of attributes in from its last history: (X A)ᵀD(X A) = Aᵀ(XᵀDX)A. Counts nothing.
+
+    Args:
+        gram: (columns, columns) float32 XᵀDX; the attributes' rows and columns come last and are overwritten.
+        cross: (columns, n_items) float32 XᵀY; the attributes' rows are overwritten.
+        described: (n_items, n_attributes) float32 A, at its weight.
+    """
+    own = len(gram) - described.shape[1]
+    last = slice(own - described.shape[0], own)
+    beside = torch.from_numpy(np.ascontiguousarray(described.T @ gram[last, :own].numpy()))
+    gram[own:, :own], gram[:own, own:] = beside, beside.T
+    gram[own:, own:] = torch.from_numpy((described.T @ beside[:, last].numpy().T).T.copy())
+    cross[own:] = torch.from_numpy(described.T @ cross[last].numpy())

@@ -156,22 +156,6 @@ def used_attributes(config: MemoryConfig, attributes: sparse.csr_matrix | None) 
     return (attributes * np.float32(config.attribute_weight)).tocsr()
 
 
-def fill_attributes(gram: Tensor, cross: Tensor, described: sparse.csr_matrix) -> None:
-    """Fills what a system says of attributes in from its last history: (X A)ᵀD(X A) = Aᵀ(XᵀDX)A. Counts nothing.
-
-    Args:
-        gram: (columns, columns) float32 XᵀDX; the attributes' rows and columns come last and are overwritten.
-        cross: (columns, n_items) float32 XᵀY; the attributes' rows are overwritten.
-        described: what `used_attributes` gave.
-    """
-    own = len(gram) - described.shape[1]
-    last = slice(own - described.shape[0], own)
-    beside = torch.from_numpy(np.ascontiguousarray(described.T @ gram[last, :own].numpy()))
-    gram[own:, :own], gram[:own, own:] = beside, beside.T
-    gram[own:, own:] = torch.from_numpy((described.T @ beside[:, last].numpy().T).T.copy())
-    cross[own:] = torch.from_numpy(described.T @ cross[last].numpy())
-
-
 def solve_sequence_memory(
     gram: Tensor, cross: Tensor, config: MemoryConfig, described: sparse.csr_matrix | None
 ) -> SequenceMemory:

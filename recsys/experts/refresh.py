@@ -18,6 +18,7 @@ from recsys.experts.linear import (
     add_sparse,
     decayed_prefixes,
     dense,
+    fill_attributes,
     next_items,
     normal_equations,
     sparse_normal_equations,
@@ -26,7 +27,6 @@ from recsys.experts.long_term import LongTermConfig, LongTermMemory, solve_long_
 from recsys.experts.memory import (
     MemoryConfig,
     SequenceMemory,
-    fill_attributes,
     solve_sequence_memory,
     used_attributes,
 )

@@ -25,7 +25,8 @@ from recsys.registry.loading import MODEL_SECTION, TRAINING_SECTION
 from recsys.registry.local import local_name
 from recsys.registry.run_files import write_run_files
 from recsys.registry.snapshot import write_snapshot
-from recsys.registry.tracking import TrackedData, log_run
+from recsys.registry.tracked_data import TrackedData
+from recsys.registry.tracking import log_run
 from recsys.registry.versions import FLOW_KEY
 from recsys.training.config import TrainConfig
 from recsys.training.dataset import Dataset

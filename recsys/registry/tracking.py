@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 import time
@@ -18,19 +17,17 @@ from recsys.registry.metric_names import flat_metrics, tracked_name
 from recsys.registry.packaging import MODEL_NAME, package_model
 from recsys.registry.run_files import FOLDER
 from recsys.registry.snapshot import Snapshot
+from recsys.registry.tracked_data import TrackedData
 from recsys.registry.tracking_server import TrackingServer
 from recsys.registry.versions import version_tags
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput
-
     from mlflow import MlflowClient
 
 _PARAMS_PER_BATCH = 100
 _METRICS_PER_BATCH = 1000
 _LONGEST_PARAM = 6000
-_LONGEST_DIGEST = 36
 _Entry = TypeVar("_Entry")
 
 
@@ -48,30 +45,6 @@ class RunRecord:
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class TrackedData:
-    """What a run was trained on, as MLflow lists it.
-
-    Attributes:
-        name: the workspace's.
-        fingerprint: SHA-256 over everything that training read.
-        profile: counts and the log's position.
-    """
-
-    name: str
-    fingerprint: str
-    profile: Mapping[str, int]
-
-    def as_input(self) -> DatasetInput:
-        """MLflow's own record of it."""
-        from mlflow.entities import Dataset, DatasetInput
-
-        source = json.dumps({"event_log_of": self.name, **self.profile})
-        profile = json.dumps(dict(self.profile))
-        digest = self.fingerprint[:_LONGEST_DIGEST]
-        return DatasetInput(Dataset(self.name, digest, source_type="recsys", source=source, profile=profile))
 
 
 def log_run(

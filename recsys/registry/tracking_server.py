@@ -1,7 +1,7 @@
 """Where a workspace's runs and models are tracked: its own sqlite file, or a tracking server that a team shares.
 
 `tracking.toml` in the workspace's folder or `$RECSYS_TRACKING_URI`, which wins, names a server. Its credentials are
-MLflow's own variables and stand in no file of ours. No MLflow here.
+MLflow's own variables and stand in no file of ours.
 """
 
 from __future__ import annotations

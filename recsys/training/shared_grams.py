@@ -11,8 +11,8 @@ from scipy import sparse
 from torch import Tensor
 
 from recsys.context.sequences import Sequences
-from recsys.experts.linear import decayed_prefixes, dense, next_items
-from recsys.experts.memory import MemoryConfig, fill_attributes, used_attributes
+from recsys.experts.linear import decayed_prefixes, dense, fill_attributes, next_items
+from recsys.experts.memory import MemoryConfig, used_attributes
 
 History = tuple[float, int]
 """Decay and window."""
