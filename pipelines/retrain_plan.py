@@ -82,7 +82,8 @@ def _stored_plan(path: Path) -> tuple[dict[str, Any], bool]:
     """The plan last made, empty when there is none, and whether it was finished."""
     try:
         stored = json.loads(path.read_bytes())
-        return {"position": 0} | stored["plan"], bool(stored["finished"])
+        plan = dict(stored["plan"])
+        return plan | {"position": int(plan["position"])}, bool(stored["finished"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}, True
 
