@@ -150,7 +150,7 @@ def test_a_run_that_comes_to_nan_registers_nothing(monkeypatch, quick_body, quic
 
 def test_a_model_that_finds_nothing_at_all_is_not_registered(monkeypatch, quick_body, quick_config, films):
     nothing = {"model": {"ndcg@10": 0.0, "hr@10": 0.0}}
-    monkeypatch.setattr("recsys.jobs.train.evaluate_split", lambda *_: nothing)
+    monkeypatch.setattr("recsys.jobs.registering.evaluate_split", lambda *_: nothing)
     with pytest.raises(TrainingError, match="no validation target at all"):
         train(films, quick_config())
     assert versions(films) == [1]
