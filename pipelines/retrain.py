@@ -20,7 +20,7 @@ from pipelines.retrain_plan import FOLDER, Request, data_digest, planned
 from pipelines.steps import Output, Steps
 from recsys.cli._run import reported
 from recsys.cli.environment import calm_libraries
-from recsys.errors import ConfigError, RegistryError
+from recsys.errors import ConfigError
 from recsys.workspace import Workspace
 
 BY = "retrain"
@@ -141,17 +141,11 @@ def _evaluate(workspace: Workspace, model_version: str, content_hash: str) -> Ou
 
 
 def _promote(workspace: Workspace, model_version: str, content_hash: str) -> Output:
-    from recsys.jobs.promote import promote
-    from recsys.registry.client import registry
-    from recsys.registry.versions import CHALLENGER, aliased
+    from recsys.jobs.promote import PromotionRefusedError, promote
 
     try:
         move = promote(workspace, model_version, by=BY, why="retraining")
-    except RegistryError as error:
-        with registry(workspace) as client:
-            judged = aliased(client, workspace, CHALLENGER) == model_version  # stays so when the policy refuses it
-        if not judged:
-            raise
+    except PromotionRefusedError as error:
         return {"promoted": False, "content_hash": content_hash, "said": str(error)}
     return {"promoted": True, "content_hash": content_hash, "said": f"version {move.version_to} is the champion"}
 

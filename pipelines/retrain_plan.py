@@ -55,8 +55,8 @@ def planned(request: Request, config: dict[str, Any]) -> Iterator[dict[str, obje
     A plan that was not finished stands, and events that came meanwhile wait for the next run; a finished one stands
     while nothing is new, so that its steps are found done. What was deleted from the log ends both.
     """
+    from recsys.durable import canonical_json, replace_file
     from recsys.events.log import EventLog
-    from recsys.registry.durable import canonical_json, replace_file
     from recsys.registry.lineage import code_hash
     from recsys.training.dataset import Dataset
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recsys.registry.durable import canonical_json, replace_file
+from recsys.durable import canonical_json, replace_file
 
 Output = dict[str, Any]
 

@@ -59,7 +59,7 @@ def refuse_to_begin_from(
 
 
 def _beginnings_are_new(earlier: TrainConfig, config: TrainConfig) -> bool:
-    """Whether the earlier fit kept the first events of all of this one's beginners from its body, who are drawn by name."""
+    """Whether the first events of all of this run's beginners, who are drawn by name, are new to the earlier body."""
     before, now = earlier.generator, config.generator
     same = earlier.seed == config.seed and before.beginner_events >= now.beginner_events
     return not now.beginners or (same and before.beginners >= now.beginners)
