@@ -14,6 +14,8 @@ from feast.protos.feast.types.Value_pb2 import Value
 from recsys import columns
 from recsys.context.online_values import entity_key, live_store
 
+_LISTS = frozenset(field.name for field in Value.DESCRIPTOR.fields if field.name.endswith("_list_val"))
+
 
 class OnlineRows:
     """The online rows of one feature service.
@@ -56,7 +58,6 @@ class OnlineRows:
 
 def _plain(value: Value) -> object:
     kind = value.WhichOneof("val")
-    if kind is None or kind == "null_val":
-        return None
-    held = getattr(value, kind)
-    return held.val[:] if kind.endswith("_list_val") else held
+    if kind in _LISTS:
+        return getattr(value, kind).val[:]
+    return None if kind is None or kind == "null_val" else getattr(value, kind)
