@@ -58,6 +58,6 @@ class OnlineRows:
 
 def _plain(value: Value) -> object:
     kind = value.WhichOneof("val")
-    if kind in _LISTS:
-        return getattr(value, kind).val[:]
-    return None if kind is None or kind == "null_val" else getattr(value, kind)
+    if kind is None or kind == "null_val":
+        return None
+    return getattr(value, kind).val[:] if kind in _LISTS else getattr(value, kind)

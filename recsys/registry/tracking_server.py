@@ -78,9 +78,9 @@ class TrackingServer(BaseModel):
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
 
-        who = get_default_host_creds(self.uri)
+        who = get_default_host_creds(self.uri)  # type: ignore[no-untyped-call]
         try:
-            answer = http_request(
+            answer = http_request(  # type: ignore[no-untyped-call]
                 who,
                 _PROBE,
                 "GET",
