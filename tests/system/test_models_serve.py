@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pandas as pd
@@ -50,6 +50,7 @@ def scoring_server(workspace, log):
         "MLFLOW_TRACKING_URI": f"sqlite:///{workspace.tracking_database}",
         "RECSYS_HOME": str(workspace.home),
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # it looks for uvicorn there
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -67,7 +68,8 @@ def scoring_server(workspace, log):
                 time.sleep(0.5)
         yield url
     finally:
-        os.killpg(process.pid, 15)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
         process.wait(30)
 
 
@@ -99,5 +101,7 @@ def test_mlflow_models_serve_ranks_as_the_service_does(workspace, expected, tmp_
         reply = httpx.post(f"{url}/invocations", json=asked, timeout=60)
         assert reply.status_code == httpx.codes.OK, reply.text
         assert_same(pd.DataFrame(reply.json()["predictions"]), expected, "1")
-        wrong = httpx.post(f"{url}/invocations", content=json.dumps({"dataframe_split": {"columns": ["user"]}}))
-    assert wrong.status_code == httpx.codes.BAD_REQUEST
+        unknown = {"dataframe_split": {"columns": ["user"], "data": [["u3"]]}}
+        wrong = httpx.post(f"{url}/invocations", json=unknown, timeout=60)
+    assert wrong.status_code == httpx.codes.BAD_REQUEST, wrong.text
+    assert "user_id" in wrong.text
