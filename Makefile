@@ -1,7 +1,7 @@
 # What a newcomer types: `make quickstart`, then `make test`. Everything runs in .venv, which set-up makes when missing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint types unit services services-stop test-services format notebooks lab lock wheel \
+.PHONY: help setup quickstart test lint types unit services services-stop test-services mlflow-server format notebooks lab lock wheel \
   clean
 BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
@@ -40,6 +40,9 @@ services-stop: ## Stops them; their data stay in build/services
 test-services: setup ## The feature store's tests on Redis and PostgreSQL (starts and stops them when they do not run)
 	@services/test.sh $(ARGS)
 
+mlflow-server: setup ## A tracking server for a team, on loopback, with PostgreSQL and passwords (Ctrl-C stops it)
+	@services/mlflow-server.sh
+
 format: setup ## Formats the code and mends what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -57,7 +60,7 @@ lock: setup ## Resolves pyproject.toml into requirements/*.txt again (needs the 
 	$(BIN)/uv pip compile -q pyproject.toml requirements/lock.in --python-version 3.11 --no-header \
 	  --all-extras -o requirements/all.txt $(ARGS)
 	$(BIN)/uv pip compile -q pyproject.toml requirements/lock.in --python-version 3.11 --no-header \
-	  --extra dev --extra notebooks --extra redis --extra postgres -c requirements/all.txt -o requirements/lock.txt $(ARGS)
+	  --extra dev --extra notebooks --extra redis --extra postgres --extra mlflow-server -c requirements/all.txt -o requirements/lock.txt $(ARGS)
 
 wheel: setup ## dist/recsys-*.whl
 	$(BIN)/python -m build --wheel --no-isolation

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recsys.evaluation.report import EvaluationReport
     from recsys.jobs.batch import BatchResult
     from recsys.jobs.explain import Explanations
-    from recsys.jobs.train import TrainResult
+    from recsys.jobs.registering import TrainResult
 
 WORKSPACE = "movielens-100k"
 CONFIG = "quickstart"

@@ -52,7 +52,10 @@ def test_both_locks_agree_on_every_version():
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [(LOCKS[0], ("dev", "notebooks")), (LOCKS[1], ("dev", "notebooks", "text", "redis", "postgres", "bench"))],
+    [
+        (LOCKS[0], ("dev", "notebooks", "mlflow-server")),
+        (LOCKS[1], ("dev", "notebooks", "text", "redis", "postgres", "mlflow-server", "bench")),
+    ],
 )
 def test_locks_satisfy_every_declared_requirement(lock, extras):
     declared = project()["dependencies"] + [line for e in extras for line in project()["optional-dependencies"][e]]

@@ -13,6 +13,7 @@ from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
 from recsys.context.reader import FeastReader
 from recsys.data.schema import WorkspaceSchema
+from recsys.garbage import keep_what_is_there
 from recsys.jobs.materialise import materialise
 from recsys.workspace import Workspace
 
@@ -40,6 +41,7 @@ def measure_reads(workspace: Workspace, schema: WorkspaceSchema, users: int, cal
         "context": FeastReader(workspace, schema),
         "context_with_time_budget": FeastReader(workspace, schema, budget=BUDGET_SECONDS),
     }
+    keep_what_is_there()  # as the service does once it is assembled
     rng = np.random.default_rng(1)
     singles = [[user_name(number)] for number in rng.integers(0, users, calls)]
     batches = [[user_name(number) for number in rng.integers(0, users, 256)] for _ in range(max(calls // 50, 5))]

@@ -36,6 +36,8 @@ BODY_REVISION = 1
 """The same for the body's code."""
 BASKETS_REVISION = 2
 """The same for what concerns next baskets alone."""
+BEGINNERS_DRAWN = "by name"
+"""How those users are chosen of whom the experts know no beginnings."""
 _PREPARED = ("scores", "states", "statistics", "items", "masked")
 _TARGETS = ("users", "items", "lengths", "keep")
 
@@ -86,8 +88,10 @@ def heads_folder(bench: Bench, config: TrainConfig, part: TrainingPart = EVERYTH
 def _place(bench: Bench, config: TrainConfig, part: TrainingPart) -> tuple[Path, str]:
     """Where stages lie and the key of what they were made from: of the head only the rank of the shared bases."""
     made_from = config.model_dump(mode="json", exclude={"head": {"kind", "hidden"}})
-    baskets = {"baskets": BASKETS_REVISION} if bench.baskets else {}
-    key = key_of({"data": bench.fingerprint, "config": made_from, **part.key, **baskets, "revision": STAGES_REVISION})
+    revisions: dict[str, object] = {"baskets": BASKETS_REVISION} if bench.baskets else {}
+    if config.generator.beginners:
+        revisions["beginners"] = BEGINNERS_DRAWN
+    key = key_of({"data": bench.fingerprint, "config": made_from, **part.key, **revisions, "revision": STAGES_REVISION})
     return bench.work / bench.workspace.name / f"stages-{key[:12]}", key
 
 
@@ -98,7 +102,7 @@ def _body(
     parts = {"seed", "workers", "body", "body_training"}
     made_from = {"data": bench.fingerprint, "config": config.model_dump(mode="json", include=parts), **part.key}
     generator = config.generator
-    beginners = [generator.beginners, generator.beginner_events] if generator.beginners else []
+    beginners = [generator.beginners, generator.beginner_events, BEGINNERS_DRAWN] if generator.beginners else []
     held = (
         generator.held_out_users if generator.hold_out == "users" else ["last", generator.held_out_events, *beginners]
     )

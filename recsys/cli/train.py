@@ -10,7 +10,7 @@ from recsys.cli._run import JsonOption, WorkspaceOption, reported
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
-    from recsys.jobs.train import TrainResult
+    from recsys.jobs.registering import TrainResult
     from recsys.training.time_plan import TimePlan
 
 

@@ -14,6 +14,8 @@ from feast.protos.feast.types.Value_pb2 import Value
 from recsys import columns
 from recsys.context.online_values import entity_key, live_store
 
+_LISTS = frozenset(field.name for field in Value.DESCRIPTOR.fields if field.name.endswith("_list_val"))
+
 
 class OnlineRows:
     """The online rows of one feature service.
@@ -58,5 +60,4 @@ def _plain(value: Value) -> object:
     kind = value.WhichOneof("val")
     if kind is None or kind == "null_val":
         return None
-    held = getattr(value, kind)
-    return held.val[:] if kind.endswith("_list_val") else held
+    return getattr(value, kind).val[:] if kind in _LISTS else getattr(value, kind)

@@ -112,6 +112,35 @@ def normal_equations(stacked: sparse.csr_matrix, following: sparse.csr_matrix) -
     Returns:
         (columns, columns) and (columns, n_items) float32.
     """
+    gram, cross = sparse_normal_equations(stacked, following)
+    return dense(gram), dense(cross)
+
+
+def sparse_normal_equations(
+    stacked: sparse.csr_matrix, following: sparse.csr_matrix
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """`normal_equations` with both results sparse: for few prefixes over many items."""
     weights = np.asarray(following.sum(1)).ravel().astype(np.float32)
-    gram = dense((stacked.T @ sparse.diags_array(weights)) @ stacked)
-    return gram, dense(stacked.T @ following)
+    return (stacked.T @ sparse.diags_array(weights)) @ stacked, stacked.T @ following
+
+
+def add_sparse(onto: Tensor, addend: sparse.spmatrix, sign: float = 1.0) -> None:
+    """Adds `sign` times a sparse matrix to a dense one of the same shape, in place, entry by entry."""
+    entries = sparse.csr_matrix(addend).tocoo()
+    onto.numpy()[entries.row, entries.col] += np.float32(sign) * entries.data
+
+
+def fill_attributes(gram: Tensor, cross: Tensor, described: sparse.csr_matrix) -> None:
+    """Fills what a system says of attributes in from its last history: (X A)ᵀD(X A) = Aᵀ(XᵀDX)A. Counts nothing.
+
+    Args:
+        gram: (columns, columns) float32 XᵀDX; the attributes' rows and columns come last and are overwritten.
+        cross: (columns, n_items) float32 XᵀY; the attributes' rows are overwritten.
+        described: (n_items, n_attributes) float32 A, at its weight.
+    """
+    own = len(gram) - described.shape[1]
+    last = slice(own - described.shape[0], own)
+    beside = torch.from_numpy(np.ascontiguousarray(described.T @ gram[last, :own].numpy()))
+    gram[own:, :own], gram[:own, own:] = beside, beside.T
+    gram[own:, own:] = torch.from_numpy((described.T @ beside[:, last].numpy().T).T.copy())
+    cross[own:] = torch.from_numpy(described.T @ cross[last].numpy())

@@ -78,14 +78,31 @@ def fit_long_term_memory(sequences: Sequences, n_items: int, config: LongTermCon
     Raises:
         TrainingError: the ridge is too small to solve for the weights.
     """
+    return solve_long_term_memory(dense(together(sequences, n_items)), config)
+
+
+def together(sequences: Sequences, n_items: int) -> sparse.csr_matrix:
+    """(n_items, n_items) float32: how many users have both items; whole numbers, so sums of them are exact."""
     users = sequences.owners
     shape = (len(sequences), n_items)
     counts = sparse.csr_matrix((np.ones(len(users), np.float32), (users, sequences.items - 1)), shape=shape)
     counts.data = np.minimum(counts.data, 1)
-    gram = dense(counts.T @ counts)
+    return counts.T @ counts
+
+
+def solve_long_term_memory(gram: Tensor, config: LongTermConfig) -> LongTermMemory:
+    """The memory that counts of users with both items give.
+
+    Args:
+        gram: (n_items, n_items) float32, what `together` counts; overwritten.
+        config: the settings.
+
+    Raises:
+        TrainingError: the ridge is too small to solve for the weights.
+    """
     gram.diagonal().add_(config.ridge)
     inverse = torch.cholesky_inverse(cholesky(gram, "long_term.ridge"))
-    weights = torch.zeros(n_items + 1, n_items)
+    weights = torch.zeros(len(gram) + 1, len(gram))
     weights[1:] = -inverse / inverse.diagonal()
     weights[1:].diagonal().zero_()
     return LongTermMemory(weights, config.decay)

@@ -1,7 +1,7 @@
-"""The one door to MLflow: the workspace's own tracking database, opened quietly, its failures in our words.
+"""The one door to MLflow: the workspace's own tracking database or its team's server, its failures in our words.
 
 Nothing here follows a URI from outside: a registry is code, so only the database at `workspace.tracking_database`
-is ever opened.
+or the server that the workspace's settings name is ever opened.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.durable import TEMPORARY_PREFIX
 from recsys.errors import RegistryError
 from recsys.registry.locks import in_turn
+from recsys.registry.tracking_server import TrackingServer
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ _QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_UV_AUTO_DETECT": "false",
     "GIT_PYTHON_REFRESH": "quiet",
+    # A server that went away is told after seconds, not after the four minutes of MLflow's own seven tries.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
 
 _PATIENCE = 30.0
@@ -37,8 +40,19 @@ _PATIENCE = 30.0
 
 
 def tracking_uri(workspace: Workspace) -> str:
-    """MLflow's address of the workspace's tracking database."""
-    return f"sqlite:///{workspace.tracking_database}"
+    """MLflow's address of the workspace's tracking database or server.
+
+    Raises:
+        ConfigError: the workspace's tracking settings are wrong.
+    """
+    server = TrackingServer.of(workspace)
+    return f"sqlite:///{workspace.tracking_database}" if server.embedded else server.uri
+
+
+def place(workspace: Workspace) -> str:
+    """Where the workspace's models are registered, for a message: a file or a server's address."""
+    server = TrackingServer.of(workspace)
+    return str(workspace.tracking_database) if server.embedded else server.uri
 
 
 def quieten() -> None:
@@ -52,25 +66,30 @@ def quieten() -> None:
 
 @contextmanager
 def registry(workspace: Workspace) -> Iterator[MlflowClient]:
-    """A client of the existing tracking database; MLflow's and the database's errors come out as RegistryError.
+    """A client of the existing tracking database or server; their errors come out as RegistryError.
 
     Raises:
-        RegistryError: the database is missing, damaged, busy, or refused what was asked.
+        ConfigError: the workspace's tracking settings are wrong.
+        RegistryError: it is missing, damaged, busy, not to be reached, or refused what was asked.
     """
     _check(workspace)
-    with _client(workspace.tracking_database) as client:
+    with _client(tracking_uri(workspace), place(workspace)) as client:
         yield client
 
 
 @contextmanager
 def new_registry(workspace: Workspace) -> Iterator[MlflowClient]:
     """Like `registry`, and makes the database where there is none: whole or not at all, by one of several processes."""
+    if not TrackingServer.of(workspace).embedded:
+        with registry(workspace) as client:
+            yield client
+        return
     path = workspace.tracking_database
     with in_turn(path.with_suffix(".lock")):
         if not path.exists():
             unfinished = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}.db")
             try:
-                with _client(unfinished) as client:
+                with _client(f"sqlite:///{unfinished}", str(unfinished)) as client:
                     client.search_registered_models(max_results=1)  # makes the registry's tables as well
                 unfinished.rename(path)
             finally:
@@ -83,34 +102,39 @@ def refuse_unreadable(workspace: Workspace) -> None:
     """To be asked before work whose result the registry must take; that there is none yet is no hindrance.
 
     Raises:
-        RegistryError: the database is damaged or not ours.
+        ConfigError: the workspace's tracking settings are wrong.
+        RegistryError: the database is damaged or not ours, or the server cannot be asked.
     """
     if exists(workspace):
         _check(workspace)
 
 
 def exists(workspace: Workspace) -> bool:
-    """Whether anything was ever tracked in this home."""
-    return workspace.tracking_database.is_file()
+    """Whether there is a registry to ask: a server always is one, a database once anything was tracked in this home."""
+    return not TrackingServer.of(workspace).embedded or workspace.tracking_database.is_file()
 
 
 @contextmanager
-def _client(path: Path) -> Iterator[MlflowClient]:
+def _client(uri: str, where: str) -> Iterator[MlflowClient]:
     quieten()
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{path}"
     try:
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
-    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
-        raise RegistryError(f"The model registry {path} failed: {_first_line(error)}") from error
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, RequestException) as error:
+        raise RegistryError(f"The model registry {where} failed: {_first_line(error)}") from error
 
 
 def _check(workspace: Workspace) -> None:
-    """Opens the database read-only first: MLflow would make a missing one anew and retry a damaged one for minutes."""
+    """Asks first: MLflow would make a missing database anew, and retry a damaged one or a silent server for minutes."""
+    server = TrackingServer.of(workspace)
+    if not server.embedded:
+        server.check()
+        return
     path = workspace.tracking_database
     if not path.is_file():
         raise RegistryError(f"There is no model registry at {path}: nothing was trained here yet, or it was moved.")

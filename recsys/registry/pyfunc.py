@@ -12,7 +12,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from recsys import columns
 from recsys.errors import ConfigError, RegistryError
-from recsys.registry.client import registry
+from recsys.registry.client import place, registry
 from recsys.registry.packaging import SNAPSHOT_ARTIFACT, TITLE, K
 from recsys.registry.snapshot import load_snapshot
 from recsys.registry.versions import version_of
@@ -49,7 +49,7 @@ class RecommenderModel(PythonModel):
             version = version_of(client, workspace, snapshot.snapshot_hash)
         if version is None:
             raise RegistryError(
-                f"{snapshot.folder} is not a version of {workspace.registered_model} in {workspace.tracking_database}: "
+                f"{snapshot.folder} is not a version of {workspace.registered_model} in {place(workspace)}: "
                 "only models that this registry vouches for are loaded."
             )
         self._recommender: Recommender = load_recommender(snapshot, version)

@@ -80,7 +80,11 @@ def collect(workspace: Workspace, *, keep: int = DEFAULT_KEEP, dry_run: bool = F
         kept = {number: why for number, why in kept.items() if number not in {known.version for known in going}}
         staying = {known.local(workspace) for number, known in versions.items() if number in kept and known is not None}
         shared = {known.artifact for number, known in versions.items() if number in kept and known is not None}
-        folders = [_model_folder(workspace, known) for known in going if known.artifact not in shared]
+        folders = [
+            _model_folder(workspace, known, known.artifact)
+            for known in going
+            if known.artifact is not None and known.artifact not in shared
+        ]
         locals_ = [path for path in dict.fromkeys(known.local(workspace) for known in going) if path not in staying]
         leftovers = _leftovers(workspace, {known.local(workspace) for known in versions.values() if known is not None})
         size = sum(_size(path) for path in (*folders, *locals_, *leftovers))
@@ -128,9 +132,9 @@ def _reasons(client: MlflowClient, workspace: Workspace, keep: int) -> dict[str,
     return reasons
 
 
-def _model_folder(workspace: Workspace, known: RegisteredVersion) -> Path:
+def _model_folder(workspace: Workspace, known: RegisteredVersion, artifact: Path) -> Path:
     """MLflow's folder of the logged model; never one outside the workspace's own artifacts."""
-    folder = known.artifact.parent.parent
+    folder = artifact.parent.parent
     own = (workspace.tracking_artifacts / workspace.name).resolve()
     if not folder.resolve().is_relative_to(own) or folder.resolve() == own:
         raise RegistryError(

@@ -15,7 +15,10 @@ from recsys.registry.client import new_registry
 from recsys.registry.local import keep_snapshot
 from recsys.registry.metric_names import flat_metrics, tracked_name
 from recsys.registry.packaging import MODEL_NAME, package_model
+from recsys.registry.run_files import FOLDER
 from recsys.registry.snapshot import Snapshot
+from recsys.registry.tracked_data import TrackedData
+from recsys.registry.tracking_server import TrackingServer
 from recsys.registry.versions import version_tags
 from recsys.workspace import Workspace
 
@@ -53,6 +56,8 @@ def log_run(
     curves: Mapping[str, Sequence[float]] | None = None,
     artifacts: Sequence[Path] = (),
     tags: Mapping[str, str] | None = None,
+    data: TrackedData | None = None,
+    seconds: float = 0.0,
 ) -> RunRecord:
     """Logs a finished run and registers its snapshot as the next model version; a local copy is kept as well.
 
@@ -62,8 +67,10 @@ def log_run(
         params: the resolved configuration; nested mappings become dotted names.
         metrics: nested or dotted, for example `{"validation": {"ndcg@10": 0.3}}`. Promotion compares these.
         curves: one value an epoch, by name.
-        artifacts: files and folders to keep with the run (reports, plots).
+        artifacts: files to keep with the run (reports, plots), under `training/`.
         tags: what else to remember of the run and of the version (data fingerprint, feature service, code version).
+        data: what it was trained on, for MLflow's list of data sets; None says nothing of it.
+        seconds: how long ago it began.
 
     Returns:
         The run's id and the version's number.
@@ -79,17 +86,26 @@ def log_run(
     folder = keep_snapshot(snapshot.folder, workspace.snapshots)
     labels = {tracked_name(name): str(value) for name, value in (tags or {}).items()}
     with new_registry(workspace) as client:
-        run_id = client.create_run(_experiment(client, workspace), tags=labels).info.run_id
+        began = int((time.time() - seconds) * 1000)
+        run_id = client.create_run(_experiment(client, workspace), began, labels | _source(labels)).info.run_id
         try:
             _log(client, run_id, params, flat, curves or {})
+            if data is not None:
+                client.log_inputs(run_id, [data.as_input()])
             for path in artifacts:
-                client.log_artifact(run_id, str(path))
+                client.log_artifact(run_id, str(path), FOLDER)
             model_version = _register(client, workspace, run_id, folder, version_tags(snapshot, flat) | labels)
         except BaseException:
             client.set_terminated(run_id, "FAILED")
             raise
         client.set_terminated(run_id, "FINISHED")
     return RunRecord(run_id=run_id, model_version=model_version)
+
+
+def _source(labels: Mapping[str, str]) -> dict[str, str]:
+    """The code's commit under the name that MLflow's pages look for."""
+    commit = labels.get("code_commit", "").removesuffix("-dirty")
+    return {"mlflow.source.git.commit": commit} if commit not in ("", "unknown") else {}
 
 
 def _experiment(client: MlflowClient, workspace: Workspace) -> str:
@@ -100,7 +116,8 @@ def _experiment(client: MlflowClient, workspace: Workspace) -> str:
         known = client.get_experiment_by_name(name)
         if known is not None:
             return str(known.experiment_id)
-        return client.create_experiment(name, (workspace.tracking_artifacts / workspace.name).as_uri())
+        own = (workspace.tracking_artifacts / workspace.name).as_uri()
+        return client.create_experiment(name, own if TrackingServer.of(workspace).embedded else None)
     except MlflowException:
         made_meanwhile = client.get_experiment_by_name(name)
         if made_meanwhile is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlparse
 
 from recsys.errors import RegistryError, SnapshotError
+from recsys.registry.fetching import SERVED, fetched_snapshot
 from recsys.registry.local import local_name
 from recsys.registry.metric_names import tracked_name
 from recsys.registry.packaging import ARTIFACTS
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
+FLOW_KEY = "recsys.flow_key"
+"""The tag of a version that a flow made: what the flow's training step was given, hashed."""
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _CONTENT_HASH = "recsys.content_hash"
@@ -38,7 +41,7 @@ class RegisteredVersion:
         content_hash: what its model files must hash to.
         snapshot_hash: what its whole snapshot folder must hash to.
         metrics: what the training run measured, by `tracked_name`.
-        artifact: where MLflow keeps its snapshot folder.
+        artifact: where MLflow keeps its snapshot folder; None on a tracking server, which is asked for a copy.
         labels: what else it was registered with: log position, data fingerprint, code commit, when it was trained.
     """
 
@@ -47,7 +50,7 @@ class RegisteredVersion:
     content_hash: str
     snapshot_hash: str
     metrics: Mapping[str, float]
-    artifact: Path
+    artifact: Path | None
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def metric(self, name: str) -> float | None:
@@ -89,6 +92,13 @@ def version_of(client: MlflowClient, workspace: Workspace, snapshot_hash: str) -
     return str(max(numbers)) if numbers else None
 
 
+def made_under(client: MlflowClient, workspace: Workspace, key: str) -> str | None:
+    """The newest version that a flow made under a key, None when there is none."""
+    query = f"name='{workspace.registered_model}' and tag.`{FLOW_KEY}`='{key}'"
+    numbers = [int(entry.version) for entry in client.search_model_versions(query)]
+    return str(max(numbers)) if numbers else None
+
+
 def aliased(client: MlflowClient, workspace: Workspace, alias: str) -> str | None:
     """The number of the version that carries an alias, None when none does."""
     from mlflow.exceptions import MlflowException
@@ -104,7 +114,10 @@ def aliased(client: MlflowClient, workspace: Workspace, alias: str) -> str | Non
 def verified_snapshot(workspace: Workspace, registered: RegisteredVersion) -> Path:
     """The version's snapshot folder: MLflow's, or the local copy of the same hash where MLflow's is damaged or gone.
 
+    On a tracking server it is the local copy, fetched first where there is none that is whole.
+
     Raises:
+        RegistryError: the tracking server does not hand it out.
         SnapshotError: neither is whole; the message names what is wrong with both.
     """
     return _first_whole(workspace, registered, _verified)
@@ -122,11 +135,15 @@ def _verified(folder: Path, *, content_hash: str, snapshot_hash: str) -> Path:
 
 def _first_whole(workspace: Workspace, registered: RegisteredVersion, read: Callable[..., _Found]) -> _Found:
     problems: list[str] = []
-    for folder in (registered.artifact, registered.local(workspace)):
+    local = registered.local(workspace)
+    for folder in (local,) if registered.artifact is None else (registered.artifact, local):
         try:
             return read(folder, content_hash=registered.content_hash, snapshot_hash=registered.snapshot_hash)
         except SnapshotError as error:
             problems.append(str(error))
+    if registered.artifact is None:
+        fetched = fetched_snapshot(workspace, registered.version, registered.content_hash, registered.snapshot_hash)
+        return read(fetched, content_hash=registered.content_hash, snapshot_hash=registered.snapshot_hash)
     raise SnapshotError(
         f"Version {registered.version} of {workspace.registered_model} has no whole snapshot. {' '.join(problems)}"
     )
@@ -139,22 +156,26 @@ def _described(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
             f"Version {found.version} of {found.name} was not registered by recsys (no {_SNAPSHOT_HASH} tag): "
             "it cannot be verified and is not loaded. Train with: recsys train"
         )
+    folder = _model_folder(client, found)
     return RegisteredVersion(
         version=str(found.version),
         run_id=str(found.run_id),
         content_hash=tags[_CONTENT_HASH],
         snapshot_hash=tags[_SNAPSHOT_HASH],
         metrics={name.removeprefix(_METRIC): float(tags[name]) for name in tags if name.startswith(_METRIC)},
-        artifact=_local_path(client, found) / ARTIFACTS / local_name(tags[_CONTENT_HASH], tags[_SNAPSHOT_HASH]),
+        artifact=folder and folder / ARTIFACTS / local_name(tags[_CONTENT_HASH], tags[_SNAPSHOT_HASH]),
         labels={name: value for name, value in tags.items() if not name.startswith((_METRIC, "recsys."))},
     )
 
 
-def _local_path(client: MlflowClient, found: ModelVersion) -> Path:
+def _model_folder(client: MlflowClient, found: ModelVersion) -> Path | None:
+    """MLflow's folder of a version, None when its server keeps it."""
     location = urlparse(str(client.get_model_version_download_uri(found.name, found.version)))
+    if location.scheme == SERVED:
+        return None
     if location.scheme not in ("", "file"):
         raise RegistryError(
             f"Version {found.version} of {found.name} lies at {location.geturl()}: only models in the workspace's own "
-            "artifact folder are loaded."
+            "artifact folder, or handed out by its tracking server, are loaded."
         )
     return Path(unquote(location.path))

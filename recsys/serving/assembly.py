@@ -20,6 +20,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError, RecsysError
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
+from recsys.garbage import keep_what_is_there
 from recsys.registry.champion import champion, opened_champion
 from recsys.registry.client import registry
 from recsys.registry.leases import Lease
@@ -65,6 +66,7 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
         lambda: _named(workspace), lambda: _loaded(workspace, in_use()), stamp=lambda: _last_move(workspace)
     )
     models.refresh()
+    keep_what_is_there()
     live = LiveFolder(FoldLease(workspace.event_log), lambda token: in_use().catch_up(token))
     app = create_app(
         models=models, features=first, log=EventLog(workspace.event_log), live=live, running=(live, models)

@@ -22,10 +22,11 @@ from recsys.errors import ConfigError, DataError, TrainingError
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
 from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import BodyTrainingConfig
+from recsys.training.body_start import BodyStart
 from recsys.training.loop import World, fit_body
 from recsys.training.windows import read_shard, write_shards
 
-_RESULT = "body.safetensors"
+_RESULT, _START = "body.safetensors", "start.safetensors"
 _PROGRESS = "progress.jsonl"
 _POLL_SECONDS = 0.3
 
@@ -52,6 +53,7 @@ def fit_body_distributed(
     workers: int,
     seed: int,
     on_epoch: Callable[[int, float], None],
+    start: BodyStart | None = None,
 ) -> BodyRun:
     """Fits the body with `workers` Ray Train workers on disjoint shards.
 
@@ -63,6 +65,7 @@ def fit_body_distributed(
         workers: how many at most (one a window is enough); a GPU each when the machine has them.
         seed: same seed, data, machine and number of workers: same weights.
         on_epoch: told each epoch and its loss as it ends.
+        start: what it begins from; None: from nothing.
 
     Raises:
         ConfigError: this machine has no room for so many workers.
@@ -82,7 +85,11 @@ def fit_body_distributed(
             "training": config.model_dump(),
             "seed": seed,
             "out": str(folder),
+            "start": None,
         }
+        if start is not None:
+            start.save(folder / _START)
+            settings["start"] = str(folder / _START)
         losses = _run(settings, workers, folder, on_epoch)
         tensors = load_file(folder / _RESULT)
     encoder = SequenceEncoder(body)
@@ -153,6 +160,7 @@ def train_worker(settings: dict[str, Any]) -> None:
         world=world,
         seed=settings["seed"],
         on_epoch=report,
+        start=None if settings["start"] is None else BodyStart.load(Path(settings["start"])),
     )
     if fitted is not None:
         tensors = {"items": fitted.items, **{f"encoder.{name}": value for name, value in fitted.encoder.items()}}

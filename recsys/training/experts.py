@@ -16,6 +16,7 @@ from recsys.experts.protocol import Expert
 from recsys.experts.repeat import RepeatExpert
 from recsys.model.scoring import NOVELTY, POPULARITY
 from recsys.training.attributes import ItemAttributes
+from recsys.training.body_start import BodyStart
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun, fit_body_distributed
 from recsys.training.progress import Progress
@@ -65,9 +66,15 @@ def fit_closed_form(fits: Mapping[str, Fit], progress: Progress, note: str) -> d
 
 
 def fit_body_expert(
-    sequences: Sequences, attributes: ItemAttributes, config: TrainConfig, progress: Progress, *, clock: bool
+    sequences: Sequences,
+    attributes: ItemAttributes,
+    config: TrainConfig,
+    progress: Progress,
+    *,
+    clock: bool,
+    start: BodyStart | None = None,
 ) -> BodyRun:
-    """Fits the neural body through Ray Train."""
+    """Fits the neural body through Ray Train, from nothing or from a start."""
     stage = progress.stage(f"body on Ray Train ({config.workers} workers)", config.body_training.epochs)
     return fit_body_distributed(
         body_windows(sequences, config.body.length),
@@ -77,4 +84,5 @@ def fit_body_expert(
         workers=config.workers,
         seed=config.seed,
         on_epoch=lambda _, loss: stage.advance(f"loss {loss:.3f}"),
+        start=start,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -10,11 +11,13 @@ from recsys.context.sequences import Sequences
 from recsys.model.hypernetwork import Hypernetwork
 from recsys.model.personal import ModelConfig, PersonalModel, expert_specs
 from recsys.training.attributes import ItemAttributes
+from recsys.training.body_start import BodyStart
 from recsys.training.config import TrainConfig
 from recsys.training.generator import fit_generator
 from recsys.training.held_out import HeldOut, ranking_loss
 from recsys.training.progress import Progress
 from recsys.training.stages import Stages, fit_stages
+from recsys.training.warm_start import fit_stages_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ def fit_model(
     clock: bool,
     repeats: bool,
     progress: Progress,
+    start: BodyStart | None = None,
 ) -> Fitted:
     """Fits everything that a snapshot holds.
 
@@ -52,13 +56,15 @@ def fit_model(
         clock: whether event times are real.
         repeats: whether items repeat.
         progress: told how far it is.
+        start: what the body begins from; None: from nothing.
 
     Raises:
         ConfigError: a setting needs real times, and there are none.
         DataError: too few users, items or events to train on.
         TrainingError: a loss is not finite, or a worker failed.
     """
-    stages = fit_stages(sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress)
+    fit = fit_stages if start is None else partial(fit_stages_from, start)
+    stages = fit(sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress)
     held_out = stages.held_out
     hypernetwork, curves = fit_heads(held_out, config, progress)
     return Fitted(

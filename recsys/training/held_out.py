@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -104,13 +106,16 @@ def target_room(config: TrainConfig, n_experts: int, n_items: int) -> int:
     return int(config.generator.target_gigabytes * 1e9 / (n_items * (2 * n_experts + 1)))
 
 
-def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def kept_back(
+    sequences: Sequences, config: GeneratorConfig, rng: np.random.Generator, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """What experts are fitted on while the generator is trained, and what it learns from.
 
     Args:
         sequences: complete training sequences.
         config: which of the two ways, and how much.
         rng: source of randomness.
+        seed: of the whole fit, by which beginners are drawn.
 
     Returns:
         (events,) bool which events the experts are fitted on, and (events,) bool which may become targets.
@@ -124,7 +129,7 @@ def kept_back(sequences: Sequences, config: GeneratorConfig, rng: np.random.Gene
         return ~held, held & _among_last(sequences, config.targets_per_user)
     targets = _among_last(sequences, _last(sequences, config.held_out_events)[sequences.owners])
     if config.beginners:
-        new = _drawn_users(sequences, config.beginners, rng)[sequences.owners]
+        new = beginners(sequences.user_ids, config.beginners, seed)[sequences.owners]
         targets |= new & (sequences.positions <= config.beginner_events)
     fitted = ~targets
     if not (sequences.keep(fitted).known_before > 0).any():
@@ -161,6 +166,13 @@ def _drawn_users(sequences: Sequences, share: float, rng: np.random.Generator) -
     held = np.zeros(len(sequences), dtype=bool)
     held[rng.permutation(usable)[: max(round(len(usable) * share), 3)]] = True
     return held
+
+
+def beginners(user_ids: Sequence[str], share: float, seed: int) -> np.ndarray:
+    """(users,) bool: whose first events are kept from the experts. By name: the log may grow, they stay the same."""
+    below = int(share * 2**64)
+    drawn = (hashlib.blake2b(f"{seed} {user_id}".encode(), digest_size=8).digest() for user_id in user_ids)
+    return np.array([int.from_bytes(digest) < below for digest in drawn], dtype=bool)
 
 
 def _require_users(sequences: Sequences, usable: int) -> None:

@@ -17,6 +17,7 @@ from recsys.errors import TrainingError
 from recsys.experts.body import BodyConfig
 from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import ATTRIBUTE_TABLE, ITEM_TABLE, BodyTrainingConfig, TrainableBody
+from recsys.training.body_start import BodyStart, begin_from
 from recsys.training.sharding import gathered_vectors, shard
 from recsys.training.windows import Windows, steps_of_an_epoch
 
@@ -64,6 +65,7 @@ def fit_body(
     world: World,
     seed: int,
     on_epoch: Callable[[int, float], None],
+    start: BodyStart | None = None,
 ) -> FittedBody | None:
     """Fits the body on this worker's share of the sequences.
 
@@ -76,6 +78,7 @@ def fit_body(
         world: this worker's place.
         seed: of weights, order and negatives.
         on_epoch: told the epoch (from 1) and its mean loss in nats, on every worker.
+        start: what it begins from; None: from nothing.
 
     Returns:
         The fitted body on worker 0, None on the others.
@@ -88,6 +91,8 @@ def fit_body(
     rate = {"lr": config.table_learning_rate}
     apply_optimizer_in_backward(RowWiseAdagrad, model.tables.parameters(), rate)
     sharded = shard(model, world.device)
+    if start is not None:
+        begin_from(sharded, start)
     dense = [parameter for name, parameter in sharded.named_parameters() if "tables." not in name]
     optimizer = torch.optim.AdamW(dense, lr=config.learning_rate, weight_decay=config.weight_decay)
     steps = math.ceil(total_events / config.batch_events)

@@ -11,7 +11,7 @@ from scipy import sparse
 from torch import Tensor
 
 from recsys.context.sequences import Sequences
-from recsys.experts.linear import decayed_prefixes, dense, next_items
+from recsys.experts.linear import decayed_prefixes, dense, fill_attributes, next_items
 from recsys.experts.memory import MemoryConfig, used_attributes
 
 History = tuple[float, int]
@@ -75,11 +75,7 @@ class SharedGrams:
                 gram[i * n : (i + 1) * n, j * n : (j + 1) * n] = block
                 gram[j * n : (j + 1) * n, i * n : (i + 1) * n] = block.T
         if described is not None:
-            last = slice(own - n, own)
-            beside = torch.from_numpy(np.ascontiguousarray(described.T @ gram[last, :own].numpy()))
-            gram[own:, :own], gram[:own, own:] = beside, beside.T
-            gram[own:, own:] = torch.from_numpy((described.T @ beside[:, last].numpy().T).T.copy())
-            cross[own:] = torch.from_numpy(described.T @ cross[last].numpy())
+            fill_attributes(gram, cross, described)
         return gram, cross, described
 
     def _gram(self, one: History, other: History) -> Tensor:

@@ -112,7 +112,7 @@ def begin(
             "gains are made from nothing else."
         )
     rng = np.random.default_rng(config.seed)
-    fitted, targets = kept_back(sequences, config.generator, rng)
+    fitted, targets = kept_back(sequences, config.generator, rng, config.seed)
     return Start(fitted, sequences.keep(fitted), targets, rng)
 
 

@@ -31,13 +31,13 @@ def test_a_run_keeps_what_went_in_and_what_came_out(workspace, train, tmp_path):
         run = client.get_run(record.run_id)
         curve = client.get_metric_history(record.run_id, "body/loss")
         version = client.get_model_version(workspace.registered_model, record.model_version)
-        artifacts = [entry.path for entry in client.list_artifacts(record.run_id)]
+        artifacts = [entry.path for entry in client.list_artifacts(record.run_id, "training")]
     assert run.info.status == "FINISHED"
     assert run.data.params["body.width"] == "64"
     assert len(run.data.params) == 153
     assert run.data.metrics["validation.ndcg_at_10"] == 0.31
     assert [(point.step, point.value) for point in curve] == [(0, 3.0), (1, 2.0), (2, 1.5)]
-    assert artifacts == ["report.md"]
+    assert artifacts == ["training/report.md"]
     assert run.data.tags["log_position"] == version.tags["log_position"] == "42"
     assert version.tags["feast.feature_service"] == "context_v1"
 

@@ -7,12 +7,12 @@ import pytest
 
 from recsys.errors import ConfigError, DataError
 from recsys.training.generator import GeneratorConfig
-from recsys.training.held_out import kept_back
+from recsys.training.held_out import beginners, kept_back
 
 
 def of(sequences, **settings):
     """What experts are fitted on, and how many of each user's events may become targets."""
-    fitted, targets = kept_back(sequences, GeneratorConfig(**settings), np.random.default_rng(0))
+    fitted, targets = kept_back(sequences, GeneratorConfig(**settings), np.random.default_rng(0), seed=0)
     return sequences.keep(fitted), np.bincount(sequences.owners[targets], minlength=len(sequences))
 
 
@@ -42,14 +42,24 @@ def test_of_several_last_events_half_are_always_left(make_sequences):
 
 
 def test_beginnings_of_some_users_are_kept_from_the_experts_and_are_targets_too(make_sequences):
-    sequences = make_sequences(*([1, 2, 3, 4, 5, 6] for _ in range(20)), [1], [])
+    sequences = make_sequences(*([1, 2, 3, 4, 5, 6] for _ in range(20)), [])
     settings = GeneratorConfig(hold_out="last", beginners=0.2, beginner_events=2)
-    fitted, targets = kept_back(sequences, settings, np.random.default_rng(0))
+    fitted, targets = kept_back(sequences, settings, np.random.default_rng(0), seed=3)
     assert np.array_equal(fitted, ~targets)
-    own = targets[:-1].reshape(20, 6).tolist()
-    assert own.count([True, True, True, False, False, True]) == 4, "the very first one only has nothing before it"
-    assert own.count([False, False, False, False, False, True]) == 16
-    assert not targets[-1]
+    new = beginners(sequences.user_ids[:-1], 0.2, 3)
+    assert 0 < new.sum() < 20
+    for is_new, own in zip(new, targets.reshape(20, 6).tolist(), strict=True):
+        assert own == [is_new, is_new, is_new, False, False, True]
+
+
+def test_beginners_are_drawn_by_name_so_that_they_stay_so_while_the_log_grows():
+    names = tuple(f"user-{n}" for n in range(20_000))
+    drawn = beginners(names, 0.05, 0)
+    assert 850 < drawn.sum() < 1150
+    assert beginners(names[7_000:], 0.05, 0).tolist() == drawn[7_000:].tolist()
+    assert not (drawn & ~beginners(names, 0.1, 0)).any(), "a larger share holds the smaller one"
+    assert beginners(names, 0.05, 1).tolist() != drawn.tolist()
+    assert not beginners(names, 0.0, 0).any()
 
 
 def test_histories_that_would_leave_nobody_two_events_are_refused(make_sequences):

@@ -1,0 +1,84 @@
+"""A body that begins from an earlier version's instead of from nothing, and when it may. Reads no registry."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys.allocator import keep_large_blocks
+from recsys.context.sequences import Sequences
+from recsys.errors import ConfigError
+from recsys.training.attributes import ItemAttributes
+from recsys.training.body_start import BodyStart
+from recsys.training.config import TrainConfig
+from recsys.training.experts import fit_body_expert
+from recsys.training.progress import Progress
+from recsys.training.stages import Stages, begin, stages_on
+
+EPOCHS = 1 / 3
+"""Share of the configured epochs that a body gets which does not begin from nothing."""
+RATE = 0.3
+"""Share of the configured steps: Adagrad forgets how far it had come, and full steps would undo what is known."""
+
+
+def warmed(config: TrainConfig) -> TrainConfig:
+    """The configuration with fewer epochs and smaller steps of the body, for one that begins from another."""
+    own = config.body_training
+    fewer = {
+        "epochs": max(round(own.epochs * EPOCHS), 1),
+        "learning_rate": own.learning_rate * RATE,
+        "table_learning_rate": own.table_learning_rate * RATE,
+    }
+    return config.model_copy(update={"body_training": own.model_copy(update=fewer)})
+
+
+def refuse_to_begin_from(
+    version: str, earlier: TrainConfig, earlier_position: int, config: TrainConfig, position: int
+) -> None:
+    """Refuses a start that would fit badly, or that has seen what heads are to learn from.
+
+    Events are only ever added after those that a version was fitted on, or go with their user, so that everybody's
+    last events are new to it; a share of the users that is drawn anew is not.
+
+    Raises:
+        ConfigError: the bodies differ in shape, the version knows a later log, or it knew targets of this run.
+    """
+    shapes = [own.body.model_dump(exclude={"clock", "baskets", "dropout"}) for own in (earlier, config)]
+    reason = None
+    if shapes[0] != shapes[1]:
+        reason = "its body has another shape"
+    elif earlier_position > position:
+        reason = f"it was trained on the log up to {earlier_position}, and this run is up to {position}"
+    elif not earlier.generator.hold_out == config.generator.hold_out == "last":
+        reason = "its body has seen users that this run keeps back for the heads; generator.hold_out has to be last"
+    elif earlier.generator.held_out_events < config.generator.held_out_events:
+        reason = "its body has seen events that this run keeps back for the heads (generator.held_out_events)"
+    elif not _beginnings_are_new(earlier, config):
+        reason = "its body has seen beginnings that this run keeps back for the heads (generator.beginners, seed)"
+    if reason:
+        raise ConfigError(f"Training cannot begin from version {version}: {reason}. Train from nothing.")
+
+
+def _beginnings_are_new(earlier: TrainConfig, config: TrainConfig) -> bool:
+    """Whether the first events of all of this run's beginners, who are drawn by name, are new to the earlier body."""
+    before, now = earlier.generator, config.generator
+    same = earlier.seed == config.seed and before.beginner_events >= now.beginner_events
+    return not now.beginners or (same and before.beginners >= now.beginners)
+
+
+def fit_stages_from(
+    start: BodyStart,
+    sequences: Sequences,
+    profile: np.ndarray,
+    attributes: ItemAttributes,
+    config: TrainConfig,
+    *,
+    clock: bool,
+    repeats: bool,
+    progress: Progress,
+) -> Stages:
+    """`fit_stages` with a body that begins from another; arguments and errors are the same."""
+    keep_large_blocks()
+    kinds = {"clock": clock, "repeats": repeats}
+    begun = begin(sequences, attributes, config, has_profile=profile.shape[1] > 0, **kinds)
+    body = fit_body_expert(begun.fit_on, attributes, config, progress, clock=clock, start=start)
+    return stages_on(body, begun, sequences, profile, attributes, config, progress=progress, **kinds)
