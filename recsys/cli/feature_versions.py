@@ -61,6 +61,9 @@ def versions(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
 def drop(
     workspace: WorkspaceOption,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Its service's name, or the digits at its end.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Though a rollback, the challenger or a running process would need it.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Remove a version of users' or items' rows, with all of them; not the present one, nor the champion's.
@@ -70,7 +73,7 @@ def drop(
     with reported(as_json) as report:
         from recsys.jobs import feature_versions as job
 
-        dropped = job.drop(Workspace.existing(workspace), version)
+        dropped = job.drop(Workspace.existing(workspace), version, force=force)
         lost = "Models that read it can no longer be served." if dropped.rows == "users" else "No model read them."
         report.show(f"{dropped.service} and its rows are gone. {lost}")
         report.result(dropped.as_dict())

@@ -14,7 +14,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.events.lease import FoldLease, maintenance
 from recsys.jobs.materialise import MaterialiseResult, materialise
-from recsys.jobs.served_features import champions_features, served_schemas
+from recsys.jobs.served_features import champions_features, features_needed, served_schemas
 from recsys.workspace import Workspace
 
 UNDESCRIBED = "it was made by a version of recsys that did not write down its columns"
@@ -93,15 +93,17 @@ def migrate(workspace: Workspace) -> Migration:
     return Migration(older=older, materialised=materialise(workspace))
 
 
-def drop(workspace: Workspace, version: str) -> StoredVersion:
+def drop(workspace: Workspace, version: str, *, force: bool = False) -> StoredVersion:
     """Removes a version of users' or of items' rows, with all of them.
 
     Args:
         workspace: the workspace.
         version: a service's name, or the digits at its end.
+        force: though a rollback, the challenger or a running process would still need it.
 
     Raises:
-        ConfigError: there is no such version, the workspace's schema asks for it, or the champion reads it.
+        ConfigError: there is no such version, the workspace's schema asks for it, the champion reads it, or (without
+            `force`) another model that may still have to answer.
         LeaseError: another job is changing the feature store all the time.
         FeatureStoreError: the store cannot be written.
     """
@@ -120,6 +122,9 @@ def drop(workspace: Workspace, version: str) -> StoredVersion:
             f"{chosen.service} {needed} the champion of '{workspace.name}'. Train on the present features and "
             f"promote the new version first: recsys train --workspace {workspace.name}"
         )
+    reader = None if force else features_needed(workspace).get(chosen.service)
+    if reader is not None:
+        raise ConfigError(f"{chosen.service} is read by {reader}. Drop it all the same with --force.")
     lease = FoldLease(workspace.event_log)
     with maintenance(lease, "drop a feature version") as token:
         StoredVersions(workspace).drop(chosen.service, token, partial(lease.guarded, token))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from recsys.context.feature_schema import FeatureSchema
 from recsys.context.rows import feature_schema
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import ConfigError, RecsysError
+from recsys.errors import ConfigError, RecsysError, RegistryError, SnapshotError
 from recsys.registry.champion import load_champion
+from recsys.registry.client import exists, registry
 from recsys.registry.feature_lock import features_of
+from recsys.registry.needed import needed_versions
+from recsys.registry.versions import loaded_snapshot, read_version
 from recsys.workspace import Workspace
 
 
@@ -17,6 +20,27 @@ def champions_features(workspace: Workspace) -> FeatureSchema | None:
         return features_of(load_champion(workspace))
     except ConfigError:
         return None
+
+
+def features_needed(workspace: Workspace) -> dict[str, str]:
+    """What still needs a feature service, by the service's name: "version 3, what a rollback restores".
+
+    A model that cannot be read needs none.
+
+    Raises:
+        RegistryError: the registry failed.
+    """
+    if not exists(workspace):
+        return {}
+    found: dict[str, str] = {}
+    with registry(workspace) as client:
+        for number, reason in sorted(needed_versions(client, workspace).items()):
+            try:
+                snapshot = loaded_snapshot(workspace, read_version(client, workspace, number))
+                found[features_of(snapshot).service] = f"version {number}, {reason}"
+            except (RegistryError, SnapshotError, ConfigError):
+                continue
+    return found
 
 
 def served_schemas(workspace: Workspace) -> tuple[WorkspaceSchema, ...]:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from recsys.errors import ConfigError, RegistryError
 from recsys.registry.champion import no_model
 from recsys.registry.client import exists, registry
-from recsys.registry.leases import versions_in_use
-from recsys.registry.local import last_good
-from recsys.registry.moving import kept_champions, one_at_a_time
-from recsys.registry.versions import CHALLENGER, CHAMPION, RegisteredVersion, aliased, read_version, version_numbers
+from recsys.registry.moving import one_at_a_time
+from recsys.registry.needed import needed_versions
+from recsys.registry.versions import RegisteredVersion, read_version, version_numbers
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -116,20 +115,7 @@ def _readable(client: MlflowClient, workspace: Workspace) -> dict[str, Registere
 def _reasons(client: MlflowClient, workspace: Workspace, keep: int) -> dict[str, str]:
     """Why a version stays, by its number; of several reasons the weightiest."""
     newest = [str(number) for number in version_numbers(client, workspace)[-keep:]]
-    reasons = {number: f"one of the {keep} newest" for number in newest}
-    earlier = kept_champions(client, workspace)
-    if earlier:
-        reasons[earlier[-1]] = "what a rollback restores"
-    for number, holders in versions_in_use(workspace).items():
-        reasons[number] = f"in use by {', '.join(holders)}"
-    remembered = last_good(workspace)
-    if remembered is not None:
-        reasons[remembered[0].version] = "the last good local copy"
-    for alias in (CHALLENGER, CHAMPION):
-        named = aliased(client, workspace, alias)
-        if named is not None:
-            reasons[named] = alias
-    return reasons
+    return {**{number: f"one of the {keep} newest" for number in newest}, **needed_versions(client, workspace)}
 
 
 def _model_folder(workspace: Workspace, known: RegisteredVersion, artifact: Path) -> Path:

@@ -10,7 +10,10 @@ from recsys.jobs.evaluate import evaluate
 from recsys.jobs.feature_versions import drop, migrate, versions
 from recsys.jobs.materialise import materialise
 from recsys.jobs.opened import opened
+from recsys.jobs.promote import promote
+from recsys.jobs.train import train
 from recsys.registry.feature_lock import features_of
+from recsys.registry.leases import in_use
 
 pytestmark = pytest.mark.slow
 
@@ -42,3 +45,19 @@ def test_the_champion_serves_on_its_own_features_until_they_are_dropped(films):
     assert reply["feature_service"] == read.service
     with pytest.raises(SnapshotError, match=r'events is .*"negative": \["skip"\].*Train again'):
         evaluate(films)
+
+
+def test_features_that_a_rollback_or_a_running_process_needs_go_only_by_force(films, quick_config, quick_body):
+    materialise(films)
+    read = features_of(opened(films).snapshot).service
+    schema = WorkspaceSchema.load(films.schema_file)
+    replace(schema, events=replace(schema.events, negative=("skip",))).save(films.schema_file)
+    migrate(films)
+    newer = train(films, quick_config()).model_version
+    promote(films, newer, by="ada", why="other features", force=True)
+    with pytest.raises(ConfigError, match=r"is read by version 1, what a rollback restores\. .*--force"):
+        drop(films, read)
+    with in_use(films, "1", "a service"), pytest.raises(ConfigError, match="version 1, in use by a service"):
+        drop(films, read)
+    assert drop(films, read, force=True).service == read
+    assert read not in [one.service for one in versions(films)]

@@ -69,7 +69,7 @@ class Parity(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.home = Path(tempfile.mkdtemp())
-        self.workspace = Workspace("small", self.home)
+        self.workspace = self.new_workspace()
         SCHEMA.save(self.workspace.schema_file)
         self.workspace.users_file.parent.mkdir(parents=True)
         users = {"user_id": list(USERS[:4]), "age": [20.0, 20.5, None, 21.0], "job": ["x", None, "y", "z"]}
@@ -85,6 +85,10 @@ class Parity(RuleBasedStateMachine):
         self.rows: list[list[pl.DataFrame] | None] = [None, None]
         materialise(self.workspace)
         self.restart()
+
+    def new_workspace(self) -> Workspace:
+        """An empty one, on the engine that is looked at."""
+        return Workspace("small", self.home)
 
     def clock(self) -> int:
         return time.time_ns() // 1000 + self.ahead
