@@ -99,6 +99,11 @@ class Workspace:
         return self.root / "snapshots"
 
     @property
+    def counts(self) -> Path:
+        """What `recsys refresh` counted of the log; made again when it is missing."""
+        return self.root / "counts"
+
+    @property
     def recommendations(self) -> Path:
         return self.root / "recommendations"
 

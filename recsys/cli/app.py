@@ -23,6 +23,7 @@ from recsys.cli import (
     features,
     models,
     promote,
+    refresh,
     serve,
     train,
 )
@@ -35,6 +36,7 @@ COMMAND_MODULES = (
     features,
     experts,
     train,
+    refresh,
     evaluate,
     promote,
     models,
@@ -52,6 +54,7 @@ COMMANDS = (
     "features",
     "experts",
     "train",
+    "refresh",
     "evaluate",
     "promote",
     "rollback",

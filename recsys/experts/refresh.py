@@ -71,6 +71,13 @@ class MemoryCounts:
         self._add(gram, cross, recent(changed.after, changed.after_from, window), n_items, 1.0)
         return MemoryCounts(gram, cross, self.histories)
 
+    def are_of(self, config: MemoryConfig, n_items: int) -> bool:
+        """Whether they are what `of` would count with these settings over a vocabulary of this size."""
+        histories = histories_of(config, n_items)
+        rows = len(histories) * n_items
+        shapes = (self.gram.shape, self.cross.shape)
+        return self.histories == histories and shapes == ((rows, rows), (rows, n_items))
+
     def solve(self, config: MemoryConfig, attributes: sparse.csr_matrix | None = None) -> SequenceMemory:
         """The memory that `fit_sequence_memory` would fit; same errors."""
         described = used_attributes(config, attributes)
@@ -115,6 +122,10 @@ class LongTermCounts:
         gram = _rearranged(gram, moved, moved)
         add_sparse(gram, together(changed.after, n_items))
         return LongTermCounts(gram)
+
+    def are_of(self, n_items: int) -> bool:
+        """Whether they are over a vocabulary of this size."""
+        return self.gram.shape == (n_items, n_items)
 
     def solve(self, config: LongTermConfig) -> LongTermMemory:
         """The memory that `fit_long_term_memory` would fit; same errors."""

@@ -6,6 +6,7 @@ elsewhere can be interrupted and is taken up again by the next deletion, the nex
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -96,6 +97,7 @@ def finish_deletions(workspace: Workspace) -> None:
 def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
     """Removes every trace of the users under deletion and of pruned events; each step can be repeated."""
     removals, guard = Removals(workspace.event_log), partial(lease.guarded, token)
+    shutil.rmtree(workspace.counts, ignore_errors=True)
     pruned_at = removals.pruned_at()
     if pruned_at is not None:
         _clear_folded_before(workspace, pruned_at, token, guard)

@@ -18,7 +18,7 @@ from recsys.evaluation.run import evaluate_split
 from recsys.evaluation.workspace_protocol import protocol_of
 from recsys.model.head import head_size
 from recsys.ranking.recommender import Recommender
-from recsys.registry.card import model_card
+from recsys.registry.card import BEGUN_FROM, model_card
 from recsys.registry.feature_lock import FEATURES_SECTION, features_section
 from recsys.registry.lineage import lineage
 from recsys.registry.loading import MODEL_SECTION, TRAINING_SECTION
@@ -33,8 +33,6 @@ from recsys.training.dataset import Dataset
 from recsys.workspace import Workspace
 
 UNREGISTERED = "unregistered"
-BEGUN_FROM = "begun_from_version"
-"""In a model's lineage: the version that its body began from, or whose body it kept."""
 
 
 @dataclass(frozen=True, slots=True)

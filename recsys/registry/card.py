@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from recsys.training.config import TrainConfig
 from recsys.training.dataset import Dataset
 
+BEGUN_FROM = "begun_from_version"
+"""In a model's lineage: the version that its body began from, or whose body it kept."""
+
 
 def model_card(
     dataset: Dataset,
@@ -21,13 +24,19 @@ def model_card(
         f"| {name} | {own['ndcg@10']:.4f} | {own['hr@10']:.4f} |" for name, own in metrics.items() if "ndcg@10" in own
     )
     origin = "\n".join(f"- {name}: {value}" for name, value in lineage.items())
+    if "generator_targets" in counts:
+        taught = (
+            f"the\ngenerator on {counts['generator_targets']:,} next items that no expert had seen, of "
+            f"{counts['generator_users']:,} users"
+        )
+    else:
+        taught = f"body and\ngenerator are those of version {lineage[BEGUN_FROM]}"
     return f"""# Recommender of the workspace {dataset.schema.name}
 
 Shared experts (sequence body, closed-form memories, popularity), steered for each user by `{config.head.kind}` head
 weights that a hypernetwork generates from the user's context.
 
-Trained on {counts["events"]:,} events of {counts["users"]:,} users over {len(dataset.vocabulary):,} items; the
-generator on {counts["generator_targets"]:,} next items that no expert had seen, of {counts["generator_users"]:,} users.
+Trained on {counts["events"]:,} events of {counts["users"]:,} users over {len(dataset.vocabulary):,} items; {taught}.
 
 ## Validation ({protocol}, full ranking)
 

@@ -47,8 +47,13 @@ class Dataset:
     log_position: int
 
     @classmethod
-    def load(cls, workspace: Workspace, upto: int | None = None) -> Dataset:
+    def load(cls, workspace: Workspace, upto: int | None = None, vocabulary: tuple[str, ...] | None = None) -> Dataset:
         """Reads the log up to a position (None: all of it).
+
+        Args:
+            workspace: whose log.
+            upto: the log's position; None: all of it.
+            vocabulary: the items that count, of which some may have no event; None: all with a positive event.
 
         Raises:
             DataError: there is no positive event.
@@ -61,13 +66,16 @@ class Dataset:
             # Values alone (stars) say how much somebody liked an item, not how much the event counts.
             ordered = ordered.with_columns(pl.lit(1.0, dtype=pl.Float32).alias(columns.VALUE))
         ordered = ordered.with_columns(pl.col(columns.VALUE).clip(lower_bound=0))
+        if vocabulary is not None:
+            ordered = ordered.filter(pl.col(columns.ITEM_ID).is_in(list(vocabulary)))
         if ordered.is_empty():
             raise DataError(
                 f"The workspace '{workspace.name}' has no positive event. Import some with: "
                 f"recsys data import DIR --workspace {workspace.name}"
             )
         catalogue = Catalogue.load(workspace)
-        vocabulary = tuple(ordered[columns.ITEM_ID].unique().sort().to_list())
+        if vocabulary is None:
+            vocabulary = tuple(ordered[columns.ITEM_ID].unique().sort().to_list())
         return cls(
             schema=schema,
             interactions=ordered,
