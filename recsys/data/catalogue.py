@@ -11,6 +11,7 @@ import polars as pl
 
 from recsys.columns import ITEM_ID, USER_ID
 from recsys.data.schema import WorkspaceSchema
+from recsys.durable import sync
 from recsys.errors import DataError
 from recsys.workspace import Workspace
 
@@ -52,7 +53,7 @@ class Catalogue:
         )
 
     def save(self, workspace: Workspace) -> None:
-        """Writes both files, each atomically."""
+        """Writes both files, each atomically; they are on the disk when this returns."""
         _write(self.users, workspace.users_file)
         _write(self.items, workspace.items_file)
 
@@ -105,4 +106,6 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     frame.write_parquet(unfinished)
+    sync(unfinished)
     unfinished.replace(path)
+    sync(path.parent)
