@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -12,9 +13,12 @@ from recsys.data.catalogue import Catalogue
 from recsys.data.catalogue_differences import changed_items
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.catalogue_changes import CatalogueChanges
+from recsys.events.database import Database
 from recsys.events.log import EventLog
 from recsys.workspace import Workspace
 
+_Changed = Callable[[Catalogue], Catalogue]
+_Hidden = Callable[[Catalogue, frozenset[str]], frozenset[str]]
 _NO_EVENTS = pl.DataFrame(schema={USER_ID: pl.String(), ITEM_ID: pl.String()})
 
 
@@ -27,6 +31,7 @@ class ItemChanges:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._database = Database(workspace.event_log)
         self._changes = CatalogueChanges(workspace.event_log)
         self._log = EventLog(workspace.event_log)
 
@@ -47,7 +52,7 @@ class ItemChanges:
             if known and attributes is None:
                 return before
             row = _row(item_id, attributes or {}, before.schema)
-            return before.updated(before.users.clear(), row, _NO_EVENTS)
+            return before.updated(before.users, row, _NO_EVENTS)
 
         def hidden(before: Catalogue, now: frozenset[str]) -> frozenset[str]:
             shown = available or (available is None and item_id not in before.items[ITEM_ID])
@@ -67,25 +72,44 @@ class ItemChanges:
 
         self._change(changed, lambda before, now: now | {item_id})
 
-    def _change(
-        self,
-        changed: Callable[[Catalogue], Catalogue],
-        hidden: Callable[[Catalogue, frozenset[str]], frozenset[str]],
-    ) -> None:
-        """What becomes unavailable does so first, what becomes available last: nothing is shown half made."""
+    def _change(self, changed: _Changed, hidden: _Hidden) -> None:
+        """Announced to readers of rows where they feel it, which makes everybody's count as outdated meanwhile."""
+        with self._database.writing():
+            change = self._planned(changed, hidden)
+            if not change.felt:
+                change.write(self._workspace)
+                return
         with self._changes.making() as concerned:
-            before, now = Catalogue.load(self._workspace), unavailable_items(self._workspace)
-            after, then = changed(before), hidden(before, now)
-            if then - now:
-                save_unavailable_items(self._workspace, then)
-            if after is not before:
-                after.save(self._workspace)
-                different = set(changed_items(before, after)) | set(before.items[ITEM_ID]).difference(
-                    after.items[ITEM_ID]
-                )
-                concerned.everybody = not different.isdisjoint(self._log.items())
-            if now - then:
-                save_unavailable_items(self._workspace, then)
+            change = self._planned(changed, hidden)
+            concerned.everybody = change.felt
+            change.write(self._workspace)
+
+    def _planned(self, changed: _Changed, hidden: _Hidden) -> _Change:
+        before, now = Catalogue.load_items(self._workspace), unavailable_items(self._workspace)
+        after = changed(before)
+        different = {*changed_items(before, after), *set(before.items[ITEM_ID]).difference(after.items[ITEM_ID])}
+        felt = bool(different) and not different.isdisjoint(self._log.items())
+        return _Change(before, after, now, hidden(before, now), felt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is about to be written; `felt` where feature rows are made of what it changes."""
+
+    before: Catalogue
+    after: Catalogue
+    hidden_before: frozenset[str]
+    hidden_after: frozenset[str]
+    felt: bool
+
+    def write(self, workspace: Workspace) -> None:
+        """What becomes unavailable does so first, what becomes available last: nothing is shown half made."""
+        if self.hidden_after - self.hidden_before:
+            save_unavailable_items(workspace, self.hidden_after)
+        if self.after is not self.before:
+            self.after.save_items(workspace)
+        if self.hidden_before - self.hidden_after:
+            save_unavailable_items(workspace, self.hidden_after)
 
 
 def _row(item_id: str, attributes: Mapping[str, object], schema: WorkspaceSchema) -> pl.DataFrame:

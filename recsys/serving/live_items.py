@@ -52,7 +52,7 @@ class LiveItems:
         return _file_stamp(self._workspace.items_file), _file_stamp(self._workspace.unavailable_file)
 
     def _read(self) -> Items:
-        catalogue = Catalogue.load(self._workspace)
+        catalogue = Catalogue.load_items(self._workspace)
         return Items(catalogue.items, catalogue.schema, unavailable_items(self._workspace))
 
 

@@ -1,5 +1,6 @@
 """Items that are put and taken away: felt at the next request, by every service of the workspace, and kept."""
 
+from dataclasses import replace
 from urllib.parse import quote
 
 import polars as pl
@@ -10,6 +11,7 @@ from recsys.data.catalogue import Catalogue
 from recsys.errors import DataError
 from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.serving.live_items import LiveItems
+from tests.serving.modelled import SCHEMA
 
 CONTEXT = {"history": [{"item_id": "m1"}]}
 WHOLE = {"title": "Changed", "year": 2020, "genres": ["Western", "Comedy"], "studio": "Ufa"}
@@ -111,8 +113,15 @@ def test_a_new_title_alone_outdates_no_rows(service, films):
     service.post("/v1/events", events=[{"user_id": "ann", "item_id": "m4"}])
     before = Catalogue.load(films).items
     own = before.filter(pl.col("item_id") == "m4").drop("item_id").row(0, named=True)
-    put(service, "m4", attributes={**own, "title": "Another"})
+    put(service, "m4", attributes={**own, "title": "Another"}, available=False)
     assert CatalogueChanges(films.event_log).felt_by(["ann"], 0) == []
+
+
+def test_the_users_of_the_catalogue_stay_as_they_are(service, films):
+    users = pl.DataFrame({"user_id": ["ann"], "age": [31.0]}, schema=SCHEMA.users_frame_schema())
+    replace(Catalogue.load(films), users=users).save(films)
+    put(service, "m4", attributes=WHOLE)
+    assert Catalogue.load(films).users.equals(users)
 
 
 def test_a_damaged_catalogue_leaves_the_one_before_in_use_and_is_not_written_over(service, films):
@@ -122,6 +131,7 @@ def test_a_damaged_catalogue_leaves_the_one_before_in_use_and_is_not_written_ove
     assert (reply.status_code, reply.json()["code"]) == (503, "not_stored")
     assert str(films.root) not in reply.text
     assert films.items_file.read_bytes() == b"PAR1 no more"
+    assert CatalogueChanges(films.event_log).felt_by(["ann"], 0) == []
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b"[1]"])
