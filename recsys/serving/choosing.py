@@ -28,8 +28,8 @@ class Choice:
     def __init__(self, items: ItemSource) -> None:
         self.items = items
         self._lock = threading.Lock()
-        self._flags: OrderedDict[tuple[Condition, ...], np.ndarray] = OrderedDict()
-        self._made_for: tuple[object, object] = (None, None)
+        self._made_for: Items | None = None
+        self._flags: OrderedDict[tuple[tuple[Condition, ...], int], tuple[frozenset[str], np.ndarray]] = OrderedDict()
 
     def allowed(self, filters: Sequence[Filter], model: ServedModel) -> np.ndarray | None:
         """(n_items,) bool in the model's order; None where everything may be recommended.
@@ -41,25 +41,30 @@ class Choice:
         if not filters and not items.unavailable:
             return None
         conditions = tuple(one.condition() for one in filters)
+        found = self._remembered(conditions, items, model)
+        if found is None:
+            found = _flags(conditions, items, model)
+            self._remember(conditions, items, model, found)
+        return found
+
+    def _remembered(self, conditions: tuple[Condition, ...], items: Items, model: ServedModel) -> np.ndarray | None:
+        """Flags hold for one state of the catalogue and one model's order of items, which its vocabulary stands for."""
+        key = (conditions, id(model.vocabulary))
         with self._lock:
-            self._forget_if_outdated(items, model)
-            found = self._flags.get(conditions)
-            if found is not None:
-                self._flags.move_to_end(conditions)
-                return found
-        made = _flags(conditions, items, model)
+            vocabulary, flags = self._flags.get(key, (None, None))
+            if self._made_for is not items or vocabulary is not model.vocabulary:
+                return None
+            self._flags.move_to_end(key)
+            return flags
+
+    def _remember(self, conditions: tuple[Condition, ...], items: Items, model: ServedModel, flags: np.ndarray) -> None:
         with self._lock:
-            self._forget_if_outdated(items, model)
-            self._flags[conditions] = made
+            if self._made_for is not items:
+                self._flags.clear()
+                self._made_for = items
+            self._flags[conditions, id(model.vocabulary)] = (model.vocabulary, flags)
             if len(self._flags) > _KEPT:
                 self._flags.popitem(last=False)
-        return made
-
-    def _forget_if_outdated(self, items: Items, model: ServedModel) -> None:
-        """Flags hold for one state of the catalogue and one model's order of items; the model itself is let go of."""
-        if self._made_for[0] is not items or self._made_for[1] is not model.vocabulary:
-            self._flags.clear()
-            self._made_for = (items, model.vocabulary)
 
 
 def shortfall(request: RecommendationRequest, found: int, asked: int, allowed: np.ndarray | None) -> str | None:

@@ -5,8 +5,10 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from recsys.context.encoder import ContextEncoder
 from recsys.data.availability import save_unavailable_items
 from recsys.data.catalogue import Catalogue
+from recsys.ranking.recommender import Recommender
 from recsys.serving import choosing
 
 RECOMMEND = "/v1/recommendations"
@@ -148,3 +150,18 @@ def test_more_filters_than_are_remembered_are_answered_all_the_same(ask, monkeyp
     before = [ids(ask(filters=[where("year", ">", 1980 + n)])) for n in range(6)]
     assert [ids(ask(filters=[where("year", ">", 1980 + n)])) for n in range(6)] == before
     assert len({len(own) for own in before}) > 1
+
+
+def test_another_model_with_other_items_gets_flags_of_its_own(ask, service):
+    wanted = [where("year", ">", 1990)]
+    before = ids(ask(filters=wanted))
+    served = service.models.model
+    recommender = served.ranker
+    turned = ContextEncoder(tuple(reversed(recommender.vocabulary)), recommender.encoder.profile, 10)
+    other = Recommender(recommender.model, turned, recommender.schema, recommender.calibration, "8")
+    service.models.model = replace(served, ranker=other, vocabulary=frozenset([*other.vocabulary]), version="8")
+    after = ids(ask(filters=wanted))
+    assert {*after} == {*before}
+    assert after != before
+    service.models.model = served
+    assert ids(ask(filters=wanted)) == before
