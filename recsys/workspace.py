@@ -87,6 +87,10 @@ class Workspace:
         return self.root / "catalogue" / "items.parquet"
 
     @property
+    def unavailable_file(self) -> Path:
+        return self.root / "catalogue" / "unavailable.json"
+
+    @property
     def event_log(self) -> Path:
         return self.root / "events" / "log.sqlite"
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from recsys.columns import ITEM_ID, USER_ID
 from recsys.data.schema import WorkspaceSchema
+from recsys.durable import sync
 from recsys.errors import DataError
 from recsys.workspace import Workspace
 
@@ -51,8 +52,24 @@ class Catalogue:
             schema=schema,
         )
 
+    @classmethod
+    def load_items(cls, workspace: Workspace) -> Catalogue:
+        """The items alone, of however many users: `users` is empty, so keep changes with `save_items`.
+
+        Raises:
+            ConfigError: the workspace's schema cannot be read.
+            DataError: the items' file is missing, damaged or does not fit the schema.
+        """
+        schema = WorkspaceSchema.load(workspace.schema_file)
+        nobody = pl.DataFrame(schema=schema.users_frame_schema())
+        return cls(nobody, _read(workspace.items_file, schema.items_frame_schema()), schema)
+
+    def save_items(self, workspace: Workspace) -> None:
+        """Writes the items' file alone, atomically; it is on the disk when this returns."""
+        _write(self.items, workspace.items_file)
+
     def save(self, workspace: Workspace) -> None:
-        """Writes both files, each atomically."""
+        """Writes both files, each atomically; they are on the disk when this returns."""
         _write(self.users, workspace.users_file)
         _write(self.items, workspace.items_file)
 
@@ -105,4 +122,6 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     frame.write_parquet(unfinished)
+    sync(unfinished)
     unfinished.replace(path)
+    sync(path.parent)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from fastapi import FastAPI
 
 from recsys.errors import RecsysError
-from recsys.jobs.delete_users import finish_deletions
+from recsys.jobs.delete_users import delete_users, finish_deletions
 from recsys.serving.assembly import assemble
 from recsys.serving.champion import ChampionSource
 from recsys.serving.server import DEFAULT_HOST, DEFAULT_PORT, Listening, run
@@ -63,7 +64,7 @@ def serve(
     sources: list[ChampionSource] = []
 
     def build() -> FastAPI:
-        app, models = assemble(workspace)
+        app, models = assemble(workspace, partial(delete_users, workspace))
         sources.append(models)
         return app
 

@@ -163,9 +163,14 @@ class ScoringNetwork:
             outputs: the experts' say of the same contexts; it tells which items are new.
         """
         scores: Tensor = (states @ self.body.items[1:].T) / self.scales[0]
+        new = self.new_items(outputs)
+        return scores if new is None else _of_new_items(scores, new)
+
+    def new_items(self, outputs: ExpertOutputs) -> Tensor | None:
+        """(batch, n_items) which items the body speaks of, 1 where it does; None where it speaks of all alike."""
         if self._novelty is None or not self.discovers[0]:
-            return scores
-        return _of_new_items(scores, outputs.scores[:, self._novelty])
+            return None
+        return outputs.scores[:, self._novelty]
 
     @staticmethod
     def _strength(head: HeadWeights) -> Tensor:

@@ -19,9 +19,13 @@ from recsys.errors import ConfigError
 from recsys.model.calibration import Calibration
 from recsys.model.head import HeadWeights
 from recsys.model.personal import PersonalModel
+from recsys.model.portable import PortableHead, portable_head
 from recsys.model.repetition import usual_basket
+from recsys.ranking.diversity import diverse_order, pool_size
+from recsys.ranking.estimates import Estimates, estimates
 from recsys.ranking.explanation import Explanation, explain_items
 from recsys.ranking.masks import item_mask, seen_mask
+from recsys.ranking.similarity import nearest
 from recsys.ranking.top_k import top_k
 
 
@@ -76,6 +80,8 @@ class Recommender:
         exclude_seen: bool | None = None,
         exclude_items: Sequence[str] = (),
         include_only: Sequence[str] | None = None,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
         moments: Sequence[int] | None = None,
     ) -> list[Ranking]:
         """The best k items for each context.
@@ -86,13 +92,18 @@ class Recommender:
             exclude_seen: leave out what the user has seen; None does so unless items repeat in this workspace.
             exclude_items: ids to leave out; unknown ones are ignored.
             include_only: ids to choose among; unknown ones are ignored; None is the whole vocabulary.
+            allowed: (n_items,) bool, what may be recommended at all, as `flags` gives it; None is everything.
+            diversity: 0 is the model's order; up to 1 items differ more from those before them (`diverse_order`).
+                Scores stay the model's.
             moments: when each recommendation is asked for, microseconds.
 
         Raises:
-            ConfigError: k is below 1.
+            ConfigError: k is below 1, or diversity is not between 0 and 1.
         """
         if k < 1:
             raise ConfigError(f"k is {k}; ask for at least 1 item.")
+        if not 0 <= diversity <= 1:
+            raise ConfigError(f"diversity is {diversity}; give a number from 0 to 1.")
         if not rows:
             return []
         context = self.encoder.encode(rows, moments)
@@ -101,7 +112,14 @@ class Recommender:
         masked |= item_mask(self.encoder.item_indices(exclude_items), len(self.vocabulary))
         if include_only is not None:
             masked |= ~item_mask(self.encoder.item_indices(include_only), len(self.vocabulary))
-        return self._best(scores.masked_fill(masked, -torch.inf), k)
+        if allowed is not None:
+            masked |= ~torch.from_numpy(allowed)
+        return self._best(scores.masked_fill(masked, -torch.inf), k, diversity)
+
+    def flags(self, item_ids: Sequence[str]) -> np.ndarray:
+        """(n_items,) bool in the vocabulary's order: True at these items; unknown ones are ignored."""
+        marked: np.ndarray = item_mask(self.encoder.item_indices(item_ids), len(self.vocabulary)).numpy()
+        return marked
 
     def score(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> Tensor:
         """(batch, n_items) logits of every item, nothing masked; column j is `vocabulary[j]`."""
@@ -111,26 +129,60 @@ class Recommender:
         """The generated head of each context."""
         return self.model.forward(self.encoder.encode(rows, moments)).head
 
+    def portable(self, row: FeatureRow, item_ids: Sequence[str]) -> PortableHead:
+        """One context's head with all that is needed to score these items elsewhere, in that order.
+
+        Raises:
+            ConfigError: an item is not in the vocabulary.
+        """
+        columns = torch.from_numpy(self._known_indices(item_ids) - 1)
+        return portable_head(self.model, self.encoder.encode([row]), columns)
+
     def explain(self, row: FeatureRow, item_ids: Sequence[str], moment: int | None = None) -> list[Explanation]:
         """Why these items score as they do for this context.
 
         Raises:
             ConfigError: an item is not in the vocabulary.
         """
-        unknown = [
-            item for item, index in zip(item_ids, self.encoder.item_indices(item_ids), strict=True) if index == 0
-        ]
-        if unknown:
-            raise ConfigError(f"The model does not know these items: {', '.join(unknown)}.")
+        indices = self._known_indices(item_ids)
         context = self.encoder.encode([row], None if moment is None else [moment])
-        return explain_items(self.model, context, self.encoder.item_indices(item_ids), self.vocabulary)
+        return explain_items(self.model, context, indices, self.vocabulary)
+
+    def similar(self, item_id: str, k: int = 10, *, allowed: np.ndarray | None = None) -> Ranking:
+        """Items like an item: `scores` are cosines of the body's item vectors, their common part taken out.
+
+        Raises:
+            ConfigError: the item is not in the vocabulary.
+        """
+        [index] = self._known_indices([item_id]).tolist()
+        may = None if allowed is None else torch.from_numpy(allowed)
+        found, cosines = nearest(self.model.network.unit_items, index, k, may)
+        return Ranking(tuple(self.vocabulary[column] for column in found), tuple(cosines))
 
     def probabilities(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> Tensor:
         """(batch, n_items) calibrated probability that each item is the next one; 0 for items that are masked."""
         context = self.encoder.encode(rows, moments)
-        scores = self.model.forward(context).scores.masked_fill(self.mask(context), -torch.inf)
-        softmax = torch.softmax(scores, dim=1)
-        return torch.from_numpy(self.calibration.probabilities(softmax.numpy(), self.basket_sizes(context)))
+        return self._probabilities(context, self.model.forward(context).scores)
+
+    def estimate(
+        self, rows: Sequence[FeatureRow], item_ids: Sequence[Sequence[str]], *, probabilities: bool = False
+    ) -> list[Estimates]:
+        """Scores of given items, in one forward pass for all contexts.
+
+        Args:
+            rows: feature rows, one a context.
+            item_ids: each context's items; unknown ones have no score.
+            probabilities: also the calibrated probabilities, as `probabilities` gives them.
+        """
+        if not rows:
+            return []
+        context = self.encoder.encode(rows)
+        scores = self.model.forward(context).scores
+        chances = self._probabilities(context, scores) if probabilities else None
+        return [
+            estimates(scores[n], None if chances is None else chances[n], self.encoder.item_indices(own))
+            for n, own in enumerate(item_ids)
+        ]
 
     def basket_sizes(self, context: ContextBatch) -> np.ndarray:
         """(batch,) float32 usual size of each context's baskets, by which probabilities go; 1 where there are none."""
@@ -156,10 +208,27 @@ class Recommender:
         """How often each fault of a context was met and treated so far, see `ContextFaults`."""
         return self.encoder.faults.as_dict()
 
-    def _best(self, scores: Tensor, k: int) -> list[Ranking]:
-        values, columns = top_k(scores, min(k, scores.shape[1]))
+    def _known_indices(self, item_ids: Sequence[str]) -> np.ndarray:
+        indices = self.encoder.item_indices(item_ids)
+        unknown = [item for item, index in zip(item_ids, indices, strict=True) if index == 0]
+        if unknown:
+            raise ConfigError(f"The model does not know these items: {', '.join(unknown)}.")
+        return indices
+
+    def _probabilities(self, context: ContextBatch, scores: Tensor) -> Tensor:
+        softmax = torch.softmax(scores.masked_fill(self.mask(context), -torch.inf), dim=1)
+        return torch.from_numpy(self.calibration.probabilities(softmax.numpy(), self.basket_sizes(context)))
+
+    def _best(self, scores: Tensor, k: int, diversity: float) -> list[Ranking]:
+        n_items = scores.shape[1]
+        values, columns = top_k(scores, min(k, n_items) if diversity == 0 else pool_size(k, n_items))
         allowed = torch.isfinite(values).sum(1).tolist()
         return [
-            Ranking(tuple(self.vocabulary[c] for c in row[:n]), tuple(own[:n]))
-            for row, own, n in zip(columns.tolist(), values.tolist(), allowed, strict=True)
+            self._ranking(own[:n], row[:n], k, diversity) for own, row, n in zip(values, columns, allowed, strict=True)
         ]
+
+    def _ranking(self, scores: Tensor, columns: Tensor, k: int, diversity: float) -> Ranking:
+        if diversity > 0 and len(scores):
+            order = diverse_order(scores, self.model.network.unit_items[columns + 1], k, diversity)
+            scores, columns = scores[order], columns[order]
+        return Ranking(tuple(self.vocabulary[c] for c in columns.tolist()), tuple(scores.tolist()))

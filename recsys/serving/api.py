@@ -6,22 +6,34 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, asynccontextmanager
 from typing import Annotated
 
-import orjson
 from fastapi import Body, FastAPI, Request, Response
-from pydantic import BaseModel
 
 from recsys import __version__
 from recsys.serving import examples, problems
+from recsys.serving.catalogue_requests import CatalogueRequests
+from recsys.serving.choosing import Choice
 from recsys.serving.degraded import described
 from recsys.serving.documentation import describe, documented
+from recsys.serving.heads import Heads
 from recsys.serving.intake import Intake
+from recsys.serving.items import ItemSource, NoItems
+from recsys.serving.json_reply import Json
 from recsys.serving.middleware import BodyLimit, RequestIds, request_id
-from recsys.serving.ports import EventSink, LiveRows, ModelSource, ServedFeatures
+from recsys.serving.ports import DeleteUsers, EventSink, ItemWriter, LiveRows, ModelSource, ServedFeatures
 from recsys.serving.recommending import Recommending, microseconds_now
 from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 from recsys.serving.requests import EventsRequest, RecommendationRequest
+from recsys.serving.routes.heads import add_heads
+from recsys.serving.routes.items import add_item_changes, add_similar
+from recsys.serving.routes.scores import SCORES_PATH, add_scores
+from recsys.serving.routes.users import add_context, add_deletion
+from recsys.serving.scoring import Scoring
+from recsys.serving.similar import Similar
+from recsys.serving.users import Forgetting, KnownUsers
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+LARGER_BODIES = {SCORES_PATH: 16 * 1024 * 1024}
+"""A list of candidates that is far too long is still read, so that the answer can name it."""
 
 _DESCRIPTION = """Personal recommendations from a context, not from a stored user vector.
 
@@ -30,21 +42,15 @@ service's version and, when the answer is less than it could be, `degraded` with
 documents (RFC 9457). Unknown fields are errors."""
 
 
-class Json(Response):
-    """A reply serialised by orjson."""
-
-    media_type = "application/json"
-
-    def render(self, content: BaseModel) -> bytes:
-        return orjson.dumps(content.model_dump())
-
-
 def create_app(
     *,
     models: ModelSource,
     features: ServedFeatures,
     log: EventSink,
     live: LiveRows,
+    items: ItemSource | None = None,
+    item_writer: ItemWriter | None = None,
+    delete_users: DeleteUsers | None = None,
     clock: Callable[[], int] = microseconds_now,
     running: Sequence[AbstractContextManager[object]] = (),
 ) -> FastAPI:
@@ -55,19 +61,31 @@ def create_app(
         features: those that were opened first, for what is said while there is no model.
         log: the event log.
         live: refreshes online rows after an append.
+        items: titles, attributes and availability of items; None: nothing is known but ids.
+        item_writer: changes the catalogue; None: there are no such routes.
+        delete_users: forgets users; None: there is no such route.
         clock: microseconds since the epoch.
         running: entered when the server starts, left in reverse when it stops.
     """
     app = FastAPI(
         title="recsys", version=__version__, description=_DESCRIPTION, redoc_url=None, lifespan=_lifespan(running)
     )
-    _add_recommendations(app, Recommending(models, clock))
+    choice = Choice(items or NoItems())
+    _add_recommendations(app, Recommending(models, choice, clock))
+    add_scores(app, Scoring(models, clock))
+    add_heads(app, Heads(models, clock))
+    add_similar(app, Similar(models, choice))
+    add_context(app, KnownUsers(models, choice.items, clock))
+    if item_writer is not None:
+        add_item_changes(app, CatalogueRequests(item_writer, choice.items, models, features))
+    if delete_users is not None:
+        add_deletion(app, Forgetting(delete_users, models, features))
     _add_events(app, Intake(log, live, models, features, clock))
     _add_model(app, models)
     _add_health(app, models)
     problems.install(app)
     describe(app)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, larger=LARGER_BODIES)
     app.add_middleware(RequestIds)
     return app
 

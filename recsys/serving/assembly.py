@@ -10,12 +10,10 @@ import logging
 import torch
 from fastapi import FastAPI
 
-from recsys import columns
 from recsys.context.batch import FeatureRow
 from recsys.context.engine import Engine
 from recsys.context.reader import FeastReader
 from recsys.context.rows import feature_service_name
-from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError, RecsysError
 from recsys.events.lease import FoldLease
@@ -31,24 +29,31 @@ from recsys.registry.versions import CHAMPION, aliased
 from recsys.serving.api import create_app
 from recsys.serving.champion import ChampionSource
 from recsys.serving.degraded import REGISTRY_UNREACHABLE
+from recsys.serving.item_changes import ItemChanges
 from recsys.serving.live import LiveFolder
-from recsys.serving.ports import NoChampionError, ServedFeatures, ServedModel
+from recsys.serving.live_items import LiveItems
+from recsys.serving.ports import DeleteUsers, NoChampionError, ServedFeatures, ServedModel
 from recsys.workspace import Workspace
 
 _NOBODY = "recsys-warm-up"
 _log = logging.getLogger(__name__)
 
 
-def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
+def assemble(workspace: Workspace, delete_users: DeleteUsers | None = None) -> tuple[FastAPI, ChampionSource]:
     """Opens the workspace's stores, loads its champion and warms both up.
 
     A workspace without a champion is served all the same: requests get a 503 that says what to do, until there is one.
+
+    Args:
+        workspace: what to serve.
+        delete_users: forgets users of it; None: the service cannot.
 
     Returns:
         The application, and the source of its model.
 
     Raises:
         ConfigError: the workspace's schema cannot be read.
+        DataError: its catalogue cannot be read.
         FeatureStoreError: its features were never materialised, the champion's version of them was dropped, or its
             registry cannot be reached.
     """
@@ -69,7 +74,14 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
     keep_what_is_there()
     live = LiveFolder(FoldLease(workspace.event_log), lambda token: in_use().catch_up(token))
     app = create_app(
-        models=models, features=first, log=EventLog(workspace.event_log), live=live, running=(live, models)
+        models=models,
+        features=first,
+        log=EventLog(workspace.event_log),
+        live=live,
+        items=LiveItems(workspace),
+        item_writer=ItemChanges(workspace),
+        delete_users=delete_users,
+        running=(live, models),
     )
     return app, models
 
@@ -134,18 +146,9 @@ def _loaded(workspace: Workspace, in_use: ServedFeatures) -> ServedModel:
         content_hash=found.content_hash,
         vocabulary=frozenset(recommender.vocabulary),
         features=in_use if snapshot.schema == in_use.schema else _opened(workspace, snapshot.schema),
-        titles=_titles(workspace),
         metrics=snapshot.metrics,
         lineage=snapshot.lineage,
         degraded=None if found.degraded is None else REGISTRY_UNREACHABLE,
         context_faults=recommender.context_faults,
         lease=lease,
     )
-
-
-def _titles(workspace: Workspace) -> dict[str, str]:
-    schema = WorkspaceSchema.load(workspace.schema_file)
-    if schema.title is None:
-        return {}
-    items = Catalogue.load(workspace).items.drop_nulls(schema.title)
-    return dict(zip(items[columns.ITEM_ID].to_list(), items[schema.title].to_list(), strict=True))

@@ -12,11 +12,12 @@ from datetime import datetime
 
 from recsys.context.batch import FeatureRow
 from recsys.context.moments import CLOCK_SKEW, believable
-from recsys.context.profile_values import is_no_number, typed_profile
+from recsys.context.profile_values import typed_profile
 from recsys.context.reasons import EMPTY_CONTEXT, STORE_ERROR, STORE_TIMEOUT, UNKNOWN_USER, Reason
 from recsys.data.schema import ColumnType, WorkspaceSchema
 from recsys.errors import DataError, StoreTimeoutError
 from recsys.events.fold import HISTORY_LENGTH
+from recsys.serving.column_values import complaint
 from recsys.serving.ports import OnlineContexts
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.requests import InlineContext, InlineEvent, ProfileValue
@@ -60,7 +61,35 @@ def resolve(
     Raises:
         InvalidRequestError: a profile value has no column or the wrong type, or an event lies in the future.
     """
-    row = FeatureRow(user_id=None) if user_id is None else _stored(user_id, contexts)
+    [found] = resolve_all([(user_id, inline)], contexts, schema, now)
+    if isinstance(found, InvalidRequestError):
+        raise found
+    return found
+
+
+def resolve_all(
+    asked: Sequence[tuple[str | None, InlineContext | None]],
+    contexts: OnlineContexts,
+    schema: WorkspaceSchema,
+    now: int,
+) -> list[Resolved | InvalidRequestError]:
+    """The same for several (user_id, inline context), with one read of the feature store for all of them.
+
+    Returns:
+        One each, in that order: what was resolved, or what is wrong with it, named from its own context on.
+    """
+    rows = _stored(list(dict.fromkeys(user_id for user_id, _ in asked if user_id is not None)), contexts)
+    nobody = FeatureRow(user_id=None)
+    found: list[Resolved | InvalidRequestError] = []
+    for user_id, inline in asked:
+        try:
+            found.append(_resolved(nobody if user_id is None else rows[user_id], inline, schema, now))
+        except InvalidRequestError as error:
+            found.append(error)
+    return found
+
+
+def _resolved(row: FeatureRow, inline: InlineContext | None, schema: WorkspaceSchema, now: int) -> Resolved:
     if schema.clock and row.degraded is None:
         row = believable(row, now + CLOCK_SKEW)
     degraded = row.degraded
@@ -79,15 +108,17 @@ def microseconds(moment: datetime) -> int:
     return whole * _SECOND + moment.microsecond
 
 
-def _stored(user_id: str, contexts: OnlineContexts) -> FeatureRow:
+def _stored(user_ids: Sequence[str], contexts: OnlineContexts) -> dict[str, FeatureRow]:
+    """Rows by user; when the store fails, empty ones that say so."""
+    reason: Reason = STORE_ERROR
     try:
-        return contexts.online([user_id])[0]
+        return dict(zip(user_ids, contexts.online(user_ids), strict=True)) if user_ids else {}
     except StoreTimeoutError as error:
+        reason = STORE_TIMEOUT
         _log.warning("feature store too slow, answering without it: %s", error)
-        return FeatureRow(user_id=user_id, degraded=STORE_TIMEOUT)
     except Exception as error:  # whatever ails the store, the user gets an answer
         _log.warning("feature store failed, answering without it: %s: %r", type(error).__name__, str(error))
-        return FeatureRow(user_id=user_id, degraded=STORE_ERROR)
+    return {user_id: FeatureRow(user_id=user_id, degraded=reason) for user_id in user_ids}
 
 
 def _with_inline(row: FeatureRow, inline: InlineContext, schema: WorkspaceSchema, now: int) -> FeatureRow:
@@ -167,8 +198,4 @@ def _complaint(value: ProfileValue, kind: ColumnType | None, schema: WorkspaceSc
     if kind is None:
         known = ", ".join(schema.user_columns) or "none"
         return f"There is no such user column; this workspace has: {known}."
-    if kind == "numeric" and value is not None and (isinstance(value, (bool, str, list)) or is_no_number(value)):
-        return "This column is numeric: send a number, or leave it out."
-    if kind != "list" and isinstance(value, list):
-        return f"This column is {kind}: send one value, not a list."
-    return None
+    return complaint(value, kind)

@@ -13,10 +13,11 @@ from recsys.serving.problems import PROBLEM_JSON, Problem
 _PROBLEM_REF = "#/components/schemas/Problem"
 _MEANINGS = {
     400: "The body is not JSON.",
+    404: "There is no such item, or the model does not know it.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
     422: "A field cannot be used; `errors` names it.",
-    503: "There is no champion yet, or the event log cannot be written; try again later.",
+    503: "There is no champion yet, or what is stored cannot be changed now; try again later.",
 }
 
 Responses = dict[int | str, dict[str, Any]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_ENVELOPE: dict[str, Any] = {
+ENVELOPE: dict[str, Any] = {
     "request_id": "0d5b3c1e4f7a4a62b1f3a5c2d9e8f701",
     "model_version": "3",
     "feature_service": "context_5b1f0c2a",
@@ -24,6 +24,19 @@ RECOMMENDATION_REQUESTS: dict[str, Any] = {
         "summary": "Somebody never seen, with three films",
         "value": {"context": {"history": [{"item_id": "50"}, {"item_id": "172"}, {"item_id": "181"}]}, "k": 10},
     },
+    "filtered": {
+        "summary": "Comedies since 1990, unlike each other, with reasons",
+        "value": {
+            "user_id": "196",
+            "k": 5,
+            "filters": [
+                {"column": "genres", "op": "contains", "value": "Comedy"},
+                {"column": "year", "op": ">=", "value": 1990},
+            ],
+            "diversity": 0.3,
+            "explain": True,
+        },
+    },
     "session": {
         "summary": "A known user and what just happened, one film left out",
         "value": {
@@ -35,13 +48,28 @@ RECOMMENDATION_REQUESTS: dict[str, Any] = {
 }
 
 RECOMMENDATION_REPLY: dict[str, Any] = {
-    **_ENVELOPE,
+    **ENVELOPE,
     "origin": {"content_hash": _CONTENT_HASH, **_LINEAGE},
     "user_id": "196",
     "context": {"stored": True, "events": 39, "log_sequence": 99831},
     "items": [
-        {"item_id": "174", "rank": 1, "score": 7.4127, "title": "Raiders of the Lost Ark (1981)"},
-        {"item_id": "204", "rank": 2, "score": 7.2086, "title": "Back to the Future (1985)"},
+        {
+            "item_id": "174",
+            "rank": 1,
+            "score": 7.4127,
+            "title": "Raiders of the Lost Ark (1981)",
+            "explanation": {
+                "experts": {"body": 2.1019, "memory": 3.9871, "long_term": 0.8425, "popularity": 0.4812},
+                "history": [{"item_id": "172", "title": "Empire Strikes Back, The (1980)", "contribution": 0.6214}],
+            },
+        },
+        {
+            "item_id": "204",
+            "rank": 2,
+            "score": 7.2086,
+            "title": "Back to the Future (1985)",
+            "explanation": None,
+        },
     ],
     "ignored_items": [],
     "shortfall": None,
@@ -64,7 +92,7 @@ EVENTS_REQUESTS: dict[str, Any] = {
 }
 
 EVENTS_REPLY: dict[str, Any] = {
-    **_ENVELOPE,
+    **ENVELOPE,
     "accepted": 1,
     "duplicates": 0,
     "conflicts": 0,
@@ -75,7 +103,7 @@ EVENTS_REPLY: dict[str, Any] = {
 }
 
 MODEL_REPLY: dict[str, Any] = {
-    **_ENVELOPE,
+    **ENVELOPE,
     "workspace": "movielens-100k",
     "content_hash": _CONTENT_HASH,
     "catalogue_size": 1682,
@@ -85,12 +113,12 @@ MODEL_REPLY: dict[str, Any] = {
     "context_faults": {"unknown_items": 3, "values": 0, "times": 1, "order": 0},
 }
 
-HEALTH: dict[str, Any] = {"status": "alive", "request_id": _ENVELOPE["request_id"]}
+HEALTH: dict[str, Any] = {"status": "alive", "request_id": ENVELOPE["request_id"]}
 READINESS: dict[str, Any] = {
     "status": "ready",
-    "request_id": _ENVELOPE["request_id"],
+    "request_id": ENVELOPE["request_id"],
     "model_version": "3",
-    "feature_service": _ENVELOPE["feature_service"],
+    "feature_service": ENVELOPE["feature_service"],
 }
 
 PROBLEM: dict[str, Any] = {
@@ -99,7 +127,7 @@ PROBLEM: dict[str, Any] = {
     "status": 422,
     "detail": "k: The catalogue has 1682 items; ask for 1 to 1682.",
     "code": "invalid_request",
-    "request_id": _ENVELOPE["request_id"],
+    "request_id": ENVELOPE["request_id"],
     "errors": [{"field": "k", "pointer": "/k", "detail": "The catalogue has 1682 items; ask for 1 to 1682."}],
 }
 NO_CHAMPION: dict[str, Any] = {
@@ -108,6 +136,6 @@ NO_CHAMPION: dict[str, Any] = {
     "status": 503,
     "detail": "Workspace movielens-100k has no champion yet. Make one with: recsys train -w movielens-100k",
     "code": "no_champion",
-    "request_id": _ENVELOPE["request_id"],
+    "request_id": ENVELOPE["request_id"],
     "errors": [],
 }

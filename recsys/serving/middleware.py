@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -46,30 +46,38 @@ class RequestIds:
 
 
 class BodyLimit:
-    """Refuses bodies above a number of bytes, announced or not, before they are held in memory."""
+    """Refuses bodies above a number of bytes, announced or not, before they are held in memory.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    Args:
+        app: what comes after.
+        max_bytes: of a body.
+        larger: of bodies to these paths.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int] | None = None) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.larger = dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
-        received = 0
+        limit, received = self.larger.get(scope["path"], self.max_bytes), 0
 
         async def receive_bounded() -> Message:
             nonlocal received
-            if announced.isdigit() and int(announced) > self.max_bytes:
-                raise self._too_large()
+            if announced.isdigit() and int(announced) > limit:
+                raise _too_large(limit)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                raise self._too_large()
+            if received > limit:
+                raise _too_large(limit)
             return message
 
         await self.app(scope, receive_bounded, send)
 
-    def _too_large(self) -> HTTPException:
-        return HTTPException(413, f"The body may have {self.max_bytes} bytes at most; send it in parts.")
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"The body may have {limit} bytes at most; send it in parts.")

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 
 from recsys.context.batch import FeatureRow
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import RecsysError
+from recsys.model.portable import PortableHead
 from recsys.serving.degraded import ModelReason
 
 
@@ -28,6 +30,26 @@ class RankedItems(Protocol):
     def scores(self) -> tuple[float, ...]: ...
 
 
+class Explained(Protocol):
+    """Why one item scores as it does; `recsys.ranking.explanation.Explanation` is one."""
+
+    @property
+    def experts(self) -> Mapping[str, float]: ...
+
+    @property
+    def history(self) -> Sequence[tuple[str, float]]: ...
+
+
+class Estimated(Protocol):
+    """Scores of given items, in the order asked; `recsys.ranking.estimates.Estimates` is one."""
+
+    @property
+    def scores(self) -> tuple[float | None, ...]: ...
+
+    @property
+    def probabilities(self) -> tuple[float | None, ...] | None: ...
+
+
 class Ranker(Protocol):
     """A loaded model: `recsys.ranking.recommender.Recommender` or a fake of it."""
 
@@ -38,8 +60,33 @@ class Ranker(Protocol):
         *,
         exclude_seen: bool | None = None,
         exclude_items: Sequence[str] = (),
+        include_only: Sequence[str] | None = None,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
     ) -> Sequence[RankedItems]:
         """One ranking a row, at most k items each."""
+        ...
+
+    def flags(self, item_ids: Sequence[str]) -> np.ndarray:
+        """(n_items,) bool in the order of `allowed`: True at these items."""
+        ...
+
+    def estimate(
+        self, rows: Sequence[FeatureRow], item_ids: Sequence[Sequence[str]], *, probabilities: bool = False
+    ) -> Sequence[Estimated]:
+        """Scores of each row's own items, in one forward pass."""
+        ...
+
+    def similar(self, item_id: str, k: int = 10, *, allowed: np.ndarray | None = None) -> RankedItems:
+        """Items like an item that the model knows, most alike first."""
+        ...
+
+    def portable(self, row: FeatureRow, item_ids: Sequence[str]) -> PortableHead:
+        """One context's head with all that is needed to score these items, which the model knows, elsewhere."""
+        ...
+
+    def explain(self, row: FeatureRow, item_ids: Sequence[str]) -> Sequence[Explained]:
+        """Why these items score as they do for this context, in that order."""
         ...
 
 
@@ -82,6 +129,32 @@ class LiveRows(Protocol):
     def refresh(self, user_ids: Sequence[str]) -> None: ...
 
 
+class ItemWriter(Protocol):
+    """Changes the catalogue, durably and for every process of the workspace; `ItemChanges` is one."""
+
+    def put(self, item_id: str, attributes: Mapping[str, object] | None, available: bool | None) -> None:
+        """Stores an item; None leaves what is there."""
+        ...
+
+    def remove(self, item_id: str) -> None:
+        """Takes an item out, and out of all recommendations."""
+        ...
+
+
+class Deleted(Protocol):
+    """What a deletion did; `position` is the log's afterwards."""
+
+    @property
+    def events(self) -> int: ...
+
+    @property
+    def position(self) -> int: ...
+
+
+DeleteUsers = Callable[[Sequence[str]], Deleted]
+"""Deletes users everywhere: when it returns they are gone, to the byte. Raises a RecsysError when it could not."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServedFeatures:
     """One version of the features, opened and ready to be read.
@@ -109,7 +182,6 @@ class ServedModel:
         content_hash: SHA-256 of the model-defining files.
         vocabulary: the item ids that it can recommend.
         features: what it reads.
-        titles: what items are called, where the catalogue says so.
         metrics: what its training run measured.
         lineage: where it came from.
         degraded: a short reason when this is not certainly the registry's champion, None when it is.
@@ -122,7 +194,6 @@ class ServedModel:
     content_hash: str
     vocabulary: frozenset[str]
     features: ServedFeatures
-    titles: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, object] = field(default_factory=dict)
     lineage: Mapping[str, object] = field(default_factory=dict)
     degraded: ModelReason | None = None

@@ -63,6 +63,14 @@ class NotAcknowledgedError(Exception):
     """Events could not be made durable; none of them counts as received."""
 
 
+class TryAgainError(Exception):
+    """Something that may go well later; becomes a 503 with this code and sentence."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
 def install(app: FastAPI) -> None:
     """Makes every error of the app a problem document."""
     app.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -70,6 +78,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(NoChampionError, _on_no_champion)
     app.add_exception_handler(NotAcknowledgedError, _on_not_acknowledged)
+    app.add_exception_handler(TryAgainError, _on_try_again)
     app.add_exception_handler(Exception, _on_defect)
 
 
@@ -103,6 +112,11 @@ async def _on_no_champion(request: Request, error: Exception) -> Response:
 
 async def _on_not_acknowledged(request: Request, error: Exception) -> Response:
     return _reply(request, 503, "not_acknowledged", str(error), headers={"Retry-After": RETRY_AFTER_SECONDS})
+
+
+async def _on_try_again(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TryAgainError)
+    return _reply(request, 503, error.code, str(error), headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
 async def _on_defect(request: Request, error: Exception) -> Response:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recsys.context.reasons import EMPTY_CONTEXT, Reason
+from recsys.serving.choosing import Choice, shortfall
 from recsys.serving.contexts import Resolved, resolve
 from recsys.serving.degraded import described
-from recsys.serving.ports import ModelSource, RankedItems, ServedModel
+from recsys.serving.listing import listed
+from recsys.serving.ports import ModelSource, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
-from recsys.serving.replies import ContextUsed, Origin, RecommendationReply, RecommendedItem
-from recsys.serving.requests import RecommendationRequest
+from recsys.serving.replies import ContextUsed, Origin, RecommendationReply
+from recsys.serving.requests import MAX_EXPLAINED, RecommendationRequest
 
 
 def microseconds_now() -> int:
@@ -26,10 +28,12 @@ class Recommending:
 
     Attributes:
         models: which model answers, and from which features.
+        choice: which items may come, and what they are called.
         clock: microseconds since the epoch.
     """
 
     models: ModelSource
+    choice: Choice
     clock: Callable[[], int] = microseconds_now
 
     def answer(self, request: RecommendationRequest, request_id: str) -> RecommendationReply:
@@ -43,24 +47,31 @@ class Recommending:
         features = model.features
         k = _k(request, model)
         resolved = resolve(request.user_id, request.context, features.contexts, features.schema, self.clock())
-        excluded = [item for item in request.exclude_items if item in model.vocabulary]
+        allowed = self.choice.allowed(request.filters, model)
         [ranking] = model.ranker.recommend(
-            [resolved.row], k=k, exclude_seen=request.exclude_seen, exclude_items=excluded
+            [resolved.row],
+            k=k,
+            exclude_seen=request.exclude_seen,
+            exclude_items=[item for item in request.exclude_items if item in model.vocabulary],
+            include_only=request.include_only,
+            allowed=allowed,
+            diversity=request.diversity,
         )
+        explained = model.ranker.explain(resolved.row, ranking.item_ids[:MAX_EXPLAINED]) if request.explain else ()
         ignored = _ignored(request, model)
         return RecommendationReply(
             request_id=request_id,
             model_version=model.version,
             feature_service=features.service,
-            degraded=described(_reason(resolved, model)),
+            degraded=described(reason(resolved, model)),
             origin=_origin(model),
             user_id=request.user_id,
             context=ContextUsed(
                 stored=resolved.stored, events=resolved.row.event_count, log_sequence=resolved.row.log_sequence
             ),
-            items=_titled(ranking, model),
+            items=listed(ranking, explained, self.choice.items.current().titles),
             ignored_items=ignored,
-            shortfall=_shortfall(len(ranking.item_ids), k),
+            shortfall=shortfall(request, len(ranking.item_ids), k, allowed),
         )
 
 
@@ -68,13 +79,6 @@ def _origin(model: ServedModel) -> Origin:
     """Null where a snapshot of earlier versions did not write it down."""
     told = {name: model.lineage.get(name) for name in ("data_fingerprint", "log_position", "code_commit")}
     return Origin.model_validate({"content_hash": model.content_hash, **told})
-
-
-def _titled(ranking: RankedItems, model: ServedModel) -> list[RecommendedItem]:
-    return [
-        RecommendedItem(item_id=item_id, rank=rank, score=score, title=model.titles.get(item_id))
-        for rank, (item_id, score) in enumerate(zip(ranking.item_ids, ranking.scores, strict=True), start=1)
-    ]
 
 
 def _k(request: RecommendationRequest, model: ServedModel) -> int:
@@ -89,7 +93,7 @@ def _k(request: RecommendationRequest, model: ServedModel) -> int:
     raise InvalidRequestError(InvalidField(("k",), f"The catalogue has {size} items; ask for 1 to {size}."))
 
 
-def _reason(resolved: Resolved, model: ServedModel) -> Reason | None:
+def reason(resolved: Resolved, model: ServedModel) -> Reason | None:
     """The row's own reason, or that nothing in its history means anything to this model."""
     if resolved.degraded is not None or not resolved.row.history_items:
         return resolved.degraded
@@ -99,10 +103,3 @@ def _reason(resolved: Resolved, model: ServedModel) -> Reason | None:
 def _ignored(request: RecommendationRequest, model: ServedModel) -> list[str]:
     history = request.context.history if request.context is not None else []
     return list(dict.fromkeys(event.item_id for event in history if event.item_id not in model.vocabulary))
-
-
-def _shortfall(found: int, asked: int) -> str | None:
-    if found == asked:
-        return None
-    left = "No item is" if found == 0 else f"Only {found} items are"
-    return f"{left} left after the user's seen items and exclude_items were taken out."

@@ -7,27 +7,54 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class _Reply(BaseModel):
+class ReplyModel(BaseModel):
+    """What every part of a reply is."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Degraded(_Reply):
+class Degraded(ReplyModel):
     """Why an answer is less than it could be."""
 
     reason: str = Field(description="A short name: unknown_user, empty_context, store_error, ….")
     detail: str = Field(description="The same in a sentence.")
 
 
-class RecommendedItem(_Reply):
+class HistoryPart(ReplyModel):
+    """A history item's part in a score."""
+
+    item_id: str
+    title: str | None
+    contribution: float = Field(description="How far the score falls when this item is taken out of the history.")
+
+
+class Explanation(ReplyModel):
+    """Why an item scores as it does, computed from the model."""
+
+    experts: dict[str, float] = Field(description="Each expert's share; they sum to the score.")
+    history: list[HistoryPart] = Field(description="The history items that contributed most, largest first.")
+
+
+class Envelope(ReplyModel):
+    """What every answer of a model says."""
+
+    request_id: str
+    model_version: str
+    feature_service: str
+    degraded: Degraded | None
+
+
+class RecommendedItem(ReplyModel):
     """One place of a ranking."""
 
     item_id: str
     rank: int = Field(description="1 is best.")
     score: float = Field(description="Comparable within one reply only.")
     title: str | None = Field(description="From the catalogue, where it has one.")
+    explanation: Explanation | None = Field(default=None, description="Where `explain` asked for it.")
 
 
-class ContextUsed(_Reply):
+class ContextUsed(ReplyModel):
     """What the answer was computed from."""
 
     stored: bool = Field(description="The feature store knew the user.")
@@ -35,7 +62,7 @@ class ContextUsed(_Reply):
     log_sequence: int = Field(description="The newest event of the log that took part; 0 for none.")
 
 
-class Origin(_Reply):
+class Origin(ReplyModel):
     """Where the model that answered came from: with `model_version` and `feature_service` all that made the answer."""
 
     content_hash: str = Field(description="SHA-256 over the files that define the model.")
@@ -44,7 +71,7 @@ class Origin(_Reply):
     code_commit: str | None = Field(description="The commit it was trained with; `unknown` outside a checkout.")
 
 
-class RecommendationReply(_Reply):
+class RecommendationReply(ReplyModel):
     """The best items for a context, best first."""
 
     request_id: str
@@ -59,7 +86,7 @@ class RecommendationReply(_Reply):
     shortfall: str | None = Field(description="Why there are fewer than k items; null when there are k.")
 
 
-class EventsReply(_Reply):
+class EventsReply(ReplyModel):
     """The events are on the disk: a crash after this reply loses none of them."""
 
     request_id: str
@@ -77,7 +104,7 @@ class EventsReply(_Reply):
     unknown_items: list[str] = Field(description="Items that the model cannot score yet; their events are kept.")
 
 
-class ModelReply(_Reply):
+class ModelReply(ReplyModel):
     """The model that answers now."""
 
     request_id: str
@@ -95,14 +122,14 @@ class ModelReply(_Reply):
     )
 
 
-class Health(_Reply):
+class Health(ReplyModel):
     """The process is alive."""
 
     status: str
     request_id: str
 
 
-class Readiness(_Reply):
+class Readiness(ReplyModel):
     """A model is loaded and warm."""
 
     status: str

@@ -8,9 +8,14 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from recsys.data.conditions import Condition, Operator
+
 MAX_HISTORY = 1_000
 MAX_EXCLUDED = 10_000
 MAX_EVENTS = 1_000
+MAX_FILTERS = 20
+MAX_FILTER_VALUES = 1_000
+MAX_EXPLAINED = 50
 _MAX_PROFILE = 256
 _MAX_TEXT = 10_000
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
@@ -39,6 +44,18 @@ def _profile_value(value: object) -> object:
     return value
 
 
+def _filter_value(value: object) -> object:
+    """One clear complaint instead of one for each member of the union."""
+    members = value if isinstance(value, list) else [value]
+    if not all(isinstance(member, (str, int, float)) and not isinstance(member, bool) for member in members):
+        raise ValueError("send text, a number, or a list of them")
+    if len(members) > MAX_FILTER_VALUES or any(len(member) > 256 for member in members if isinstance(member, str)):
+        raise ValueError(f"at most {MAX_FILTER_VALUES} values and 256 characters each")
+    if any(_has_half_characters(member) for member in members if isinstance(member, str)):
+        raise ValueError("this text holds characters that cannot be compared")
+    return value
+
+
 def _has_half_characters(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
@@ -52,18 +69,20 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment_text)]
 ProfileValue = Annotated[str | int | float | bool | list[str | int | float] | None, BeforeValidator(_profile_value)]
 
 
-class _Request(BaseModel):
+class RequestModel(BaseModel):
+    """What every part of a request is: strict types, no unknown fields, finite numbers."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class InlineEvent(_Request):
+class InlineEvent(RequestModel):
     """One positive event of an inline context."""
 
     item_id: Identifier
     occurred_at: Moment | None = Field(default=None, description="When; left out: just now, in the order given.")
 
 
-class InlineContext(_Request):
+class InlineContext(RequestModel):
     """What the caller knows of the user right now; it is used for this answer and not stored."""
 
     history: list[InlineEvent] = Field(
@@ -76,7 +95,28 @@ class InlineContext(_Request):
     )
 
 
-class RecommendationRequest(_Request):
+FilterValue = Annotated[str | int | float | list[str | int | float], BeforeValidator(_filter_value)]
+
+
+class Filter(RequestModel):
+    """A condition on an item column. An item whose value is not known meets none."""
+
+    column: Annotated[str, StringConstraints(max_length=256)] = Field(description="An item column of the workspace.")
+    op: Operator = Field(
+        description="numeric: = != < <= > >= in, not in; categorical: = != in, not in; list: contains, lacks; "
+        "text: = != contains, lacks (without regard to case)."
+    )
+    value: FilterValue = Field(
+        description="A number for numeric columns, else text; a list of them for `in` and `not in`."
+    )
+
+    def condition(self) -> Condition:
+        """The same for the catalogue."""
+        value = tuple(self.value) if isinstance(self.value, list) else self.value
+        return Condition(self.column, self.op, value)
+
+
+class RecommendationRequest(RequestModel):
     """Give `user_id`, `context`, or both: then the inline history comes after the stored one."""
 
     user_id: Identifier | None = None
@@ -87,9 +127,24 @@ class RecommendationRequest(_Request):
         description="Leave out items that the user has already touched. Default: yes where items do not repeat.",
     )
     exclude_items: list[Identifier] = Field(default_factory=list, max_length=MAX_EXCLUDED)
+    include_only: list[Identifier] | None = Field(
+        default=None, max_length=MAX_EXCLUDED, description="Choose among these; unknown ids are ignored."
+    )
+    filters: list[Filter] = Field(
+        default_factory=list, max_length=MAX_FILTERS, description="Only items that meet all of them."
+    )
+    diversity: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0 is the model's order; the larger, the more each item differs from those before it.",
+    )
+    explain: bool = Field(
+        default=False, description=f"Say why each item comes; at most the first {MAX_EXPLAINED} are explained."
+    )
 
 
-class NewEvent(_Request):
+class NewEvent(RequestModel):
     """Something that happened between a user and an item."""
 
     user_id: Identifier
@@ -108,7 +163,7 @@ class NewEvent(_Request):
     )
 
 
-class EventsRequest(_Request):
+class EventsRequest(RequestModel):
     """One event or many; all are acknowledged together."""
 
     events: list[NewEvent] = Field(min_length=1, max_length=MAX_EVENTS)

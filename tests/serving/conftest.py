@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from fastapi import FastAPI
 
 from recsys.context.batch import FeatureRow
+from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.log import EventLog
+from recsys.events.removals import Removals
+from recsys.ranking.recommender import Recommender
 from recsys.serving.api import create_app
+from recsys.serving.item_changes import ItemChanges
+from recsys.serving.items import Items
+from recsys.serving.live_items import LiveItems
 from recsys.serving.ports import NoChampionError, ServedFeatures, ServedModel
+from recsys.workspace import Workspace
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     warnings.simplefilter("ignore", UserWarning)  # starlette would rather have httpx2
     from fastapi.testclient import TestClient
 
+from tests.serving.modelled import CATALOGUE, small_recommender
+from tests.serving.modelled import SCHEMA as MODELLED
+
 NOW = 1_800_000_000_000_000
 TITLES = {"a": "Alien", "b": "Brazil", "c": "Casablanca", "d": "Dune", "e": "Eraserhead", "f": "Fargo"}
 SCHEMA = WorkspaceSchema(
     name="films", user_columns={"age": "numeric", "job": "categorical", "likes": "list"}, title=None
 )
+ITEM_SCHEMA = WorkspaceSchema(name="films", item_columns={"title": "text"}, title="title")
+TITLED = pl.DataFrame({"item_id": list("abcde"), "title": [TITLES[item] for item in "abcde"]})
+
+
+@dataclass
+class FixedItems:
+    items: Items
+
+    def current(self) -> Items:
+        return self.items
 
 
 @dataclass(frozen=True)
@@ -49,10 +71,19 @@ class NeighbourRanker:
         *,
         exclude_seen: bool | None = None,
         exclude_items: Sequence[str] = (),
+        include_only: Sequence[str] | None = None,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
     ) -> list[Ranked]:
         self.rows.extend(rows)
         hide = not self.repeats if exclude_seen is None else exclude_seen
-        return [self._ranked(row, k, set(exclude_items) | (set(row.seen_items) if hide else set())) for row in rows]
+        hidden = set(exclude_items) | (set() if include_only is None else {*self.items} - {*include_only})
+        if allowed is not None:
+            hidden |= {item for item, may in zip(self.items, allowed, strict=True) if not may}
+        return [self._ranked(row, k, hidden | (set(row.seen_items) if hide else set())) for row in rows]
+
+    def flags(self, item_ids: Sequence[str]) -> np.ndarray:
+        return np.array([item in set(item_ids) for item in self.items])
 
     def _ranked(self, row: FeatureRow, k: int, hidden: set[str]) -> Ranked:
         scores = {
@@ -141,7 +172,6 @@ def service(tmp_path) -> Service:
             content_hash="c0ffee",
             vocabulary=frozenset(ranker.items),
             features=features,
-            titles={item: title for item, title in TITLES.items() if item != "f"},
             metrics={"validation": {"ndcg@10": 0.25}},
             lineage={"log_position": 12},
         )
@@ -151,6 +181,9 @@ def service(tmp_path) -> Service:
         features=features,
         log=log,
         live=live,
+        items=FixedItems(Items(TITLED, ITEM_SCHEMA)),
+        item_writer=ItemChanges(Workspace("films", tmp_path)),
+        delete_users=Deleting(log),
         clock=lambda: NOW,
     )
     return Service(log, contexts, live, models, ranker, app)
@@ -160,3 +193,75 @@ def service(tmp_path) -> Service:
 def http(service: Service) -> Iterator[TestClient]:
     with TestClient(service.app, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def films(tmp_path) -> Workspace:
+    """A workspace with a catalogue and an event log, for what is written into it."""
+    workspace = Workspace("films", tmp_path)
+    Catalogue(pl.DataFrame(schema=MODELLED.users_frame_schema()), CATALOGUE.sort("item_id"), MODELLED).save(workspace)
+    MODELLED.save(workspace.schema_file)
+    return workspace
+
+
+@dataclass(frozen=True)
+class Gone:
+    events: int
+    position: int
+
+
+@dataclass
+class Deleting:
+    """Deletes from a real log, or fails as told."""
+
+    log: EventLog
+    trouble: Exception | None = None
+
+    def __call__(self, user_ids: Sequence[str]) -> Gone:
+        if self.trouble is not None:
+            raise self.trouble
+        return Gone(Removals(self.log.path).remove_users(user_ids), self.log.position())
+
+
+@dataclass
+class Modelled:
+    """A service over a real small model, and what it is made of."""
+
+    http: TestClient
+    recommender: Recommender
+    models: FixedModel
+    items: LiveItems
+    deleting: Deleting
+    log: EventLog
+
+    def post(self, path: str, **body: object) -> dict[str, Any]:
+        reply = self.http.post(path, json=body)
+        assert reply.status_code == 200, reply.text
+        answer: dict[str, Any] = reply.json()
+        return answer
+
+
+@pytest.fixture
+def modelled(films) -> Callable[..., Modelled]:
+    """Makes services over a real small model; same arguments as `small_recommender`."""
+
+    def make(kind: str = "lowrank", *, discovery: bool = False) -> Modelled:
+        recommender = small_recommender(kind, discovery=discovery)
+        log = EventLog(films.event_log)
+        features = ServedFeatures(LogContexts(log), recommender.schema, "context_12345678")
+        model = ServedModel(recommender, "7", "c0ffee", frozenset(recommender.vocabulary), features)
+        items, deleting = LiveItems(films), Deleting(log)
+        models = FixedModel(model)
+        app = create_app(
+            models=models,
+            features=features,
+            log=log,
+            live=NotedRefreshes(),
+            items=items,
+            item_writer=ItemChanges(films),
+            delete_users=deleting,
+            clock=lambda: NOW,
+        )
+        return Modelled(TestClient(app, raise_server_exceptions=False), recommender, models, items, deleting, log)
+
+    return make

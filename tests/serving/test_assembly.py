@@ -9,6 +9,7 @@ import pytest
 
 from recsys.context.batch import FeatureRow
 from recsys.context.rows import feature_service_name
+from recsys.data.catalogue import Catalogue
 from recsys.data.schema import EventMeaning, WorkspaceSchema
 from recsys.errors import FeatureStoreError
 from recsys.registry.leases import versions_in_use
@@ -70,7 +71,6 @@ def champions(monkeypatch):
         ("load_recommender", lambda snapshot, version: ranker),
         ("FeastReader", Reader),
         ("_named", lambda _: known.version),
-        ("_titles", lambda _: {}),
     ):
         monkeypatch.setattr(assembly, name, stand_in)
     for name, empty in (("gone", ()), ("opened", []), ("folded", [])):
@@ -81,6 +81,7 @@ def champions(monkeypatch):
 @pytest.fixture
 def workspace(tmp_path):
     target = Workspace("films", tmp_path)
+    Catalogue.empty(OLDER).save(target)
     OLDER.save(target.schema_file)
     return target
 

@@ -5,8 +5,13 @@ import sys
 
 import pytest
 
-from recsys.serving import examples, replies, requests
+from recsys.serving import examples, more_examples, replies, requests
+from recsys.serving.catalogue_requests import ItemReply, ItemRequest
+from recsys.serving.heads import HeadsReply, HeadsRequest
 from recsys.serving.problems import Problem
+from recsys.serving.scoring import ScoresReply, ScoresRequest
+from recsys.serving.similar import SimilarReply
+from recsys.serving.users import DeletionReply, UserContextReply
 
 
 @pytest.fixture
@@ -15,7 +20,19 @@ def document(service):
 
 
 def test_every_route_has_a_summary_and_an_example(document):
-    assert set(document["paths"]) == {"/v1/recommendations", "/v1/events", "/v1/model", "/healthz", "/readyz"}
+    assert set(document["paths"]) == {
+        "/v1/recommendations",
+        "/v1/scores",
+        "/v1/heads",
+        "/v1/events",
+        "/v1/model",
+        "/v1/items/{item_id}/similar",
+        "/v1/items/{item_id}",
+        "/v1/users/{user_id}/context",
+        "/v1/users/{user_id}",
+        "/healthz",
+        "/readyz",
+    }
     for path, methods in document["paths"].items():
         for operation in methods.values():
             assert operation["summary"], path
@@ -54,6 +71,16 @@ def test_every_reference_in_the_document_leads_somewhere(document):
     [
         *[(requests.RecommendationRequest, entry["value"]) for entry in examples.RECOMMENDATION_REQUESTS.values()],
         *[(requests.EventsRequest, entry["value"]) for entry in examples.EVENTS_REQUESTS.values()],
+        *[(ScoresRequest, entry["value"]) for entry in more_examples.SCORES_REQUESTS.values()],
+        *[(HeadsRequest, entry["value"]) for entry in more_examples.HEADS_REQUESTS.values()],
+        *[(ItemRequest, entry["value"]) for entry in more_examples.ITEM_REQUESTS.values()],
+        (ItemReply, more_examples.ITEM_REPLY),
+        (ItemReply, more_examples.REMOVED_ITEM_REPLY),
+        (ScoresReply, more_examples.SCORES_REPLY),
+        (HeadsReply, more_examples.HEADS_REPLY),
+        (SimilarReply, more_examples.SIMILAR_REPLY),
+        (UserContextReply, more_examples.CONTEXT_REPLY),
+        (DeletionReply, more_examples.DELETION_REPLY),
         (replies.RecommendationReply, examples.RECOMMENDATION_REPLY),
         (replies.EventsReply, examples.EVENTS_REPLY),
         (replies.ModelReply, examples.MODEL_REPLY),

@@ -1,0 +1,127 @@
+"""The head of a context, handed out with all that is needed to score candidates elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+from pydantic import Field
+from safetensors.numpy import save
+
+from recsys.model.head import HeadKind
+from recsys.model.portable import PortableHead
+from recsys.serving.contexts import resolve
+from recsys.serving.degraded import described
+from recsys.serving.ports import ModelSource
+from recsys.serving.problems import InvalidField, InvalidRequestError
+from recsys.serving.recommending import microseconds_now, reason
+from recsys.serving.replies import ContextUsed, Envelope, ReplyModel
+from recsys.serving.requests import Identifier, InlineContext, RequestModel
+
+SAFETENSORS = "application/vnd.safetensors"
+MAX_CANDIDATES = 1_000
+
+Vector = list[float]
+Matrix = list[list[float]]
+
+
+class HeadsRequest(RequestModel):
+    """Give `user_id`, `context`, or both, and the items to be scored elsewhere."""
+
+    user_id: Identifier | None = None
+    context: InlineContext | None = None
+    items: list[Identifier] = Field(default_factory=list, max_length=MAX_CANDIDATES)
+
+
+class HeadTensors(ReplyModel):
+    """Plain numbers; a safetensors reply has the same names. What a kind of head does not have is null."""
+
+    gains: Vector = Field(description="(experts,)")
+    log_temperature: float
+    expert_scores: Matrix = Field(description="(items, experts)")
+    film: Vector | None = Field(default=None, description="(width,) film, lowrank and full")
+    state: Vector | None = Field(default=None, description="(width,) film, lowrank and full")
+    vectors: Matrix | None = Field(default=None, description="(items, width) film, lowrank and full")
+    core: Matrix | None = Field(default=None, description="(rank, rank) lowrank")
+    basis_u: Matrix | None = Field(default=None, description="(width, rank) lowrank")
+    basis_v: Matrix | None = Field(default=None, description="(width, rank) lowrank")
+    offset: Vector | None = Field(default=None, description="(width,) full")
+
+
+class HeadsReply(Envelope):
+    """One context's head. docs/api.md says how scores are made of it."""
+
+    user_id: str | None
+    context: ContextUsed
+    kind: HeadKind
+    experts: list[str] = Field(description="In the order of the gains; the body is first.")
+    item_ids: list[str] = Field(description="Candidates, in the order of the rows of expert_scores and vectors.")
+    unknown_items: list[str] = Field(description="Candidates that the model does not know; they were left out.")
+    tensors: HeadTensors
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """A reply before it is written in one of its forms.
+
+    Attributes:
+        about: everything but the numbers.
+        head: the numbers.
+    """
+
+    about: dict[str, object]
+    head: PortableHead
+
+    def as_reply(self) -> HeadsReply:
+        """For JSON."""
+        numbers = {name: tensor.tolist() for name, tensor in self.head.tensors.items()}
+        return HeadsReply.model_validate({**self.about, "tensors": numbers})
+
+    def as_safetensors(self) -> bytes:
+        """The tensors, and everything else as the file's metadata, each value as JSON text."""
+        metadata = {name: orjson.dumps(value).decode() for name, value in self.about.items()}
+        return save({name: tensor.numpy() for name, tensor in self.head.tensors.items()}, metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The one way of a head out of the service.
+
+    Attributes:
+        models: which model answers, and from which features.
+        clock: microseconds since the epoch.
+    """
+
+    models: ModelSource
+    clock: Callable[[], int] = microseconds_now
+
+    def hand_out(self, request: HeadsRequest, request_id: str) -> HandedOut:
+        """One request's head.
+
+        Raises:
+            InvalidRequestError: the request cannot be answered as it is; names the fields.
+            NoChampionError: there is no model.
+        """
+        if request.user_id is None and request.context is None:
+            raise InvalidRequestError(InvalidField(("user_id",), "Give a user_id, a context, or both."))
+        model = self.models.current()
+        features = model.features
+        found = resolve(request.user_id, request.context, features.contexts, features.schema, self.clock())
+        known = [item for item in request.items if item in model.vocabulary]
+        head = model.ranker.portable(found.row, known)
+        degraded = described(reason(found, model))
+        used = ContextUsed(stored=found.stored, events=found.row.event_count, log_sequence=found.row.log_sequence)
+        about: dict[str, object] = {
+            "request_id": request_id,
+            "model_version": model.version,
+            "feature_service": features.service,
+            "degraded": None if degraded is None else degraded.model_dump(),
+            "user_id": request.user_id,
+            "context": used.model_dump(),
+            "kind": head.kind,
+            "experts": list(head.experts),
+            "item_ids": known,
+            "unknown_items": list(dict.fromkeys(item for item in request.items if item not in model.vocabulary)),
+        }
+        return HandedOut(about, head)

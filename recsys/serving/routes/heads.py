@@ -1,0 +1,39 @@
+"""POST /v1/heads."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Body, FastAPI, Header, Request, Response
+
+from recsys.serving import more_examples as examples
+from recsys.serving.documentation import documented
+from recsys.serving.heads import SAFETENSORS, Heads, HeadsReply, HeadsRequest
+from recsys.serving.json_reply import Json
+from recsys.serving.middleware import request_id
+
+
+def add_heads(app: FastAPI, heads: Heads) -> None:
+    """Adds the route."""
+    responses = documented(examples.HEADS_REPLY, 400, 413, 415, 422, 503)
+    responses[200]["content"][SAFETENSORS] = {"schema": {"type": "string", "format": "binary"}}
+
+    @app.post("/v1/heads", response_model=HeadsReply, responses=responses, summary="The head weights of a context")
+    def head(
+        request: Request,
+        body: Annotated[HeadsRequest, Body(openapi_examples=examples.HEADS_REQUESTS)],
+        accept: Annotated[str, Header(include_in_schema=False)] = "",
+    ) -> Response:
+        """The head, and for each candidate what the head is applied to: with them scores are made elsewhere.
+
+        JSON, or safetensors where `Accept` names application/vnd.safetensors: the same tensors, and everything else in
+        the file's metadata, each value as JSON text.
+        """
+        handed_out = heads.hand_out(body, request_id(request.scope))
+        if _wants_safetensors(accept):
+            return Response(handed_out.as_safetensors(), media_type=SAFETENSORS)
+        return Json(handed_out.as_reply())
+
+
+def _wants_safetensors(accept: str) -> bool:
+    return SAFETENSORS in (part.split(";")[0].strip().lower() for part in accept.split(","))

@@ -1,0 +1,61 @@
+"""GET /v1/items/{item_id}/similar, PUT and DELETE /v1/items/{item_id}."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Body, FastAPI, Query, Request, Response
+
+from recsys.serving import more_examples as examples
+from recsys.serving.catalogue_requests import CatalogueRequests, ItemReply, ItemRequest
+from recsys.serving.documentation import documented
+from recsys.serving.json_reply import Json
+from recsys.serving.middleware import request_id
+from recsys.serving.routes.paths import ItemId
+from recsys.serving.similar import Similar, SimilarQuery, SimilarReply
+
+
+def add_similar(app: FastAPI, similar: Similar) -> None:
+    """Adds the route."""
+
+    @app.get(
+        "/v1/items/{item_id:path}/similar",
+        response_model=SimilarReply,
+        responses=documented(examples.SIMILAR_REPLY, 404, 422, 503),
+        summary="The items most like one",
+    )
+    def neighbours(request: Request, item_id: ItemId, query: Annotated[SimilarQuery, Query()]) -> Response:
+        """By the cosine of the item vectors that the body was trained to; items that are not available are left out."""
+        return Json(similar.answer(item_id, query, request_id(request.scope)))
+
+
+def add_item_changes(app: FastAPI, changes: CatalogueRequests) -> None:
+    """Adds the routes that change the catalogue."""
+
+    @app.put(
+        "/v1/items/{item_id:path}",
+        response_model=ItemReply,
+        responses=documented(examples.ITEM_REPLY, 400, 413, 415, 422, 503),
+        summary="Store an item, or say whether it is available",
+    )
+    def put(
+        request: Request,
+        item_id: ItemId,
+        body: Annotated[ItemRequest, Body(openapi_examples=examples.ITEM_REQUESTS)],
+    ) -> Response:
+        """Durable when it answers, and felt by every service of the workspace at its next request.
+
+        An item that the model was not trained on is kept for the catalogue and cannot be scored yet; `note` says so.
+        The attributes are what the next training reads, unless an import brings others.
+        """
+        return Json(changes.put(item_id, body, request_id(request.scope)))
+
+    @app.delete(
+        "/v1/items/{item_id:path}",
+        response_model=ItemReply,
+        responses=documented(examples.REMOVED_ITEM_REPLY, 404, 422, 503),
+        summary="Take an item away",
+    )
+    def remove(request: Request, item_id: ItemId) -> Response:
+        """Out of the catalogue and of all recommendations, until it is put again. Its events stay."""
+        return Json(changes.remove(item_id, request_id(request.scope)))

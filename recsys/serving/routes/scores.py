@@ -1,0 +1,36 @@
+"""POST /v1/scores."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Body, FastAPI, Request, Response
+
+from recsys.serving import more_examples as examples
+from recsys.serving.documentation import documented
+from recsys.serving.json_reply import Json
+from recsys.serving.middleware import request_id
+from recsys.serving.scoring import ScoresReply, ScoresRequest, Scoring
+
+SCORES_PATH = "/v1/scores"
+
+
+def add_scores(app: FastAPI, scoring: Scoring) -> None:
+    """Adds the route."""
+
+    @app.post(
+        SCORES_PATH,
+        response_model=ScoresReply,
+        responses=documented(examples.SCORES_REPLY, 400, 413, 415, 422, 503),
+        summary="Scores of given items for one or many users",
+    )
+    def scores(
+        request: Request,
+        body: Annotated[ScoresRequest, Body(openapi_examples=examples.SCORES_REQUESTS)],
+    ) -> Response:
+        """All users are read at once and scored in one pass.
+
+        Availability and filters play no part: what is asked for is scored. At most 100 users, 10,000 candidates each
+        and 100,000 scores in all.
+        """
+        return Json(scoring.answer(body, request_id(request.scope)))

@@ -1,0 +1,45 @@
+"""GET /v1/users/{user_id}/context and DELETE /v1/users/{user_id}."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+
+from recsys.serving import more_examples as examples
+from recsys.serving.documentation import documented
+from recsys.serving.json_reply import Json
+from recsys.serving.middleware import request_id
+from recsys.serving.routes.paths import UserId
+from recsys.serving.users import DeletionReply, Forgetting, KnownUsers, UserContextReply
+
+
+def add_context(app: FastAPI, users: KnownUsers) -> None:
+    """Adds the route that tells what is known."""
+
+    @app.get(
+        "/v1/users/{user_id:path}/context",
+        response_model=UserContextReply,
+        responses=documented(examples.CONTEXT_REPLY, 422, 503),
+        summary="What is known of a user now",
+    )
+    def context(request: Request, user_id: UserId) -> Response:
+        """The feature row that the next answer would be made from; of an unknown user an empty one."""
+        return Json(users.context(user_id, request_id(request.scope)))
+
+
+def add_deletion(app: FastAPI, forgetting: Forgetting) -> None:
+    """Adds the route that forgets."""
+
+    @app.delete(
+        "/v1/users/{user_id:path}",
+        response_model=DeletionReply,
+        responses=documented(examples.DELETION_REPLY, 422, 503),
+        summary="Forget a user, everywhere",
+    )
+    def forget(request: Request, user_id: UserId) -> Response:
+        """The same as `recsys events delete-user`; answered when it is complete, and safe to send again.
+
+        When this answers 200, no read, training or export finds the user, and no file of the workspace holds the id.
+        It takes about a second for 10 MB of events, and events wait meanwhile. After a 503 send it again: the code says
+        whether nothing was deleted (`not_deleted`) or some traces are left (`not_deleted_everywhere`).
+        """
+        return Json(forgetting.forget(user_id, request_id(request.scope)))
