@@ -14,6 +14,7 @@ from recsys import __version__
 from recsys.cli import (
     backup,
     batch,
+    compare,
     data,
     doctor,
     evaluate,
@@ -40,6 +41,7 @@ COMMAND_MODULES = (
     models,
     batch,
     serve,
+    compare,
     explain,
     backup,
     doctor,
@@ -59,6 +61,7 @@ COMMANDS = (
     "gc",
     "batch",
     "serve",
+    "compare",
     "explain",
     "backup",
     "restore",

@@ -14,12 +14,14 @@ from recsys import __version__
 from recsys.serving import examples, problems
 from recsys.serving.degraded import described
 from recsys.serving.documentation import describe, documented
+from recsys.serving.experiment import Experiment
 from recsys.serving.intake import Intake
 from recsys.serving.middleware import BodyLimit, RequestIds, request_id
 from recsys.serving.ports import EventSink, LiveRows, ModelSource, ServedFeatures
 from recsys.serving.recommending import Recommending, microseconds_now
 from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 from recsys.serving.requests import EventsRequest, RecommendationRequest
+from recsys.serving.splitting import Split
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 
@@ -47,6 +49,7 @@ def create_app(
     live: LiveRows,
     clock: Callable[[], int] = microseconds_now,
     running: Sequence[AbstractContextManager[object]] = (),
+    experiment: Experiment | None = None,
 ) -> FastAPI:
     """Builds the application over its ports.
 
@@ -57,13 +60,15 @@ def create_app(
         live: refreshes online rows after an append.
         clock: microseconds since the epoch.
         running: entered when the server starts, left in reverse when it stops.
+        experiment: who answers whom, and what is kept of it; None: the champion answers and nothing is kept.
     """
+    experiment = experiment or Experiment(Split(models))
     app = FastAPI(
         title="recsys", version=__version__, description=_DESCRIPTION, redoc_url=None, lifespan=_lifespan(running)
     )
-    _add_recommendations(app, Recommending(models, clock))
+    _add_recommendations(app, Recommending(experiment, clock))
     _add_events(app, Intake(log, live, models, features, clock))
-    _add_model(app, models)
+    _add_model(app, models, experiment)
     _add_health(app, models)
     problems.install(app)
     describe(app)
@@ -106,7 +111,7 @@ def _add_events(app: FastAPI, intake: Intake) -> None:
         return Json(intake.take(body, request_id(request.scope)))
 
 
-def _add_model(app: FastAPI, models: ModelSource) -> None:
+def _add_model(app: FastAPI, models: ModelSource, experiment: Experiment) -> None:
     @app.get(
         "/v1/model",
         response_model=ModelReply,
@@ -128,6 +133,7 @@ def _add_model(app: FastAPI, models: ModelSource) -> None:
                 metrics=dict(served.metrics),
                 lineage=dict(served.lineage),
                 context_faults=dict(served.context_faults()),
+                experiment=experiment.state(),
             )
         )
 

@@ -69,7 +69,11 @@ class ServiceClient:
         return self._asked("POST", "/v1/recommendations", body)
 
     def post_events(self, *events: Mapping[str, object]) -> dict[str, Any]:
-        """POST /v1/events; each event has at least user_id and item_id. Raises: ServiceError."""
+        """POST /v1/events; each event has at least user_id and item_id, and `request_id` where it answers a reply.
+
+        Raises:
+            ServiceError: the service answered with a problem, or not at all.
+        """
         return self._asked("POST", "/v1/events", {"events": [dict(event) for event in events]})
 
     def model(self) -> dict[str, Any]:

@@ -36,6 +36,7 @@ RECOMMENDATION_REQUESTS: dict[str, Any] = {
 
 RECOMMENDATION_REPLY: dict[str, Any] = {
     **_ENVELOPE,
+    "arm": None,
     "origin": {"content_hash": _CONTENT_HASH, **_LINEAGE},
     "user_id": "196",
     "context": {"stored": True, "events": 39, "log_sequence": 99831},
@@ -51,6 +52,10 @@ EVENTS_REQUESTS: dict[str, Any] = {
     "one": {
         "summary": "One event, safe to send again",
         "value": {"events": [{"event_id": "order-7781", "user_id": "196", "item_id": "50", "value": 5}]},
+    },
+    "answer": {
+        "summary": "What a user took from a list that was recommended",
+        "value": {"events": [{"user_id": "196", "item_id": "174", "request_id": _ENVELOPE["request_id"]}]},
     },
     "many": {
         "summary": "Two events with their times",
@@ -83,6 +88,12 @@ MODEL_REPLY: dict[str, Any] = {
     "metrics": {"validation": {"ndcg@10": 0.1, "hr@10": 0.2}},
     "lineage": _LINEAGE,
     "context_faults": {"unknown_items": 3, "values": 0, "times": 1, "order": 0},
+    "experiment": {
+        "challenger_version": "4",
+        "split": 0.1,
+        "substitutions": 0,
+        "impressions": {"done": 12041, "dropped": 0},
+    },
 }
 
 HEALTH: dict[str, Any] = {"status": "alive", "request_id": _ENVELOPE["request_id"]}

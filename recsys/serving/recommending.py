@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from recsys.context.reasons import EMPTY_CONTEXT, Reason
 from recsys.serving.contexts import Resolved, resolve
 from recsys.serving.degraded import described
-from recsys.serving.ports import ModelSource, RankedItems, ServedModel
+from recsys.serving.experiment import Answered, Experiment
+from recsys.serving.ports import RankedItems, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.replies import ContextUsed, Origin, RecommendationReply, RecommendedItem
 from recsys.serving.requests import RecommendationRequest
+from recsys.serving.splitting import Assigned
 
 
 def microseconds_now() -> int:
@@ -25,43 +27,58 @@ class Recommending:
     """The one way of an online answer.
 
     Attributes:
-        models: which model answers, and from which features.
+        experiment: which model answers whom, and what is kept of it.
         clock: microseconds since the epoch.
     """
 
-    models: ModelSource
+    experiment: Experiment
     clock: Callable[[], int] = microseconds_now
 
     def answer(self, request: RecommendationRequest, request_id: str) -> RecommendationReply:
-        """One request, one reply.
+        """One request, one reply, made by one model. Where the challenger fails the champion answers.
 
         Raises:
             InvalidRequestError: the request cannot be answered as it is; names the fields.
             NoChampionError: there is no model.
         """
-        model = self.models.current()
+        assigned = self.experiment.split.assigned(request.user_id, request_id)
+        try:
+            answered = self._answered(request, request_id, assigned)
+        except Exception as error:
+            if not assigned.has_substitute:
+                raise
+            answered = self._answered(request, request_id, assigned.substituted())
+            self.experiment.split.note_substitution(assigned.model, error)
+        self.experiment.note(answered)
+        return answered.reply
+
+    def _answered(self, request: RecommendationRequest, request_id: str, assigned: Assigned) -> Answered:
+        model, now = assigned.model, self.clock()
         features = model.features
         k = _k(request, model)
-        resolved = resolve(request.user_id, request.context, features.contexts, features.schema, self.clock())
+        resolved = resolve(request.user_id, request.context, features.contexts, features.schema, now)
         excluded = [item for item in request.exclude_items if item in model.vocabulary]
+        started = time.perf_counter()
         [ranking] = model.ranker.recommend(
             [resolved.row], k=k, exclude_seen=request.exclude_seen, exclude_items=excluded
         )
-        ignored = _ignored(request, model)
-        return RecommendationReply(
+        seconds = time.perf_counter() - started
+        reply = RecommendationReply(
             request_id=request_id,
             model_version=model.version,
             feature_service=features.service,
             degraded=described(_reason(resolved, model)),
+            arm=assigned.arm,
             origin=_origin(model),
             user_id=request.user_id,
             context=ContextUsed(
                 stored=resolved.stored, events=resolved.row.event_count, log_sequence=resolved.row.log_sequence
             ),
             items=_titled(ranking, model),
-            ignored_items=ignored,
+            ignored_items=_ignored(request, model),
             shortfall=_shortfall(len(ranking.item_ids), k),
         )
+        return Answered(request, reply, assigned, resolved.row, now, seconds)
 
 
 def _origin(model: ServedModel) -> Origin:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,6 +51,10 @@ class RecommendationReply(_Reply):
     model_version: str
     feature_service: str
     degraded: Degraded | None
+    arm: Literal["champion", "challenger"] | None = Field(
+        description="Which part of an experiment the user is in; null when there is none. `model_version` says who "
+        "answered: where a challenger fails, the champion."
+    )
     origin: Origin
     user_id: str | None
     context: ContextUsed
@@ -77,6 +81,22 @@ class EventsReply(_Reply):
     unknown_items: list[str] = Field(description="Items that the model cannot score yet; their events are kept.")
 
 
+class Handled(_Reply):
+    """Work beside the replies since the service was started."""
+
+    done: int
+    dropped: int = Field(description="There was too much of it, or it failed; the service's log says which.")
+
+
+class ExperimentState(_Reply):
+    """What is tried and recorded beside the champion's answers."""
+
+    challenger_version: str | None = Field(description="Null when the registry names none, or it cannot be loaded.")
+    split: float = Field(description="The share of the users who get the challenger's answers while there is one.")
+    substitutions: int = Field(description="How often the champion answered in place of a challenger that failed.")
+    impressions: Handled | None = Field(description="What was shown, written down; null when that is off.")
+
+
 class ModelReply(_Reply):
     """The model that answers now."""
 
@@ -93,6 +113,7 @@ class ModelReply(_Reply):
     context_faults: dict[str, int] = Field(
         description="What contexts held that had to be treated before they were scored, since this model was loaded."
     )
+    experiment: ExperimentState
 
 
 class Health(_Reply):

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from recsys.data.ids import REQUEST_ID_FORM
+
 MAX_HISTORY = 1_000
 MAX_EXCLUDED = 10_000
 MAX_EVENTS = 1_000
@@ -87,6 +89,9 @@ class RecommendationRequest(_Request):
         description="Leave out items that the user has already touched. Default: yes where items do not repeat.",
     )
     exclude_items: list[Identifier] = Field(default_factory=list, max_length=MAX_EXCLUDED)
+    surface: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = Field(
+        default=None, description="Where the list will be shown, for the record of impressions; no model reads it."
+    )
 
 
 class NewEvent(_Request):
@@ -105,6 +110,10 @@ class NewEvent(_Request):
     )
     value: float | None = Field(
         default=None, ge=-1e6, le=1e6, description="Rating, quantity or weight; left out, the event counts as one."
+    )
+    request_id: Annotated[str, StringConstraints(max_length=128, pattern=f"^{REQUEST_ID_FORM}$")] | None = Field(
+        default=None,
+        description="The recommendations that it answers: their reply's `request_id`. `recsys compare` joins by it.",
     )
 
 
