@@ -14,6 +14,7 @@ from recsys.workspace import Workspace
 if TYPE_CHECKING:
     from recsys.evaluation.experiment_report import ExperimentReport, MetricComparison
     from recsys.jobs.compare import Compared
+    from recsys.jobs.compare_shadow import ShadowSummary
 
 _SAID = {
     "better": "the challenger is better",
@@ -48,6 +49,9 @@ def compare(
         float,
         typer.Option("--detect", metavar="SHARE", help="Smallest difference that matters, of the champion's figure."),
     ] = 0.1,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="How far the challenger in the shadow (serve --shadow) agreed, instead.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare champion and challenger on the users between whom `recsys serve --split` divided them.
@@ -59,21 +63,48 @@ def compare(
     Example: recsys compare --workspace my-shop --within 24
     """
     with reported(as_json) as report:
+        target = Workspace.existing(workspace)
+        if shadow:
+            from recsys.jobs.compare_shadow import compare_shadow
+
+            summary = compare_shadow(target, champion=champion, challenger=challenger)
+            report.show(_shadow_view(summary))
+            report.result(summary.as_dict())
+            return
         from recsys.jobs.compare import compare as job
 
-        found = job(
-            Workspace.existing(workspace),
-            champion=champion,
-            challenger=challenger,
-            within_hours=within,
-            detect=detect,
-        )
+        found = job(target, champion=champion, challenger=challenger, within_hours=within, detect=detect)
         report.show(_heading(found))
         report.show(_arms_table(found.report))
         if found.report.metrics:
             report.show(_metrics_table(found))
         report.show(Text(_verdict(found)))
         report.result(found.as_dict())
+
+
+def _shadow_view(found: ShadowSummary) -> Table:
+    title = f"Version {found.challenger_version} in the shadow of version {found.champion_version}"
+    table = Table(title=title, title_justify="left", show_header=False)
+    told = {
+        "requests": f"{found.requests:,}",
+        "the challenger failed": f"{found.failures:,}",
+        "items in both lists": _or_none(found.overlap, "{:.1%}"),
+        "same item first": _or_none(found.same_first, "{:.1%}"),
+        "rank correlation (Kendall) of those in both": _or_none(found.correlation, "{:.3f}"),
+        "champion's scoring, p50 and p95": _milliseconds(found.champion_p50_ms, found.champion_p95_ms),
+        "challenger's scoring, p50 and p95": _milliseconds(found.challenger_p50_ms, found.challenger_p95_ms),
+    }
+    for name, value in told.items():
+        table.add_row(name, Text(value, justify="right"))
+    return table
+
+
+def _or_none(value: float | None, form: str) -> str:
+    return "none" if value is None else form.format(value)
+
+
+def _milliseconds(*times: float | None) -> str:
+    return " · ".join(_or_none(time, "{:.1f} ms") for time in times)
 
 
 def _heading(found: Compared) -> Text:

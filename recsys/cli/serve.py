@@ -33,6 +33,10 @@ def serve(
         float,
         typer.Option("--split", metavar="SHARE", help="Give this share of the users the @challenger's answers."),
     ] = 0.0,
+    shadow: Annotated[
+        float,
+        typer.Option("--shadow", metavar="SHARE", help="Have the @challenger score this share of requests, unseen."),
+    ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Answer recommendation requests over HTTP until Ctrl-C or SIGTERM.
@@ -53,7 +57,7 @@ def serve(
             report.result(serving.as_dict())
             report.finish()
 
-        experiment = ExperimentOptions(impressions=impressions, split=split)
+        experiment = ExperimentOptions(impressions=impressions, split=split, shadow=shadow)
         run_service(target, host=host, port=port, allow_remote=allow_remote, experiment=experiment, on_ready=announce)
         raise typer.Exit(0)
 

@@ -20,6 +20,7 @@ MINIMUM_USERS = 100
 MINIMUM_TAKEN = 20
 LEVEL = 0.05
 _BALANCE_LEVEL = 0.001
+_FINDINGS: tuple[Verdict, ...] = ("better", "worse")
 _UNIT, _SHOWN, _TAKEN, _RECIPROCAL, _OWN = "unit", "shown", "taken", "reciprocal", "own"
 _METRICS = {
     "click_through": (_TAKEN, _SHOWN),
@@ -88,7 +89,7 @@ def _enough(arms: tuple[ArmSummary, ...]) -> bool:
 
 
 def _metrics(units: pl.DataFrame, *, share: float, detect: float, enough: bool) -> tuple[MetricComparison, ...]:
-    sums = {name: tuple(_sums(units, arm, *columns) for arm in ARMS) for name, columns in _METRICS.items()}
+    sums = {name: (_sums(units, "champion", *of), _sums(units, "challenger", *of)) for name, of in _METRICS.items()}
     found = {name: compare_independent(a, b) for name, (a, b) in sums.items()}
     adjusted = holm({name: one.p_value for name, one in found.items()})
     compared = []
@@ -126,9 +127,9 @@ def _together(metrics: tuple[MetricComparison, ...]) -> Verdict:
     said = {metric.verdict for metric in metrics}
     if {"better", "worse"} <= said:
         return "mixed"
-    for verdict in ("better", "worse"):
+    for verdict in _FINDINGS:
         if verdict in said:
-            return verdict  # type: ignore[return-value]
+            return verdict
     return "no_difference" if said == {"no_difference"} else "too_little_data"
 
 

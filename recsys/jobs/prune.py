@@ -12,6 +12,7 @@ from recsys.events.impressions import ImpressionLog
 from recsys.events.lease import FoldLease, maintenance
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
+from recsys.events.shadow_scores import ShadowLog
 from recsys.failpoints import Failpoint, reached
 from recsys.jobs.delete_users import clean
 from recsys.jobs.materialise import materialise
@@ -73,6 +74,7 @@ def prune(workspace: Workspace, older_than_days: float, *, keep_last: int = 0, n
             reached(Failpoint.PRUNE_EVENTS_GONE)
             clean(workspace, lease, token)
         impressions = shown.remove_before(before)
+        ShadowLog(workspace.impressions).remove_before(before)
         reached(Failpoint.PRUNE_IMPRESSIONS_GONE)
         shown.scrub()
     if removed and configuration_file(workspace).is_file():

@@ -24,6 +24,7 @@ from recsys.errors import FeatureStoreError, RecsysError
 from recsys.events.impressions import ImpressionLog
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
+from recsys.events.shadow_scores import ShadowLog
 from recsys.registry.champion import champion, opened_champion
 from recsys.registry.chosen import chosen_version
 from recsys.registry.client import registry
@@ -36,7 +37,7 @@ from recsys.serving.api import create_app
 from recsys.serving.challenger import ChallengerSource
 from recsys.serving.champion import ChampionSource
 from recsys.serving.degraded import REGISTRY_UNREACHABLE
-from recsys.serving.experiment import Experiment, ExperimentOptions, impression_recorder
+from recsys.serving.experiment import ExperimentOptions, started
 from recsys.serving.live import LiveFolder
 from recsys.serving.ports import ServedFeatures, ServedModel
 from recsys.serving.splitting import Split
@@ -89,10 +90,9 @@ def assemble(workspace: Workspace, options: ExperimentOptions = _PLAIN) -> tuple
     if options.has_challenger:
         challengers.refresh()
         running.append(challengers)
-    recorder = impression_recorder(ImpressionLog.of(workspace).append) if options.records else None
-    if recorder is not None:
-        running.append(recorder)
-    experiment = Experiment(Split(models, lambda: challengers.model, options.split), recorder)
+    split = Split(models, lambda: challengers.model, options.split)
+    experiment = started(options, split, ImpressionLog.of(workspace).append, ShadowLog(workspace.impressions).append)
+    running += experiment.running
     app = create_app(
         models=models,
         features=first,

@@ -93,6 +93,8 @@ MODEL_REPLY: dict[str, Any] = {
         "split": 0.1,
         "substitutions": 0,
         "impressions": {"done": 12041, "dropped": 0},
+        "shadow": 0.0,
+        "shadow_scores": None,
     },
 }
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recsys.context.reasons import EMPTY_CONTEXT, Reason
+from recsys.serving.answered import Answered
 from recsys.serving.contexts import Resolved, resolve
 from recsys.serving.degraded import described
-from recsys.serving.experiment import Answered, Experiment
+from recsys.serving.experiment import Experiment
 from recsys.serving.ports import RankedItems, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.replies import ContextUsed, Origin, RecommendationReply, RecommendedItem

@@ -95,6 +95,8 @@ class ExperimentState(_Reply):
     split: float = Field(description="The share of the users who get the challenger's answers while there is one.")
     substitutions: int = Field(description="How often the champion answered in place of a challenger that failed.")
     impressions: Handled | None = Field(description="What was shown, written down; null when that is off.")
+    shadow: float = Field(description="The share of the requests that the challenger scores beside the replies.")
+    shadow_scores: Handled | None = Field(description="Requests that it scored; null when that is off.")
 
 
 class ModelReply(_Reply):

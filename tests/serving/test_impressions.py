@@ -82,6 +82,8 @@ def test_nothing_is_recorded_unless_it_was_asked_for(http):
         "split": 0.0,
         "substitutions": 0,
         "impressions": None,
+        "shadow": 0.0,
+        "shadow_scores": None,
     }
 
 
