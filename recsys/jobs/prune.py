@@ -50,26 +50,27 @@ def prune(workspace: Workspace, older_than_days: float, *, keep_last: int = 0, n
     """Removes old events, down to the bytes, then makes the feature rows anew. Reads are exact at every moment.
 
     Args:
-        workspace: an existing workspace whose events have a clock.
+        workspace: an existing workspace; where its events have no clock only impressions go.
         older_than_days: events that happened longer ago go, and impressions that were shown longer ago.
         keep_last: newest events of each user that stay whatever their age.
         now: microseconds since the epoch; None: the machine's clock.
 
     Raises:
-        ConfigError: a number is negative, or the workspace has no clock.
+        ConfigError: a number is negative, or the workspace has neither a clock nor impressions.
         LeaseError: another job is changing the workspace all the time.
     """
     started = time.monotonic()
     if not older_than_days >= 0 or keep_last < 0:
         raise ConfigError(f"{older_than_days} days and {keep_last} events a user: neither may be negative.")
-    if not WorkspaceSchema.load(workspace.schema_file).clock:
+    shown, clock = ImpressionLog.of(workspace), WorkspaceSchema.load(workspace.schema_file).clock
+    if not clock and not shown.path.is_file():
         raise ConfigError(f"The workspace '{workspace.name}' has an order but no clock: no event has an age there.")
     now = time.time_ns() // 1000 if now is None else now
     before = now - int(min(older_than_days, 10**6) * _DAY)
-    removals, log, shown = Removals(workspace.event_log), EventLog(workspace.event_log), ImpressionLog.of(workspace)
+    removals, log = Removals(workspace.event_log), EventLog(workspace.event_log)
     lease = FoldLease(workspace.event_log)
     with maintenance(lease, "prune the event log") as token:
-        removed = removals.prune(before, keep_last)
+        removed = removals.prune(before, keep_last) if clock else 0
         if removed:
             reached(Failpoint.PRUNE_EVENTS_GONE)
             clean(workspace, lease, token)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import polars as pl
@@ -104,3 +108,23 @@ def test_a_deletion_between_the_look_and_the_commit_removes_what_was_written(sho
 def test_frames_can_be_joined_by_what_they_name(shown):
     shown.append([impression(request=f"r{n}") for n in range(3)])
     assert shown.read().explode("item_ids").filter(pl.col("item_ids") == "b").height == 3
+
+
+@pytest.mark.slow
+def test_what_was_written_survives_a_killed_process(shown, event_log):
+    code = f"""
+from pathlib import Path
+from recsys.events.impressions import Impression, ImpressionLog
+log = ImpressionLog(Path({str(shown.path)!r}), Path({str(event_log.path)!r}))
+for n in range(10**6):
+    log.append([Impression(request_id=str(n), shown_at={NOW}, user_id="ann", model_version="1", item_ids=("a",))])
+    print(n + 1, flush=True)
+"""
+    writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    written = [int(writer.stdout.readline()) for _ in range(20)][-1]
+    os.kill(writer.pid, signal.SIGKILL)
+    rest, _ = writer.communicate()
+    written = max([written, *(int(line) for line in rest.split())])
+    kept = shown.read()["request_id"].to_list()
+    assert kept[:written] == [str(n) for n in range(written)]
+    assert len(kept) - written in (0, 1)

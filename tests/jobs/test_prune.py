@@ -75,7 +75,7 @@ def test_pruning_again_does_nothing(workspace):
     assert prune(workspace, 35, now=NOW).removed == 0
 
 
-def test_an_order_without_a_clock_has_no_age(tmp_path, recsys_home):
+def test_an_order_without_a_clock_has_no_age_but_impressions_do(tmp_path, recsys_home):
     folder = tmp_path / "ordered"
     folder.mkdir()
     pl.DataFrame({"user_id": ["a"], "item_id": ["x"], "position": [0]}).write_parquet(folder / "events.parquet")
@@ -83,6 +83,10 @@ def test_an_order_without_a_clock_has_no_age(tmp_path, recsys_home):
     ingest_folder(target, folder)
     with pytest.raises(ConfigError, match="no clock"):
         prune(target, 1)
+    shown = ImpressionLog.of(target)
+    shown.append([Impression(request_id="r", shown_at=START, user_id="a", model_version="1", item_ids=())])
+    result = prune(target, 1, now=NOW)
+    assert (result.removed, result.kept, result.impressions) == (0, 1, 1)
 
 
 def test_the_command_asks_first_and_refuses_nonsense(workspace):
