@@ -16,6 +16,9 @@ RECEIVED_AT = "received_at"
 LOG_SEQUENCE = "log_sequence"
 ITEM_EVENTS_BEFORE = "item_events_before"
 
+# What an event may name, and every reply carries.
+REQUEST_ID = "request_id"
+
 # What the fold makes of a user's slice of the log.
 EFFECTIVE_AT = "effective_at"
 HISTORY_ITEMS = "history_items"
@@ -45,6 +48,16 @@ CREATED_TIMESTAMP = "created_timestamp"
 LOG_POSITION = "log_position"
 SEEN_LOG_POSITION = "seen_log_position"
 VALID_UNTIL = "valid_until"
+
+# What is kept of a reply: what was shown, and as part of which experiment.
+SHOWN_AT = "shown_at"
+ARM = "arm"
+CHAMPION_VERSION = "champion_version"
+CHALLENGER_VERSION = "challenger_version"
+PROPENSITY = "propensity"
+ITEM_IDS = "item_ids"
+SURFACE = "surface"
+DEGRADED = "degraded"
 
 # What recommendations carry.
 RANK = "rank"

@@ -95,6 +95,10 @@ class Workspace:
         return self.root / "events" / "log.sqlite"
 
     @property
+    def impressions(self) -> Path:
+        return self.root / "impressions" / "shown.sqlite"
+
+    @property
     def feature_store(self) -> Path:
         return self.root / "feature_store"
 

@@ -14,6 +14,7 @@ from recsys import __version__
 from recsys.cli import (
     backup,
     batch,
+    compare,
     data,
     doctor,
     evaluate,
@@ -42,6 +43,7 @@ COMMAND_MODULES = (
     models,
     batch,
     serve,
+    compare,
     explain,
     backup,
     doctor,
@@ -62,6 +64,7 @@ COMMANDS = (
     "gc",
     "batch",
     "serve",
+    "compare",
     "explain",
     "backup",
     "restore",

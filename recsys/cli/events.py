@@ -110,7 +110,7 @@ def export_user(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand out all that is kept of a user, as JSON lines: profile, events, and the rows and lists made from them.
+    """Hand out all that is kept of a user, as JSON lines: profile, events, impressions, rows and lists made from them.
 
     Example: recsys events export-user 7 --workspace movielens-100k --out user-7.jsonl
     """
@@ -137,7 +137,7 @@ def delete_user(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete users for good: events, profile, feature rows, recommendations, down to the bytes. It cannot be undone.
+    """Delete users for good: events, profile, rows, lists, impressions, down to the bytes. It cannot be undone.
 
     Of each a salted hash stays, so that importing an old file brings nobody back. Backups made before keep the data.
 
@@ -166,7 +166,7 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove old events for good, and what is stored because of them. A scheduler runs this nightly.
+    """Remove old events and impressions for good, and what is stored because of them. A scheduler runs this nightly.
 
     What a user has seen is forgotten with the events: items may be recommended again. Importing an old file again
     brings its events back.
@@ -181,6 +181,8 @@ def prune(
 
         result = job(target, older_than, keep_last=keep_last)
         report.show(f"{result.removed:,} events removed, {result.kept:,} are left; log position {result.position:,}.")
+        if result.impressions:
+            report.show(f"{result.impressions:,} impressions removed.")
         report.result(result.as_dict())
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recsys.cli._run import JsonOption, WorkspaceOption, reported
+from recsys.errors import ConfigError
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_versions)
     group.command("show")(show)
     group.command("history")(history)
+    group.command("challenge")(challenge)
     app.add_typer(group, name="models")
     app.command("gc")(gc)
 
@@ -70,6 +72,28 @@ def history(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
         found = job.history(Workspace.existing(workspace))
         report.show(_history_table(found) if found else Text("The champion was never moved."))
         report.result({"workspace": workspace, "moves": [move.as_dict() for move in found]})
+
+
+def challenge(
+    workspace: WorkspaceOption,
+    version: Annotated[int | None, typer.Option("--version", min=1, help="Which version is to be tried.")] = None,
+    nobody: Annotated[bool, typer.Option("--none", help="End the trial: there is no challenger any more.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the challenger: the version that `recsys serve --split` gives to a share of the users. The champion stays.
+
+    Example: recsys models challenge --workspace movielens-100k --version 3
+    """
+    with reported(as_json) as report:
+        if (version is None) == (not nobody):
+            raise ConfigError("Give either --version N or --none.")
+        from recsys.jobs import models as job
+
+        named = None if version is None else str(version)
+        before = job.challenge(Workspace.existing(workspace), named)
+        now = "There is no challenger" if named is None else f"Version {named} is the challenger"
+        report.show(f"{now} now{f', in place of version {before}' if before else ''}.")
+        report.result({"workspace": workspace, "challenger": named, "before": before})
 
 
 def gc(

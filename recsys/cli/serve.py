@@ -26,12 +26,23 @@ def serve(
         bool,
         typer.Option("--allow-remote", help="Let other machines reach it: whoever does may read and write events."),
     ] = False,
+    impressions: Annotated[
+        bool, typer.Option("--impressions", help="Write down what is shown to whom, for recsys compare.")
+    ] = False,
+    split: Annotated[
+        float,
+        typer.Option("--split", metavar="SHARE", help="Give this share of the users the @challenger's answers."),
+    ] = 0.0,
+    shadow: Annotated[
+        float,
+        typer.Option("--shadow", metavar="SHARE", help="Have the @challenger score this share of requests, unseen."),
+    ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Answer recommendation requests over HTTP until Ctrl-C or SIGTERM.
 
     The service follows the registry: a promotion or a rollback takes effect within seconds, without a restart. With
-    --json the line is printed once it answers.
+    --json the line is printed once it answers. An experiment (--split) writes impressions as well; see recsys compare.
 
     Example: recsys serve --workspace movielens-100k --port 8000
     """
@@ -39,13 +50,15 @@ def serve(
         target = Workspace.existing(workspace)
         report.show(f"Loading the champion of {target.name} …")
         from recsys.jobs.serve import serve as run_service
+        from recsys.serving.experiment import ExperimentOptions
 
         def announce(serving: Serving) -> None:
             report.show(_line(serving))
             report.result(serving.as_dict())
             report.finish()
 
-        run_service(target, host=host, port=port, allow_remote=allow_remote, on_ready=announce)
+        experiment = ExperimentOptions(impressions=impressions, split=split, shadow=shadow)
+        run_service(target, host=host, port=port, allow_remote=allow_remote, experiment=experiment, on_ready=announce)
         raise typer.Exit(0)
 
 

@@ -11,14 +11,14 @@ import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaError, SchemaErrors
 
-from recsys.columns import EVENT, EVENT_ID, ITEM_ID, OCCURRED_AT, USER_ID, VALUE
-from recsys.data.canonical import EVENT_SCHEMA
-from recsys.data.ids import HOLDS_NUL, NUL
+from recsys.columns import EVENT, EVENT_ID, ITEM_ID, OCCURRED_AT, REQUEST_ID, USER_ID, VALUE
+from recsys.data.canonical import EVENT_SCHEMA, OPTIONAL_SCHEMA
+from recsys.data.ids import HOLDS_NUL, NUL, REQUEST_ID_FORM
 from recsys.data.imported import ImportedData
 from recsys.data.moments import future_limit
 from recsys.errors import DataError
 
-_NULLABLE = (EVENT, VALUE)
+_NULLABLE = (EVENT, VALUE, REQUEST_ID)
 _IDS = (EVENT_ID, USER_ID, ITEM_ID)
 _ROWS_SHOWN = 5
 
@@ -54,14 +54,18 @@ def check_events(events: pl.DataFrame, source: str, *, clock: bool) -> None:
 
 def event_frame_problems(events: pl.DataFrame, *, clock: bool) -> list[str]:
     """Everything wrong with a canonical frame of events, in words; rows count from 1."""
-    checks = {VALUE: [_check(pl.col(VALUE).is_finite(), "is NaN or infinite")]}
+    checks = {
+        VALUE: [_check(pl.col(VALUE).is_finite(), "is NaN or infinite")],
+        REQUEST_ID: [_check(pl.col(REQUEST_ID).str.contains(f"^{REQUEST_ID_FORM}$"), "is of another form")],
+    }
     if clock:
         latest = future_limit(time.time())
         checks[OCCURRED_AT] = [
             _check(pl.col(OCCURRED_AT) > 0, "lies at or before 1970"),
             _check(pl.col(OCCURRED_AT) <= latest, "lies more than a day ahead of now"),
         ]
-    return _problems("events", events, EVENT_SCHEMA, EVENT_ID, checks)
+    optional = {name: dtype for name, dtype in OPTIONAL_SCHEMA.items() if name in events.columns}
+    return _problems("events", events, pl.Schema({**EVENT_SCHEMA, **optional}), EVENT_ID, checks)
 
 
 def _refuse(whose: str, problems: list[str], done: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from recsys.columns import EVENT, EVENT_ID, ITEM_ID, OCCURRED_AT, USER_ID, VALUE
+from recsys.columns import EVENT, EVENT_ID, ITEM_ID, OCCURRED_AT, REQUEST_ID, USER_ID, VALUE
 
 MICROSECONDS = 1_000_000
 
@@ -25,6 +25,9 @@ EVENT_SCHEMA = pl.Schema(
     }
 )
 
+#: What a frame of events may have beside EVENT_SCHEMA: the request that an event answers, null where it answers none.
+OPTIONAL_SCHEMA = pl.Schema({REQUEST_ID: pl.String()})
+
 _CONTENT = (USER_ID, ITEM_ID, OCCURRED_AT, EVENT, VALUE)
 
 
@@ -32,11 +35,11 @@ def with_event_ids(frame: pl.DataFrame) -> pl.DataFrame:
     """Adds the id that follows from a row's content, so that the same row always gets the same id.
 
     Args:
-        frame: user_id, item_id, occurred_at, event, value in canonical types.
+        frame: user_id, item_id, occurred_at, event, value in canonical types, and what it has of OPTIONAL_SCHEMA.
 
     Returns:
-        The frame with the columns of EVENT_SCHEMA, in order. Equal rows get equal ids, other rows other ids
-        (BLAKE2b, 128 bits, over an unambiguous text of the row).
+        The frame with the columns of EVENT_SCHEMA, in order, and the optional ones after them. Equal rows get equal
+        ids, other rows other ids (BLAKE2b, 128 bits, over an unambiguous text of the row without the optional ones).
     """
     sized = [
         pl.concat_str(pl.col(name).str.len_bytes().cast(pl.String), pl.lit(":"), pl.col(name))
@@ -53,7 +56,8 @@ def with_event_ids(frame: pl.DataFrame) -> pl.DataFrame:
         )
     ).to_series()
     ids = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in content]
-    return frame.with_columns(pl.Series(EVENT_ID, ids, dtype=pl.String)).select(EVENT_SCHEMA.names())
+    optional = [name for name in OPTIONAL_SCHEMA if name in frame.columns]
+    return frame.with_columns(pl.Series(EVENT_ID, ids, dtype=pl.String)).select(*EVENT_SCHEMA, *optional)
 
 
 def drop_duplicates(frame: pl.DataFrame) -> pl.DataFrame:

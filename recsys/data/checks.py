@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from recsys.columns import EVENT, ITEM_ID, POSITION, TIMESTAMP, USER_ID, VALUE
+from recsys.columns import EVENT, ITEM_ID, POSITION, REQUEST_ID, TIMESTAMP, USER_ID, VALUE
 from recsys.data.ids import fractional_ids, is_id_type
 from recsys.data.moments import is_moment_type
 
@@ -49,6 +49,11 @@ def _ids(values: pl.Series) -> str | None:
     return f"must hold ids, but {fractions} values are no whole numbers" if fractions else None
 
 
+def _requests(values: pl.Series) -> str | None:
+    usable = values.dtype.is_integer() or values.dtype in (pl.String, pl.Null)
+    return None if usable else "must hold ids of requests as text"
+
+
 def _moment(values: pl.Series) -> str | None:
     if not is_moment_type(values.dtype):
         return "must hold times: numbers since the epoch, datetimes, dates, or ISO 8601 text"
@@ -81,4 +86,5 @@ _EVENT_COLUMNS: Mapping[str, Callable[[pl.Series], str | None]] = {
     RATING: _number,
     VALUE: _number,
     EVENT: _text,
+    REQUEST_ID: _requests,
 }

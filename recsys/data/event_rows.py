@@ -6,15 +6,15 @@ import time
 
 import polars as pl
 
-from recsys.columns import EVENT, ITEM_ID, OCCURRED_AT, POSITION, TIMESTAMP, USER_ID, VALUE
+from recsys.columns import EVENT, ITEM_ID, OCCURRED_AT, POSITION, REQUEST_ID, TIMESTAMP, USER_ID, VALUE
 from recsys.data.canonical import CLOCKLESS_START, EVENT_SCHEMA, MICROSECONDS, drop_duplicates, with_event_ids
 from recsys.data.checks import RATING
 from recsys.data.findings import Findings
-from recsys.data.ids import canonical_ids
+from recsys.data.ids import REQUEST_ID_FORM, canonical_ids
 from recsys.data.moments import future_limit, moments
 
 REPEAT_SHARE = 0.05
-_USED = (USER_ID, ITEM_ID, TIMESTAMP, POSITION, RATING, VALUE, EVENT)
+_USED = (USER_ID, ITEM_ID, TIMESTAMP, POSITION, RATING, VALUE, EVENT, REQUEST_ID)
 
 
 def canonical_events(frame: pl.DataFrame, file: str, findings: Findings, now: float | None = None) -> pl.DataFrame:
@@ -27,7 +27,8 @@ def canonical_events(frame: pl.DataFrame, file: str, findings: Findings, now: fl
         now: seconds since the epoch; None: the clock.
 
     Returns:
-        Columns of EVENT_SCHEMA; empty, with a problem found, when no row can be used.
+        Columns of EVENT_SCHEMA, and request_id where the file has it; empty, with a problem found, when no row can be
+        used.
     """
     clock = TIMESTAMP in frame.columns
     rows = pl.DataFrame(
@@ -40,6 +41,8 @@ def canonical_events(frame: pl.DataFrame, file: str, findings: Findings, now: fl
             POSITION: _places(frame[POSITION]) if POSITION in frame.columns else pl.zeros(frame.height, eager=True),
         }
     )
+    if REQUEST_ID in frame.columns:
+        rows = rows.with_columns(_requests(frame[REQUEST_ID], file, findings))
     rows = _dropping(rows, pl.col(USER_ID).is_null(), file, "rows with an empty or missing user_id", findings)
     rows = _dropping(rows, pl.col(ITEM_ID).is_null(), file, "rows with an empty or missing item_id", findings)
     when = pl.col(OCCURRED_AT)
@@ -97,6 +100,13 @@ def _values(frame: pl.DataFrame, file: str, findings: Findings) -> pl.Series:
     values = values.set(~values.is_finite(), None)
     findings.treated(file, f"rows with a missing, NaN or infinite {name}", values.null_count(), "kept without a value")
     return values
+
+
+def _requests(ids: pl.Series, file: str, findings: Findings) -> pl.Series:
+    requests = ids.cast(pl.String)
+    usable = requests.str.contains(f"^{REQUEST_ID_FORM}$")
+    findings.treated(file, "rows with a request_id of another form", int((~usable).sum()), "kept without it")
+    return requests.set(~usable, None)
 
 
 def _dropping(rows: pl.DataFrame, bad: pl.Expr, file: str, what: str, findings: Findings) -> pl.DataFrame:

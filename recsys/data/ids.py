@@ -13,6 +13,10 @@ NUL = "\0"
 HOLDS_NUL = "holds a NUL character, with which no id can be stored; remove it from the data"
 
 
+REQUEST_ID_FORM = r"[A-Za-z0-9._:-]{1,128}"
+"""What a request's id may look like: harmless in a log file, a header and a database."""
+
+
 def is_id_type(dtype: pl.DataType) -> bool:
     """Whether a column of that type can hold ids at all."""
     return dtype.is_integer() or dtype.is_float() or dtype in (pl.String, pl.Categorical, pl.Enum)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from recsys.columns import EVENT, EVENT_ID, ITEM_ID, OCCURRED_AT, RECEIVED_AT, USER_ID, VALUE
-from recsys.data.canonical import EVENT_SCHEMA
+from recsys.columns import EVENT, EVENT_ID, ITEM_ID, OCCURRED_AT, RECEIVED_AT, REQUEST_ID, USER_ID, VALUE
+from recsys.data.canonical import EVENT_SCHEMA, OPTIONAL_SCHEMA
 from recsys.data.ids import HOLDS_NUL, NUL
 from recsys.errors import DataError
 from recsys.events.asking import asked
@@ -20,11 +20,11 @@ from recsys.events.tables import drop_indexes, make_indexes, position
 from recsys.events.tombstones import without_deleted
 
 _LARGE = 10_000
-_CONTENT = (EVENT_ID, USER_ID, ITEM_ID, EVENT, VALUE)
+_CONTENT = (EVENT_ID, USER_ID, ITEM_ID, EVENT, VALUE, REQUEST_ID)
 """What an event says. Its time is no part: one that was sent without is given another each time it is sent."""
 _INSERT = (
-    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value, item_events_before) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO events (event_id, user_id, item_id, occurred_at, received_at, event, value, request_id, "
+    "item_events_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -53,16 +53,16 @@ def received(frame: pl.DataFrame, at: int) -> pl.DataFrame:
     """Canonical events with the moment at which they were received.
 
     Args:
-        frame: columns and types of EVENT_SCHEMA; only event and value may be null.
+        frame: columns and types of EVENT_SCHEMA, only event and value may be null; with OPTIONAL_SCHEMA's or without.
         at: microseconds since the epoch.
 
     Raises:
         DataError: the frame is not canonical; everything wrong with it is listed.
     """
     _check(frame)
-    return frame.select(
-        EVENT_ID, USER_ID, ITEM_ID, OCCURRED_AT, pl.lit(at, dtype=pl.Int64).alias(RECEIVED_AT), EVENT, VALUE
-    )
+    requests = pl.col(REQUEST_ID) if REQUEST_ID in frame.columns else pl.lit(None, dtype=pl.String).alias(REQUEST_ID)
+    now = pl.lit(at, dtype=pl.Int64).alias(RECEIVED_AT)
+    return frame.select(EVENT_ID, USER_ID, ITEM_ID, OCCURRED_AT, now, EVENT, VALUE, requests)
 
 
 def append_rows(connection: sqlite3.Connection, rows: pl.DataFrame) -> Appended:
@@ -110,14 +110,14 @@ def _new(connection: sqlite3.Connection, rows: pl.DataFrame) -> tuple[pl.DataFra
 
 def _check(frame: pl.DataFrame) -> None:
     problems = [f"the column '{name}' is missing" for name in EVENT_SCHEMA if name not in frame.columns]
-    for name, dtype in EVENT_SCHEMA.items():
+    for name, dtype in (*EVENT_SCHEMA.items(), *OPTIONAL_SCHEMA.items()):
         if name not in frame.columns:
             continue
         if frame.schema[name] != dtype:
             problems.append(f"'{name}' is {frame.schema[name]}, not {dtype}")
-        if name not in (EVENT, VALUE) and frame[name].null_count():
+        if name not in (EVENT, VALUE, REQUEST_ID) and frame[name].null_count():
             problems.append(f"'{name}' has {frame[name].null_count()} nulls")
-        if name in (EVENT_ID, USER_ID, ITEM_ID) and _hold_nul(frame[name]):
+        if name in (EVENT_ID, USER_ID, ITEM_ID, REQUEST_ID) and _hold_nul(frame[name]):
             problems.append(f"'{name}' {HOLDS_NUL}")
     if problems:
         raise DataError(f"These events cannot be appended to the log: {'; '.join(problems)}.")

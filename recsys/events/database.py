@@ -1,4 +1,4 @@
-"""The sqlite file under the event log: connections set up for durability and concurrency."""
+"""The sqlite files under the event log and what was shown: connections set up for durability and concurrency."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.deadline import check_deadline, lock_wait
@@ -17,17 +18,37 @@ from recsys.events.tables import LAYOUT, layout, make_tables
 LOCK_WAIT_SECONDS = 60.0
 
 
-class Database:
-    """One log's file for many threads and processes: a connection a thread, and its transactions.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds.
 
-    A log that comes from a backup takes the file's place while others have it open: they go over to it.
+    Attributes:
+        name: what people call it.
+        layout: the version of its tables that this library writes, in the file's user_version.
+        make_tables: brings a new file, or one of an earlier layout, to this one; whole or not at all.
+    """
+
+    name: str
+    layout: int
+    make_tables: Callable[[sqlite3.Connection], None]
+
+
+EVENT_LOG = Content("event log", LAYOUT, make_tables)
+
+
+class Database:
+    """One file for many threads and processes: a connection a thread, and its transactions.
+
+    A file that comes from a backup takes this one's place while others have it open: they go over to it.
 
     Args:
         path: the file; it and its folder are made when first used.
+        content: what it holds.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: Content = EVENT_LOG) -> None:
         self.path = path
+        self._content = content
         self._local = threading.local()
 
     def connection(self) -> sqlite3.Connection:
@@ -41,8 +62,10 @@ class Database:
             return existing
         number = _file_number(self.path)
         if number is None and existing is not None:
-            raise DataError(f"The event log {self.path} was there and is gone. If it is being restored, try again.")
-        opened = open_database(self.path)
+            raise DataError(
+                f"The {self._content.name} {self.path} was there and is gone. If it is being restored, try again."
+            )
+        opened = open_database(self.path, self._content)
         if number is None:  # it was made just now
             number = _file_number(self.path)
         self._local.connection, self._local.opened = opened, (os.getpid(), number)
@@ -71,6 +94,28 @@ class Database:
     def _is_current(self) -> bool:
         return bool(self._local.opened == (os.getpid(), _file_number(self.path)))
 
+    def rewrite(self) -> None:
+        """Writes the file anew from its live content: secure_delete alone leaves what sqlite copied in splitting pages.
+
+        Writers wait meanwhile, about a second for 10 MB.
+        """
+        self.connection().execute("VACUUM")
+
+    def empty_write_ahead_log(self) -> None:
+        """Leaves nothing in it.
+
+        Raises:
+            DataError: readers kept it busy all the time.
+        """
+        connection, deadline = self.connection(), time.monotonic() + LOCK_WAIT_SECONDS
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise DataError(
+                    f"The {self._content.name} {self.path} is being read all the time and cannot be rewritten. What "
+                    "was removed is out of use; run the command again to remove its last bytes."
+                )
+            time.sleep(0.02)
+
     def close(self) -> None:
         """Closes the calling thread's connection; the next call opens another."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -79,13 +124,13 @@ class Database:
             self._local.connection = None
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """A connection to the log's file, which is made if it is missing. Commits are on disk when they return.
+def open_database(path: Path, content: Content = EVENT_LOG) -> sqlite3.Connection:
+    """A connection to the file, which is made if it is missing. Commits are on disk when they return.
 
-    A log that an earlier version of this library wrote gets the columns that it lacks.
+    A file that an earlier version of this library wrote gets the columns that it lacks.
 
     Raises:
-        DataError: the file is not a log of ours, is damaged, or was written by a later version of this library.
+        DataError: the file is not of ours, is damaged, or was written by a later version of this library.
         StoreTimeoutError: a time budget is running, and it was spent on waiting for a lock.
     """
     connection = None
@@ -96,12 +141,13 @@ def open_database(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -65536")
-        if (found := layout(connection)) > LAYOUT:
+        if (found := layout(connection)) > content.layout:
             raise DataError(
-                f"The event log {path} has version {found}, this recsys knows {LAYOUT}: use the recsys that wrote it."
+                f"The {content.name} {path} has version {found}, this recsys knows {content.layout}: "
+                "use the recsys that wrote it."
             )
-        if found < LAYOUT:
-            make_tables(connection)
+        if found < content.layout:
+            content.make_tables(connection)
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _switch_to_wal(connection)
         connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_SECONDS * 1000)}")
@@ -114,7 +160,7 @@ def open_database(path: Path) -> sqlite3.Connection:
             connection.close()
         check_deadline()
         raise DataError(
-            f"The event log {path} cannot be opened: {error}. If it is not a file of recsys, move it away; "
+            f"The {content.name} {path} cannot be opened: {error}. If it is not a file of recsys, move it away; "
             "if it is damaged, restore it or import the data again into a new workspace."
         ) from error
     return connection

@@ -64,7 +64,7 @@ class EventLog:
         before its user was deleted.
 
         Args:
-            frame: columns and types of EVENT_SCHEMA; only event and value may be null.
+            frame: columns and types of EVENT_SCHEMA, only event and value may be null; also OPTIONAL_SCHEMA.
             received_at: microseconds since the epoch; None: now.
 
         Raises:

@@ -13,14 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recsys.deadline import bounded
-from recsys.errors import DataError
 from recsys.events.asking import asked
 from recsys.events.database import LOCK_WAIT_SECONDS, Database
 from recsys.events.tables import take_positions
 from recsys.events.tombstones import deleted_after, deleted_at, digest_of, salt_of, tombstones
 from recsys.failpoints import Failpoint, reached
-
-_PATIENCE_SECONDS = 60.0
 
 
 class Removals:
@@ -96,25 +93,14 @@ class Removals:
     def scrub(self) -> None:
         """Leaves no byte of what was removed in the log's files, and notes that this is done.
 
-        The file is written anew from its live content: secure_delete alone leaves what sqlite copied when it split
-        pages. Appends wait meanwhile, about a second for 10 MB.
-
         Raises:
             DataError: readers kept the write-ahead log busy all the time; the removal is completed by the next one.
         """
-        connection = self._database.connection()
-        connection.execute("VACUUM")
+        self._database.rewrite()
         reached(Failpoint.DELETE_LOG_REWRITTEN)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            if time.monotonic() > deadline:
-                raise DataError(
-                    f"The event log {self._database.path} is being read all the time and cannot be rewritten. What was "
-                    "removed is out of use; run the command again to remove its last bytes."
-                )
-            time.sleep(0.02)
+        self._database.empty_write_ahead_log()
         reached(Failpoint.DELETE_LOG_CLEAN)
-        with self._database.writing():
+        with self._database.writing() as connection:
             connection.execute("UPDATE removals SET state = 'done' WHERE state = 'scrubbing'")
 
     def felt_by(self, user_ids: Sequence[str], after: int) -> list[tuple[str | None, int]]:

@@ -7,9 +7,9 @@ import sqlite3
 
 from recsys.events.item_counts import count_anew
 
-LAYOUT = 4
+LAYOUT = 5
 """Of the tables, in the file's user_version. Earlier ones lacked `item_events_before` and `item_counts`, or lease,
-removals and salt, or both, or the changes of the catalogue."""
+removals and salt, or both, or the changes of the catalogue, or the request that an event answers."""
 
 _TABLES = (
     """
@@ -22,7 +22,8 @@ _TABLES = (
         received_at INTEGER NOT NULL,
         event TEXT,
         value REAL,
-        item_events_before INTEGER NOT NULL DEFAULT 0
+        item_events_before INTEGER NOT NULL DEFAULT 0,
+        request_id TEXT
     ) STRICT
     """,
     "CREATE TABLE IF NOT EXISTS item_counts (item_id TEXT PRIMARY KEY, events INTEGER NOT NULL) STRICT, WITHOUT ROWID",
@@ -108,9 +109,11 @@ def make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if layout(connection) < LAYOUT:  # another process may have been faster
-            uncounted = _lacks_counts(connection)
+            uncounted = _lacks(connection, "item_events_before")
             if uncounted:
                 connection.execute("ALTER TABLE events ADD COLUMN item_events_before INTEGER NOT NULL DEFAULT 0")
+            if _lacks(connection, "request_id"):
+                connection.execute("ALTER TABLE events ADD COLUMN request_id TEXT")
             for table in _TABLES:
                 connection.execute(table)
             make_indexes(connection)
@@ -124,7 +127,7 @@ def make_tables(connection: sqlite3.Connection) -> None:
     connection.commit()
 
 
-def _lacks_counts(connection: sqlite3.Connection) -> bool:
-    """Whether there are events of a layout that did not count what came before each."""
-    columns = [column[1] for column in connection.execute("PRAGMA table_info(events)")]
-    return bool(columns) and "item_events_before" not in columns
+def _lacks(connection: sqlite3.Connection, column: str) -> bool:
+    """Whether there are events of a layout that did not have this column."""
+    columns = [described[1] for described in connection.execute("PRAGMA table_info(events)")]
+    return bool(columns) and column not in columns

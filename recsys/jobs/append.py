@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys.columns import EVENT, EVENT_ID, ITEM_ID, TIMESTAMP, USER_ID, VALUE
+from recsys.columns import EVENT, EVENT_ID, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID, VALUE
 from recsys.data.border import check_events
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.data.catalogue import Catalogue
@@ -17,12 +18,13 @@ from recsys.data.checks import event_problems
 from recsys.data.event_rows import canonical_events
 from recsys.data.files import JSON_LINES, SUFFIXES, read_table
 from recsys.data.findings import Findings
+from recsys.data.ids import REQUEST_ID_FORM
 from recsys.data.imported import Treatment
 from recsys.errors import DataError
 from recsys.events.log import EventLog
 from recsys.workspace import Workspace
 
-_KEYS = (USER_ID, ITEM_ID, TIMESTAMP, EVENT, VALUE, EVENT_ID)
+_KEYS = (USER_ID, ITEM_ID, TIMESTAMP, EVENT, VALUE, EVENT_ID, REQUEST_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ def append_event(workspace: Workspace, event: Mapping[str, object]) -> AppendRes
 
     Args:
         workspace: an existing workspace.
-        event: user_id, item_id, and optionally timestamp (number or ISO 8601; now if missing), event, value and
-            event_id (sending the same id again changes nothing).
+        event: user_id, item_id, and optionally timestamp (number or ISO 8601; now if missing), event, value,
+            request_id (the recommendations that it answers) and event_id (sending it again changes nothing).
 
     Raises:
         DataError: keys or values are wrong; all are listed. Nothing was appended.
@@ -85,6 +87,8 @@ def append_event(workspace: Workspace, event: Mapping[str, object]) -> AppendRes
     problems += [f"'{key}' is missing or empty" for key in missing]
     nested = [key for key, value in event.items() if isinstance(value, dict | list)]
     problems += [f"'{key}' must be one plain value" for key in nested]
+    if event.get(REQUEST_ID) is not None and not re.fullmatch(REQUEST_ID_FORM, str(event[REQUEST_ID])):
+        problems.append(f"'{REQUEST_ID}' is no id of a reply")
     if problems:
         raise DataError(f"This event cannot be appended: {'; '.join(problems)}.")
     given = {key: [value] for key, value in event.items() if key != EVENT_ID and value is not None}
@@ -98,7 +102,7 @@ def append_event(workspace: Workspace, event: Mapping[str, object]) -> AppendRes
         raise DataError(f"This event cannot be appended: {'; '.join(findings.problems)}.")
     if event.get(EVENT_ID) is not None:
         frame = frame.with_columns(pl.lit(str(event[EVENT_ID])).alias(EVENT_ID))
-    return _append(workspace, frame.select(EVENT_SCHEMA.names()), "this call", ())
+    return _append(workspace, frame, "this call", ())
 
 
 def _events(path: Path, clock: bool, findings: Findings) -> pl.DataFrame:

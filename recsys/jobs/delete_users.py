@@ -24,6 +24,7 @@ from recsys.context.parts import remove_folded_before, remove_items, remove_user
 from recsys.context.removal import remove_leftovers, remove_store
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError, FeatureStoreError
+from recsys.events.impressions import ImpressionLog
 from recsys.events.lease import FoldLease, Guard, maintenance
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
@@ -59,7 +60,7 @@ class DeleteResult:
 
 
 def delete_users(workspace: Workspace, user_ids: Sequence[str]) -> DeleteResult:
-    """Deletes users: events, profile, feature rows, recommendations, down to the bytes. Can be repeated.
+    """Deletes users: events, profile, feature rows, recommendations, impressions, down to the bytes. Can be repeated.
 
     Args:
         workspace: an existing workspace.
@@ -86,8 +87,7 @@ def delete_users(workspace: Workspace, user_ids: Sequence[str]) -> DeleteResult:
 
 def finish_deletions(workspace: Workspace) -> None:
     """Completes deletions that were interrupted. Does nothing, quickly, when there is none."""
-    removals = Removals(workspace.event_log)
-    if removals.are_done():
+    if Removals(workspace.event_log).are_done() and ImpressionLog.of(workspace).are_done():
         return
     lease = FoldLease(workspace.event_log)
     with maintenance(lease, "complete a deletion") as token:
@@ -98,6 +98,7 @@ def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
     """Removes every trace of the users under deletion and of pruned events; each step can be repeated."""
     removals, guard = Removals(workspace.event_log), partial(lease.guarded, token)
     shutil.rmtree(workspace.counts, ignore_errors=True)
+    shown = ImpressionLog.of(workspace)
     pruned_at = removals.pruned_at()
     if pruned_at is not None:
         _clear_folded_before(workspace, pruned_at, token, guard)
@@ -115,10 +116,14 @@ def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
         for folder in _folders(workspace.recommendations):
             forget_users(folder, user_ids, guard)
         reached(Failpoint.DELETE_LISTS_CLEAN)
+        shown.remove_users(user_ids)
+        reached(Failpoint.DELETE_IMPRESSIONS_GONE)
         removals.forget_names(user_ids)
         reached(Failpoint.DELETE_NAMES_FORGOTTEN)
     for place in (workspace.root, workspace.artifacts):  # a restore that was killed may have left a copy beside it
         sweep(place)
+    shown.scrub()
+    reached(Failpoint.DELETE_IMPRESSIONS_CLEAN)
     removals.scrub()
     reached(Failpoint.DELETE_SCRUBBED)
 

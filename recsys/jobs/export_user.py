@@ -10,7 +10,9 @@ import polars as pl
 from recsys import columns
 from recsys.context.layout import configuration_file
 from recsys.errors import DataError
+from recsys.events.impressions import ImpressionLog
 from recsys.events.log import EventLog
+from recsys.events.outcomes import Outcomes
 from recsys.jobs.delete_users import finish_deletions
 from recsys.workspace import Workspace
 
@@ -23,15 +25,17 @@ def export_user(workspace: Workspace, user_id: str) -> list[dict[str, object]]:
         user_id: whose data.
 
     Returns:
-        Records with `record`: "profile" (the catalogue's columns), "event" (the log's columns, in order), and
-        "stored" with `where`: the online row, offline rows and recommendations made from them.
+        Records with `record`: "profile" (the catalogue's columns), "event" (the log's columns, in order),
+        "impression" (what was shown), and "stored" with `where`: the online row, offline rows and recommendations
+        made from them.
 
     Raises:
         DataError: nothing is kept of this user.
         FeatureStoreError: the online rows cannot be read.
     """
     finish_deletions(workspace)
-    records = [*_profile(workspace, user_id), *_events(workspace, user_id), *_stored(workspace, user_id)]
+    parts = (_profile, _events, _impressions, _stored)
+    records = [record for part in parts for record in part(workspace, user_id)]
     if not records:
         raise DataError(f"The workspace '{workspace.name}' holds nothing of a user '{user_id}'.")
     return records
@@ -45,8 +49,15 @@ def _profile(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
 
 
 def _events(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
-    for row in EventLog(workspace.event_log).read([user_id]).to_dicts():
+    answers = Outcomes(workspace.event_log).answers([user_id])
+    events = EventLog(workspace.event_log).read([user_id]).join(answers, on=columns.LOG_SEQUENCE, how="left")
+    for row in events.sort(columns.LOG_SEQUENCE).to_dicts():
         yield {"record": "event", **row}
+
+
+def _impressions(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
+    for row in ImpressionLog.of(workspace).read(user_id=user_id).to_dicts():
+        yield {"record": "impression", **row}
 
 
 def _stored(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:

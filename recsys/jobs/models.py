@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from recsys.registry import retention
+from recsys.registry import promotion, retention
 from recsys.registry.history import Move, moves
 from recsys.registry.listing import ListedVersion, listed_version, listed_versions
 from recsys.registry.retention import DEFAULT_KEEP, Collected
 from recsys.workspace import Workspace
 
-__all__ = ["DEFAULT_KEEP", "Collected", "ListedVersion", "Move", "collect", "history", "version", "versions"]
+__all__ = [
+    "DEFAULT_KEEP",
+    "Collected",
+    "ListedVersion",
+    "Move",
+    "challenge",
+    "collect",
+    "history",
+    "version",
+    "versions",
+]
 
 
 def versions(workspace: Workspace) -> list[ListedVersion]:
@@ -33,6 +43,11 @@ def history(workspace: Workspace) -> list[Move]:
         RegistryError: the record is damaged.
     """
     return moves(workspace)
+
+
+def challenge(workspace: Workspace, version: str | None) -> str | None:
+    """Names the challenger; see `recsys.registry.promotion.challenge`, whose errors it passes on."""
+    return promotion.challenge(workspace, version)
 
 
 def collect(workspace: Workspace, *, keep: int = DEFAULT_KEEP, dry_run: bool = False) -> Collected:

@@ -1,4 +1,4 @@
-"""The retention job: takes events older than so many days out of the log for good, and what was made of them."""
+"""The retention job: takes events and impressions older than so many days out for good, and what was made of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from recsys.context.layout import configuration_file
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
+from recsys.events.impressions import ImpressionLog
 from recsys.events.lease import FoldLease, maintenance
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
+from recsys.events.shadow_scores import ShadowLog
 from recsys.failpoints import Failpoint, reached
 from recsys.jobs.delete_users import clean
 from recsys.jobs.materialise import materialise
@@ -27,6 +29,7 @@ class PruneResult:
         workspace: name of the workspace.
         removed: events that went.
         kept: events that are left.
+        impressions: records of what was shown that went.
         position: the log's position afterwards.
         seconds: how long it took.
     """
@@ -34,6 +37,7 @@ class PruneResult:
     workspace: str
     removed: int
     kept: int
+    impressions: int
     position: int
     seconds: float
 
@@ -46,30 +50,41 @@ def prune(workspace: Workspace, older_than_days: float, *, keep_last: int = 0, n
     """Removes old events, down to the bytes, then makes the feature rows anew. Reads are exact at every moment.
 
     Args:
-        workspace: an existing workspace whose events have a clock.
-        older_than_days: events that happened longer ago go.
+        workspace: an existing workspace; where its events have no clock only impressions go.
+        older_than_days: events that happened longer ago go, and impressions that were shown longer ago.
         keep_last: newest events of each user that stay whatever their age.
         now: microseconds since the epoch; None: the machine's clock.
 
     Raises:
-        ConfigError: a number is negative, or the workspace has no clock.
+        ConfigError: a number is negative, or the workspace has neither a clock nor impressions.
         LeaseError: another job is changing the workspace all the time.
     """
     started = time.monotonic()
     if not older_than_days >= 0 or keep_last < 0:
         raise ConfigError(f"{older_than_days} days and {keep_last} events a user: neither may be negative.")
-    if not WorkspaceSchema.load(workspace.schema_file).clock:
+    shown, clock = ImpressionLog.of(workspace), WorkspaceSchema.load(workspace.schema_file).clock
+    if not clock and not shown.path.is_file():
         raise ConfigError(f"The workspace '{workspace.name}' has an order but no clock: no event has an age there.")
-    moment = time.time_ns() // 1000 if now is None else now
+    now = time.time_ns() // 1000 if now is None else now
+    before = now - int(min(older_than_days, 10**6) * _DAY)
     removals, log = Removals(workspace.event_log), EventLog(workspace.event_log)
     lease = FoldLease(workspace.event_log)
     with maintenance(lease, "prune the event log") as token:
-        removed = removals.prune(moment - int(min(older_than_days, 10**6) * _DAY), keep_last)
+        removed = removals.prune(before, keep_last) if clock else 0
         if removed:
             reached(Failpoint.PRUNE_EVENTS_GONE)
             clean(workspace, lease, token)
+        impressions = shown.remove_before(before)
+        ShadowLog(workspace.impressions).remove_before(before)
+        reached(Failpoint.PRUNE_IMPRESSIONS_GONE)
+        shown.scrub()
     if removed and configuration_file(workspace).is_file():
         materialise(workspace)
     return PruneResult(
-        workspace.name, removed, log.count(), log.position(), seconds=round(time.monotonic() - started, 3)
+        workspace.name,
+        removed,
+        log.count(),
+        impressions,
+        log.position(),
+        seconds=round(time.monotonic() - started, 3),
     )

@@ -12,6 +12,7 @@ from recsys.errors import RecsysError
 from recsys.jobs.delete_users import delete_users, finish_deletions
 from recsys.serving.assembly import assemble
 from recsys.serving.champion import ChampionSource
+from recsys.serving.experiment import ExperimentOptions
 from recsys.serving.server import DEFAULT_HOST, DEFAULT_PORT, Listening, run
 from recsys.workspace import Workspace
 
@@ -45,6 +46,7 @@ def serve(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     allow_remote: bool = False,
+    experiment: ExperimentOptions | None = None,
     on_ready: Callable[[Serving], None] = lambda serving: None,
 ) -> None:
     """Serves until SIGTERM or Ctrl-C.
@@ -54,6 +56,7 @@ def serve(
         host: address to listen on.
         port: 0 for any free one.
         allow_remote: let an address be used that other machines can reach.
+        experiment: what is tried and recorded beside the champion's answers; None: nothing.
         on_ready: told once requests are answered.
 
     Raises:
@@ -64,7 +67,7 @@ def serve(
     sources: list[ChampionSource] = []
 
     def build() -> FastAPI:
-        app, models = assemble(workspace, partial(delete_users, workspace))
+        app, models = assemble(workspace, partial(delete_users, workspace), experiment or ExperimentOptions())
         sources.append(models)
         return app
 

@@ -15,6 +15,7 @@ import polars as pl
 from recsys.columns import USER_ID
 from recsys.context import fence
 from recsys.context.layout import online_database
+from recsys.events.impressions import ImpressionLog
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
@@ -38,19 +39,21 @@ def take_over(workspace: Workspace, restored: Path) -> int:
         return 0
     own = EventLog(log)
     own.move_on_to(EventLog(workspace.event_log).position())  # first, so that the deletions' positions come after it
-    deleted = _take_over_deletions(workspace, log, _inside(workspace, workspace.users_file, restored))
+    catalogue = _inside(workspace, workspace.users_file, restored)
+    shown = ImpressionLog(_inside(workspace, workspace.impressions, restored), log)
+    deleted = _take_over_deletions(workspace, log, catalogue, shown)
     lease = FoldLease(log)
     token = lease.surpass(FoldLease(workspace.event_log))
     _raise_fence(_inside(workspace, online_database(workspace), restored), token)
-    for opened in (own, lease):
+    for opened in (own, lease, shown):
         opened.close()
     reached(Failpoint.RESTORE_TAKEN_OVER)
     return deleted
 
 
-def _take_over_deletions(workspace: Workspace, log: Path, catalogue: Path) -> int:
+def _take_over_deletions(workspace: Workspace, log: Path, catalogue: Path, shown: ImpressionLog) -> int:
     events, removals = EventLog(log), Removals(log)
-    users = [events.read().select(USER_ID)]
+    users = [events.read().select(USER_ID), shown.users()]
     if catalogue.is_file():
         users.append(pl.read_parquet(catalogue, columns=[USER_ID]))
     everybody = pl.concat(users).unique()[USER_ID].to_list()

@@ -150,6 +150,36 @@ def rollback(workspace: Workspace, *, by: str, why: str = "") -> Move:
         return move
 
 
+def challenge(workspace: Workspace, version: str | int | None) -> str | None:
+    """Names the version that services try beside the champion (`recsys serve --split`); the champion stays.
+
+    Args:
+        workspace: whose challenger.
+        version: the version's number; None: there is no challenger any more.
+
+    Returns:
+        The challenger before, None when there was none.
+
+    Raises:
+        ConfigError: there is no model or no such version, or it is the champion.
+        RegistryError: a promotion is under way, or the registry failed.
+        SnapshotError: the version's snapshot is damaged.
+    """
+    _check_trained(workspace)
+    with one_at_a_time(workspace), mlflow_client.registry(workspace) as client:
+        before = aliased(client, workspace, CHALLENGER)
+        if version is None:
+            if before is not None:
+                client.delete_registered_model_alias(workspace.registered_model, CHALLENGER)
+            return before
+        candidate = read_version(client, workspace, _chosen(client, workspace, version))
+        if candidate.version == aliased(client, workspace, CHAMPION):
+            raise ConfigError(f"Version {candidate.version} is the champion: it cannot be compared with itself.")
+        verified_snapshot(workspace, candidate)
+        client.set_registered_model_alias(workspace.registered_model, CHALLENGER, candidate.version)
+        return before
+
+
 def _chosen(client: MlflowClient, workspace: Workspace, version: str | int | None) -> str:
     numbers = version_numbers(client, workspace)
     if not numbers:

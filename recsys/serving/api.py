@@ -14,6 +14,7 @@ from recsys.serving.catalogue_requests import CatalogueRequests
 from recsys.serving.choosing import Choice
 from recsys.serving.degraded import described
 from recsys.serving.documentation import describe, documented
+from recsys.serving.experiment import Experiment
 from recsys.serving.heads import Heads
 from recsys.serving.intake import Intake
 from recsys.serving.items import ItemSource, NoItems
@@ -29,6 +30,7 @@ from recsys.serving.routes.scores import SCORES_PATH, add_scores
 from recsys.serving.routes.users import add_context, add_deletion
 from recsys.serving.scoring import Scoring
 from recsys.serving.similar import Similar
+from recsys.serving.splitting import Split
 from recsys.serving.users import Forgetting, KnownUsers
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -53,6 +55,7 @@ def create_app(
     delete_users: DeleteUsers | None = None,
     clock: Callable[[], int] = microseconds_now,
     running: Sequence[AbstractContextManager[object]] = (),
+    experiment: Experiment | None = None,
 ) -> FastAPI:
     """Builds the application over its ports.
 
@@ -66,12 +69,14 @@ def create_app(
         delete_users: forgets users; None: there is no such route.
         clock: microseconds since the epoch.
         running: entered when the server starts, left in reverse when it stops.
+        experiment: who answers whom, and what is kept of it; None: the champion answers and nothing is kept.
     """
+    experiment = experiment or Experiment(Split(models))
     app = FastAPI(
         title="recsys", version=__version__, description=_DESCRIPTION, redoc_url=None, lifespan=_lifespan(running)
     )
     choice = Choice(items or NoItems())
-    _add_recommendations(app, Recommending(models, choice, clock))
+    _add_recommendations(app, Recommending(experiment, choice, clock))
     add_scores(app, Scoring(models, clock))
     add_heads(app, Heads(models, clock))
     add_similar(app, Similar(models, choice))
@@ -81,7 +86,7 @@ def create_app(
     if delete_users is not None:
         add_deletion(app, Forgetting(delete_users, models, features))
     _add_events(app, Intake(log, live, models, features, clock))
-    _add_model(app, models)
+    _add_model(app, models, experiment)
     _add_health(app, models)
     problems.install(app)
     describe(app)
@@ -124,7 +129,7 @@ def _add_events(app: FastAPI, intake: Intake) -> None:
         return Json(intake.take(body, request_id(request.scope)))
 
 
-def _add_model(app: FastAPI, models: ModelSource) -> None:
+def _add_model(app: FastAPI, models: ModelSource, experiment: Experiment) -> None:
     @app.get(
         "/v1/model",
         response_model=ModelReply,
@@ -146,6 +151,7 @@ def _add_model(app: FastAPI, models: ModelSource) -> None:
                 metrics=dict(served.metrics),
                 lineage=dict(served.lineage),
                 context_faults=dict(served.context_faults()),
+                experiment=experiment.state(),
             )
         )
 

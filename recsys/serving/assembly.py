@@ -1,11 +1,14 @@
 """Puts the service together for one workspace: real stores, the registry's champion, warm before it is asked.
 
-A champion that reads another version of the features brings them along: both take their predecessors' place at once.
+A model that reads another version of the features brings them along: both take their predecessors' place at once.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import torch
 from fastapi import FastAPI
@@ -16,37 +19,47 @@ from recsys.context.reader import FeastReader
 from recsys.context.rows import feature_service_name
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import FeatureStoreError, RecsysError
+from recsys.events.impressions import ImpressionLog
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
+from recsys.events.shadow_scores import ShadowLog
 from recsys.garbage import keep_what_is_there
 from recsys.registry.champion import champion, opened_champion
+from recsys.registry.chosen import chosen_version
 from recsys.registry.client import registry
 from recsys.registry.leases import Lease
 from recsys.registry.loading import load_recommender
 from recsys.registry.local import champion_file
-from recsys.registry.snapshot import SCHEMA_FILE
-from recsys.registry.versions import CHAMPION, aliased
+from recsys.registry.snapshot import SCHEMA_FILE, Snapshot
+from recsys.registry.versions import CHALLENGER, CHAMPION, aliased
 from recsys.serving.api import create_app
+from recsys.serving.challenger import ChallengerSource
 from recsys.serving.champion import ChampionSource
 from recsys.serving.degraded import REGISTRY_UNREACHABLE
+from recsys.serving.experiment import ExperimentOptions, started
 from recsys.serving.item_changes import ItemChanges
 from recsys.serving.live import LiveFolder
 from recsys.serving.live_items import LiveItems
-from recsys.serving.ports import DeleteUsers, NoChampionError, ServedFeatures, ServedModel
+from recsys.serving.ports import DeleteUsers, ServedFeatures, ServedModel
+from recsys.serving.splitting import Split
 from recsys.workspace import Workspace
 
 _NOBODY = "recsys-warm-up"
+_PLAIN = ExperimentOptions()
 _log = logging.getLogger(__name__)
 
 
-def assemble(workspace: Workspace, delete_users: DeleteUsers | None = None) -> tuple[FastAPI, ChampionSource]:
+def assemble(
+    workspace: Workspace, delete_users: DeleteUsers | None = None, options: ExperimentOptions = _PLAIN
+) -> tuple[FastAPI, ChampionSource]:
     """Opens the workspace's stores, loads its champion and warms both up.
 
     A workspace without a champion is served all the same: requests get a 503 that says what to do, until there is one.
 
     Args:
-        workspace: what to serve.
+        workspace: what is served.
         delete_users: forgets users of it; None: the service cannot.
+        options: what is tried and recorded beside the champion's answers.
 
     Returns:
         The application, and the source of its model.
@@ -60,19 +73,32 @@ def assemble(workspace: Workspace, delete_users: DeleteUsers | None = None) -> t
     torch.set_num_threads(1)
     first = _opened(workspace, _served_schema(workspace))
     models: ChampionSource
+    challengers: ChallengerSource
 
-    def in_use() -> ServedFeatures:
-        try:
-            return models.current().features
-        except NoChampionError:
-            return first
+    def in_use() -> list[ServedFeatures]:
+        """The champion's, and the challenger's where they are others."""
+        champions = models.model.features if models.model else first
+        return [champions, *([challengers.model.features] if challengers.model else [])]
 
-    models = ChampionSource(
-        lambda: _named(workspace), lambda: _loaded(workspace, in_use()), stamp=lambda: _last_move(workspace)
+    def moved() -> object:
+        return _last_move(workspace)
+
+    models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, in_use()), stamp=moved)
+    challengers = ChallengerSource(
+        lambda: _named_challenger(workspace),
+        lambda version: _loaded_challenger(workspace, version, in_use()),
+        stamp=moved,
     )
     models.refresh()
+    live = LiveFolder(FoldLease(workspace.event_log), lambda token: _follow_log(in_use(), token))
+    running: list[AbstractContextManager[object]] = [live, models]
+    if options.has_challenger:
+        challengers.refresh()
+        running.append(challengers)
+    split = Split(models, lambda: challengers.model, options.split)
+    experiment = started(options, split, ImpressionLog.of(workspace).append, ShadowLog(workspace.impressions).append)
+    running += experiment.running
     keep_what_is_there()
-    live = LiveFolder(FoldLease(workspace.event_log), lambda token: in_use().catch_up(token))
     app = create_app(
         models=models,
         features=first,
@@ -81,9 +107,16 @@ def assemble(workspace: Workspace, delete_users: DeleteUsers | None = None) -> t
         items=LiveItems(workspace),
         item_writer=ItemChanges(workspace),
         delete_users=delete_users,
-        running=(live, models),
+        running=running,
+        experiment=experiment,
     )
     return app, models
+
+
+def _follow_log(features: Sequence[ServedFeatures], token: int) -> bool:
+    """Folds the log's next events into the online rows of each version once; whether there are more."""
+    different = list({id(one): one for one in features}.values())
+    return any([one.catch_up(token) for one in different])
 
 
 def _served_schema(workspace: Workspace) -> WorkspaceSchema:
@@ -132,23 +165,41 @@ def _lease(workspace: Workspace, version: str) -> Lease | None:
         return None
 
 
-def _loaded(workspace: Workspace, in_use: ServedFeatures) -> ServedModel:
-    """The champion with the features that it reads: those in use, or others that are opened beside them."""
+def _named_challenger(workspace: Workspace) -> str | None:
+    with registry(workspace) as client:
+        return aliased(client, workspace, CHALLENGER)
+
+
+def _loaded(workspace: Workspace, in_use: Sequence[ServedFeatures]) -> ServedModel:
+    """The champion, or its last good local copy."""
     found, snapshot = opened_champion(workspace)
-    lease = _lease(workspace, found.version)
-    recommender = load_recommender(snapshot, found.version)
-    recommender.recommend([FeatureRow(user_id=None)], k=1)
     if found.degraded is not None:
         _log.warning("%s", found.degraded)
+    model = _ready(workspace, found.version, found.content_hash, snapshot, in_use)
+    return model if found.degraded is None else replace(model, degraded=REGISTRY_UNREACHABLE)
+
+
+def _loaded_challenger(workspace: Workspace, version: str, in_use: Sequence[ServedFeatures]) -> ServedModel:
+    snapshot = chosen_version(workspace, version).snapshot
+    return _ready(workspace, version, snapshot.content_hash, snapshot, in_use)
+
+
+def _ready(
+    workspace: Workspace, version: str, content_hash: str, snapshot: Snapshot, in_use: Sequence[ServedFeatures]
+) -> ServedModel:
+    """A version with the features that it reads: some of those in use, or others that are opened beside them."""
+    lease = _lease(workspace, version)
+    recommender = load_recommender(snapshot, version)
+    recommender.recommend([FeatureRow(user_id=None)], k=1)
+    fitting = next((features for features in in_use if features.schema == snapshot.schema), None)
     return ServedModel(
         ranker=recommender,
-        version=found.version,
-        content_hash=found.content_hash,
+        version=version,
+        content_hash=content_hash,
         vocabulary=frozenset(recommender.vocabulary),
-        features=in_use if snapshot.schema == in_use.schema else _opened(workspace, snapshot.schema),
+        features=fitting or _opened(workspace, snapshot.schema),
         metrics=snapshot.metrics,
         lineage=snapshot.lineage,
-        degraded=None if found.degraded is None else REGISTRY_UNREACHABLE,
         context_faults=recommender.context_faults,
         lease=lease,
     )

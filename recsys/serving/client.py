@@ -46,6 +46,7 @@ class ServiceClient:
         k: int = 10,
         exclude_seen: bool | None = None,
         exclude_items: Sequence[str] = (),
+        surface: str | None = None,
     ) -> dict[str, Any]:
         """POST /v1/recommendations.
 
@@ -56,6 +57,7 @@ class ServiceClient:
             k: how many items.
             exclude_seen: None: yes where items do not repeat.
             exclude_items: not these.
+            surface: where the list will be shown, for the record of impressions.
 
         Raises:
             ServiceError: the service answered with a problem, or not at all.
@@ -64,12 +66,18 @@ class ServiceClient:
         if history is not None or profile is not None:
             events = [{"item_id": item_id} for item_id in history or ()]
             body["context"] = {"history": events, "profile": dict(profile or {})}
+        if surface is not None:
+            body["surface"] = surface
         if exclude_seen is not None:
             body["exclude_seen"] = exclude_seen
         return self._asked("POST", "/v1/recommendations", body)
 
     def post_events(self, *events: Mapping[str, object]) -> dict[str, Any]:
-        """POST /v1/events; each event has at least user_id and item_id. Raises: ServiceError."""
+        """POST /v1/events; each event has at least user_id and item_id, and `request_id` where it answers a reply.
+
+        Raises:
+            ServiceError: the service answered with a problem, or not at all.
+        """
         return self._asked("POST", "/v1/events", {"events": [dict(event) for event in events]})
 
     def model(self) -> dict[str, Any]:

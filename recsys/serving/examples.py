@@ -49,6 +49,7 @@ RECOMMENDATION_REQUESTS: dict[str, Any] = {
 
 RECOMMENDATION_REPLY: dict[str, Any] = {
     **ENVELOPE,
+    "arm": None,
     "origin": {"content_hash": _CONTENT_HASH, **_LINEAGE},
     "user_id": "196",
     "context": {"stored": True, "events": 39, "log_sequence": 99831},
@@ -79,6 +80,10 @@ EVENTS_REQUESTS: dict[str, Any] = {
     "one": {
         "summary": "One event, safe to send again",
         "value": {"events": [{"event_id": "order-7781", "user_id": "196", "item_id": "50", "value": 5}]},
+    },
+    "answer": {
+        "summary": "What a user took from a list that was recommended",
+        "value": {"events": [{"user_id": "196", "item_id": "174", "request_id": ENVELOPE["request_id"]}]},
     },
     "many": {
         "summary": "Two events with their times",
@@ -111,6 +116,14 @@ MODEL_REPLY: dict[str, Any] = {
     "metrics": {"validation": {"ndcg@10": 0.1, "hr@10": 0.2}},
     "lineage": _LINEAGE,
     "context_faults": {"unknown_items": 3, "values": 0, "times": 1, "order": 0},
+    "experiment": {
+        "challenger_version": "4",
+        "split": 0.1,
+        "substitutions": 0,
+        "impressions": {"done": 12041, "dropped": 0},
+        "shadow": 0.0,
+        "shadow_scores": None,
+    },
 }
 
 HEALTH: dict[str, Any] = {"status": "alive", "request_id": ENVELOPE["request_id"]}

@@ -26,6 +26,7 @@ _LOG_FRAME = pl.Schema(
         columns.OCCURRED_AT: pl.Int64(),
         columns.EVENT: pl.String(),
         columns.VALUE: pl.Float32(),
+        columns.REQUEST_ID: pl.String(),
     }
 )
 _log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Intake:
                 columns.OCCURRED_AT: times,
                 columns.EVENT: [event.event for event in events],
                 columns.VALUE: [event.value for event in events],
+                columns.REQUEST_ID: [event.request_id for event in events],
             },
             schema=_LOG_FRAME,
         )

@@ -11,9 +11,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recsys.data.ids import REQUEST_ID_FORM
+
 REQUEST_ID_HEADER = "X-Request-ID"
 _STATE_KEY = "request_id"
-_SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_SAFE_ID = re.compile(REQUEST_ID_FORM)
 
 
 def request_id(scope: MutableMapping[str, Any]) -> str:

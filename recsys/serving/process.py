@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,15 @@ class ServerProcess:
         self.url = url
 
     @classmethod
-    def start(cls, workspace: Workspace, *, port: int = 0, log: Path, timeout: float = START_SECONDS) -> ServerProcess:
+    def start(
+        cls,
+        workspace: Workspace,
+        *,
+        port: int = 0,
+        log: Path,
+        timeout: float = START_SECONDS,
+        options: Sequence[str] = (),
+    ) -> ServerProcess:
         """Starts the service and returns once it is ready to answer.
 
         Args:
@@ -47,12 +55,14 @@ class ServerProcess:
             port: 0 for any free one.
             log: file for its stdout and stderr.
             timeout: seconds until it must be ready.
+            options: more of the command's own, for example ("--split", "0.1").
 
         Raises:
             ServiceError: it ended, or was not ready in time; the message has the end of its log.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         arguments = ["serve", "--workspace", workspace.name, "--host", DEFAULT_HOST, "--port", str(port), "--json"]
+        arguments += options
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, *arguments],

@@ -5,16 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from recsys.context.batch import FeatureRow
 from recsys.context.reasons import EMPTY_CONTEXT, Reason
+from recsys.serving.answered import Answered
 from recsys.serving.choosing import Choice, shortfall
 from recsys.serving.contexts import Resolved, resolve
 from recsys.serving.degraded import described
+from recsys.serving.experiment import Experiment
 from recsys.serving.listing import listed
-from recsys.serving.ports import ModelSource, ServedModel
+from recsys.serving.ports import RankedItems, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.replies import ContextUsed, Origin, RecommendationReply
 from recsys.serving.requests import MAX_EXPLAINED, RecommendationRequest
+from recsys.serving.splitting import Assigned
 
 
 def microseconds_now() -> int:
@@ -27,52 +32,71 @@ class Recommending:
     """The one way of an online answer.
 
     Attributes:
-        models: which model answers, and from which features.
+        experiment: which model answers whom, and what is kept of it.
         choice: which items may come, and what they are called.
         clock: microseconds since the epoch.
     """
 
-    models: ModelSource
+    experiment: Experiment
     choice: Choice
     clock: Callable[[], int] = microseconds_now
 
     def answer(self, request: RecommendationRequest, request_id: str) -> RecommendationReply:
-        """One request, one reply.
+        """One request, one reply, made by one model. Where the challenger fails the champion answers.
 
         Raises:
             InvalidRequestError: the request cannot be answered as it is; names the fields.
             NoChampionError: there is no model.
         """
-        model = self.models.current()
+        assigned = self.experiment.split.assigned(request.user_id, request_id)
+        try:
+            answered = self._answered(request, request_id, assigned)
+        except Exception as error:
+            if not assigned.has_substitute:
+                raise
+            answered = self._answered(request, request_id, assigned.substituted())
+            self.experiment.split.note_substitution(assigned.model, error)
+        self.experiment.note(answered)
+        return answered.reply
+
+    def _answered(self, request: RecommendationRequest, request_id: str, assigned: Assigned) -> Answered:
+        model, now = assigned.model, self.clock()
         features = model.features
         k = _k(request, model)
-        resolved = resolve(request.user_id, request.context, features.contexts, features.schema, self.clock())
-        allowed = self.choice.allowed(request.filters, model)
-        [ranking] = model.ranker.recommend(
-            [resolved.row],
-            k=k,
-            exclude_seen=request.exclude_seen,
-            exclude_items=[item for item in request.exclude_items if item in model.vocabulary],
-            include_only=request.include_only,
-            allowed=allowed,
-            diversity=request.diversity,
-        )
+        resolved = resolve(request.user_id, request.context, features.contexts, features.schema, now)
+        started = time.perf_counter()
+        ranking = self._ranking(request, resolved.row, k, model)
+        seconds = time.perf_counter() - started
         explained = model.ranker.explain(resolved.row, ranking.item_ids[:MAX_EXPLAINED]) if request.explain else ()
-        ignored = _ignored(request, model)
-        return RecommendationReply(
+        reply = RecommendationReply(
             request_id=request_id,
             model_version=model.version,
             feature_service=features.service,
             degraded=described(reason(resolved, model)),
+            arm=assigned.arm,
             origin=_origin(model),
             user_id=request.user_id,
             context=ContextUsed(
                 stored=resolved.stored, events=resolved.row.event_count, log_sequence=resolved.row.log_sequence
             ),
             items=listed(ranking, explained, self.choice.items.current().titles),
-            ignored_items=ignored,
-            shortfall=shortfall(request, len(ranking.item_ids), k, allowed),
+            ignored_items=_ignored(request, model),
+            shortfall=shortfall(request, len(ranking.item_ids), k, self.choice.allowed(request.filters, model)),
         )
+        return Answered(request, reply, assigned, resolved.row, now, seconds, partial(self._ranking, request))
+
+    def _ranking(self, request: RecommendationRequest, row: FeatureRow, k: int, model: ServedModel) -> RankedItems:
+        """What a model answers to a request, from a row of the features that it reads."""
+        [ranking] = model.ranker.recommend(
+            [row],
+            k=k,
+            exclude_seen=request.exclude_seen,
+            exclude_items=[item for item in request.exclude_items if item in model.vocabulary],
+            include_only=request.include_only,
+            allowed=self.choice.allowed(request.filters, model),
+            diversity=request.diversity,
+        )
+        return ranking
 
 
 def _origin(model: ServedModel) -> Origin:

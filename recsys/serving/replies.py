@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -78,6 +78,10 @@ class RecommendationReply(ReplyModel):
     model_version: str
     feature_service: str
     degraded: Degraded | None
+    arm: Literal["champion", "challenger"] | None = Field(
+        description="Which part of an experiment the user is in; null when there is none. `model_version` says who "
+        "answered: where a challenger fails, the champion."
+    )
     origin: Origin
     user_id: str | None
     context: ContextUsed
@@ -104,6 +108,24 @@ class EventsReply(ReplyModel):
     unknown_items: list[str] = Field(description="Items that the model cannot score yet; their events are kept.")
 
 
+class Handled(ReplyModel):
+    """Work beside the replies since the service was started."""
+
+    done: int
+    dropped: int = Field(description="There was too much of it, or it failed; the service's log says which.")
+
+
+class ExperimentState(ReplyModel):
+    """What is tried and recorded beside the champion's answers."""
+
+    challenger_version: str | None = Field(description="Null when the registry names none, or it cannot be loaded.")
+    split: float = Field(description="The share of the users who get the challenger's answers while there is one.")
+    substitutions: int = Field(description="How often the champion answered in place of a challenger that failed.")
+    impressions: Handled | None = Field(description="What was shown, written down; null when that is off.")
+    shadow: float = Field(description="The share of the requests that the challenger scores beside the replies.")
+    shadow_scores: Handled | None = Field(description="Requests that it scored; null when that is off.")
+
+
 class ModelReply(ReplyModel):
     """The model that answers now."""
 
@@ -120,6 +142,7 @@ class ModelReply(ReplyModel):
     context_faults: dict[str, int] = Field(
         description="What contexts held that had to be treated before they were scored, since this model was loaded."
     )
+    experiment: ExperimentState
 
 
 class Health(ReplyModel):

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from recsys.data.conditions import Condition, Operator
+from recsys.data.ids import REQUEST_ID_FORM
 
 MAX_HISTORY = 1_000
 MAX_EXCLUDED = 10_000
@@ -142,6 +143,9 @@ class RecommendationRequest(RequestModel):
     explain: bool = Field(
         default=False, description=f"Say why each item comes; at most the first {MAX_EXPLAINED} are explained."
     )
+    surface: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = Field(
+        default=None, description="Where the list will be shown, for the record of impressions; no model reads it."
+    )
 
 
 class NewEvent(RequestModel):
@@ -160,6 +164,10 @@ class NewEvent(RequestModel):
     )
     value: float | None = Field(
         default=None, ge=-1e6, le=1e6, description="Rating, quantity or weight; left out, the event counts as one."
+    )
+    request_id: Annotated[str, StringConstraints(max_length=128, pattern=f"^{REQUEST_ID_FORM}$")] | None = Field(
+        default=None,
+        description="The recommendations that it answers: their reply's `request_id`. `recsys compare` joins by it.",
     )
 
 

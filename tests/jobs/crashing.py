@@ -30,6 +30,7 @@ from recsys.context.rows import feature_rows, unknown_user
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.data.imported import ImportedData
 from recsys.data.schema import WorkspaceSchema
+from recsys.events.impressions import Impression, ImpressionLog
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
@@ -82,6 +83,9 @@ def base(workspace: Workspace) -> None:
 
 
 def recommend(workspace: Workspace) -> None:
+    ImpressionLog.of(workspace).append(
+        [Impression(request_id=one, shown_at=1, user_id=one, model_version="1", item_ids=("i1",)) for one in USERS]
+    )
     folder = workspace.recommendations / "v1"
     folder.mkdir(parents=True)
     pl.DataFrame({"user_id": USERS}).write_parquet(folder / PARTITION)
@@ -200,7 +204,7 @@ def look(workspace: Workspace, *, stored: bool) -> dict[str, object]:
         "differences": differences(workspace),
         "stored_differences": stored_differences(workspace) if stored else [],
         "listed": listed(workspace),
-        "removals_done": Removals(workspace.event_log).are_done(),
+        "removals_done": Removals(workspace.event_log).are_done() and ImpressionLog.of(workspace).are_done(),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
+from recsys.events.outcomes import Outcomes
 from recsys.jobs.append import append_event, append_file
 from recsys.jobs.delete_users import delete_users
 from recsys.jobs.ingest import ingest_folder
@@ -35,6 +36,18 @@ def clockless(tmp_path):
     target = Workspace.named("ordered")
     ingest_folder(target, folder)
     return target
+
+
+def test_an_event_may_name_the_request_that_it_answers(workspace, tmp_path):
+    append_event(workspace, {"user_id": "1", "item_id": "y", "request_id": "r-1"})
+    pl.DataFrame(
+        {"user_id": [1, 2, 3], "item_id": "z", "timestamp": 20, "request_id": ["r-2", None, "not an id"]}
+    ).write_parquet(tmp_path / "more.parquet")
+    result = append_file(workspace, tmp_path / "more.parquet")
+    assert Outcomes(workspace.event_log).since(0)["request_id"].to_list() == [None, "r-1", "r-2", None, None]
+    assert [(one.what, one.rows) for one in result.treatments] == [("rows with a request_id of another form", 1)]
+    with pytest.raises(DataError, match="'request_id' is no id of a reply"):
+        append_event(workspace, {"user_id": "1", "item_id": "y", "request_id": "not an id"})
 
 
 def last(workspace):

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from recsys.cli.app import build_app
 from recsys.data.catalogue import Catalogue
 from recsys.errors import ConfigError, DataError, LeaseError
+from recsys.events.impressions import Impression, ImpressionLog
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
@@ -121,6 +122,23 @@ def test_who_was_deleted_after_the_backup_stays_deleted(workspace, file, files_w
     assert files_with(workspace.root, GONE) == []
     assert Catalogue.load(workspace).users["user_id"].to_list() == ["ann"]
     assert EventLog(workspace.event_log).read()["user_id"].unique().to_list() == ["ann"]
+
+
+def show(workspace, *users):
+    ImpressionLog.of(workspace).append(
+        [Impression(request_id="r", shown_at=1, user_id=one, model_version="1", item_ids=("x",)) for one in users]
+    )
+
+
+def test_impressions_are_restored_but_not_of_who_was_deleted_since(workspace, tmp_path, files_with):
+    """Of somebody who never did anything the impressions are all that came with the backup."""
+    show(workspace, "ann", "only-looked")
+    backup(workspace, tmp_path / "with-impressions.backup")
+    delete_users(workspace, ["only-looked"])
+    show(workspace, "later")
+    assert restore(tmp_path / "with-impressions.backup", replace=True).deleted_again == 1
+    assert ImpressionLog.of(workspace).read()["user_id"].to_list() == ["ann"]
+    assert files_with(workspace.root, "only-looked") == []
 
 
 def test_who_is_deleted_while_the_backup_is_unpacked_stays_deleted(workspace, file, files_with, monkeypatch):

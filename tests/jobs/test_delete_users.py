@@ -14,6 +14,7 @@ from recsys.batch.sink import OUTPUT_SCHEMA, ParquetSink
 from recsys.cli.app import build_app
 from recsys.data.catalogue import Catalogue
 from recsys.errors import DataError
+from recsys.events.impressions import Impression, ImpressionLog
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
@@ -46,11 +47,12 @@ def brought(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def workspace(brought, tmp_path_factory):
-    """A workspace with events, users, feature rows and recommendations."""
+    """A workspace with events, users, feature rows, recommendations and impressions."""
     target = Workspace("shop", tmp_path_factory.mktemp("home"))
     ingest_folder(target, brought)
     materialise(target)
     recommend(target, [*GONE, STAYS])
+    show(target, [*GONE, STAYS])
     return target
 
 
@@ -77,6 +79,15 @@ def recommend(workspace, users):
     sink.succeed([written], {"k": 2})
 
 
+def show(workspace, users):
+    shown = [
+        Impression(request_id=f"r{n}-{user}", shown_at=n, user_id=user, model_version="1", item_ids=("i1", "i2"))
+        for n in range(300)
+        for user in users
+    ]
+    ImpressionLog.of(workspace).append(shown)
+
+
 def command(*arguments):
     return CliRunner().invoke(build_app(), ["events", *arguments, "--workspace", "shop"])
 
@@ -84,13 +95,14 @@ def command(*arguments):
 def test_a_deleted_user_is_in_no_byte_of_the_workspace_and_the_others_are_as_before(workspace, reader, files_with):
     user = GONE[0]
     held = {path.split("/")[0] for path in files_with(workspace.root, user)}
-    assert held == {"catalogue", "events", "feature_store", "recommendations"}
+    assert held == {"catalogue", "events", "feature_store", "recommendations", "impressions"}
     before = reader.online([STAYS, "u3"])
     result = delete_users(workspace, [user])
     assert (result.users, result.events) == (1, 12)
     assert files_with(workspace.root, user) == []
     assert reader.online([STAYS, "u3"]) == before
     assert files_with(workspace.root, STAYS)
+    assert ImpressionLog.of(workspace).read(user_id=STAYS).height == 300
 
 
 def test_an_open_reader_sees_it_at_its_next_read_online_and_as_of_the_past(workspace, reader):
@@ -165,12 +177,14 @@ def test_an_export_holds_profile_events_and_what_is_stored(workspace, tmp_path):
     assert {(record["record"], record.get("where", "").split("/")[0]) for record in records} == {
         ("profile", ""),
         ("event", ""),
+        ("impression", ""),
         ("stored", "online"),
         ("stored", "feature_store"),
         ("stored", "recommendations"),
     }
     assert all(record["user_id"] == STAYS for record in records)
     assert sum(record["record"] == "event" for record in records) == 12
+    assert sum(record["record"] == "impression" for record in records) == 300
     assert next(record for record in records if record["record"] == "profile")["age"] == 6.0
     assert [orjson.loads(line) for line in command("export-user", STAYS).stdout.splitlines()] == records
 

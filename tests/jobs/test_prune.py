@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from recsys.cli.app import build_app
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
+from recsys.events.impressions import Impression, ImpressionLog
 from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.jobs.ingest import ingest_folder
@@ -53,12 +54,28 @@ def test_no_byte_of_an_old_event_is_left_in_the_log(workspace, files_with):
     assert Removals(workspace.event_log).are_done()
 
 
+def test_impressions_of_before_go_as_well_even_where_no_event_does(workspace, files_with):
+    shown = [
+        Impression(
+            request_id=f"r{day}", shown_at=day * DAY * 1_000_000, user_id=f"shown-{day}", model_version="1", item_ids=()
+        )
+        for day in range(4)
+    ]
+    log = ImpressionLog.of(workspace)
+    log.append(shown)
+    result = prune(workspace, 98, now=100 * DAY * 1_000_000)
+    assert (result.removed, result.impressions) == (0, 2)
+    assert log.read()["request_id"].to_list() == ["r2", "r3"]
+    assert files_with(workspace.root, "shown-1") == []
+    assert log.are_done()
+
+
 def test_pruning_again_does_nothing(workspace):
     prune(workspace, 35, now=NOW)
     assert prune(workspace, 35, now=NOW).removed == 0
 
 
-def test_an_order_without_a_clock_has_no_age(tmp_path, recsys_home):
+def test_an_order_without_a_clock_has_no_age_but_impressions_do(tmp_path, recsys_home):
     folder = tmp_path / "ordered"
     folder.mkdir()
     pl.DataFrame({"user_id": ["a"], "item_id": ["x"], "position": [0]}).write_parquet(folder / "events.parquet")
@@ -66,6 +83,10 @@ def test_an_order_without_a_clock_has_no_age(tmp_path, recsys_home):
     ingest_folder(target, folder)
     with pytest.raises(ConfigError, match="no clock"):
         prune(target, 1)
+    shown = ImpressionLog.of(target)
+    shown.append([Impression(request_id="r", shown_at=START, user_id="a", model_version="1", item_ids=())])
+    result = prune(target, 1, now=NOW)
+    assert (result.removed, result.kept, result.impressions) == (0, 1, 1)
 
 
 def test_the_command_asks_first_and_refuses_nonsense(workspace):

@@ -15,6 +15,7 @@ from recsys.errors import FeatureStoreError
 from recsys.registry.leases import versions_in_use
 from recsys.registry.local import champion_file
 from recsys.serving import assembly
+from recsys.serving.experiment import ExperimentOptions
 from recsys.serving.ports import NoChampionError
 from recsys.workspace import Workspace
 
@@ -57,6 +58,24 @@ class Champions:
 
     def opened(self, workspace):
         return self.found(workspace), SimpleNamespace(schema=self.schema, metrics={}, lineage={})
+
+
+class Challengers:
+    """The registry's other alias."""
+
+    version, schema = None, None
+
+    def chosen(self, workspace, version):
+        snapshot = SimpleNamespace(schema=self.schema, metrics={}, lineage={}, content_hash="")
+        return SimpleNamespace(version=version, snapshot=snapshot)
+
+
+@pytest.fixture
+def challengers(monkeypatch):
+    known = Challengers()
+    monkeypatch.setattr(assembly, "chosen_version", known.chosen)
+    monkeypatch.setattr(assembly, "_named_challenger", lambda _: known.version)
+    return known
 
 
 @pytest.fixture
@@ -176,3 +195,50 @@ def test_without_a_champion_events_are_taken_and_name_the_workspaces_own_feature
         assert client.post("/v1/recommendations", json={"user_id": "ann"}).status_code == 503
         reply = client.post("/v1/events", json={"events": [{"user_id": "ann", "item_id": "a"}]}).json()
     assert (reply["model_version"], reply["feature_service"]) == (None, feature_service_name(OLDER))
+
+
+def arms(client, users=60):
+    replies = [client.post("/v1/recommendations", json={"user_id": f"u{n}", "k": 1}).json() for n in range(users)]
+    return {(reply["arm"], reply["model_version"], reply["feature_service"]) for reply in replies}
+
+
+def test_a_challenger_brings_its_features_along_and_its_rows_are_kept_fresh(workspace, champions, challengers):
+    from fastapi.testclient import TestClient
+
+    champions.version, champions.schema = "1", OLDER
+    challengers.version, challengers.schema = "2", NEWER
+    app, _ = assembly.assemble(workspace, options=ExperimentOptions(split=0.5))
+    older, newer = feature_service_name(OLDER), feature_service_name(NEWER)
+    with TestClient(app) as client:
+        assert arms(client) == {("champion", "1", older), ("challenger", "2", newer)}
+        assert set(versions_in_use(workspace)) == {"1", "2"}
+        deadline = time.monotonic() + 20
+        while not {older, newer} <= set(Reader.folded) and time.monotonic() < deadline:
+            client.post("/v1/events", json={"events": [{"user_id": "ann", "item_id": "a"}]})
+            time.sleep(0.01)
+        assert {older, newer} <= set(Reader.folded)
+        challengers.version = None
+        champion_file(workspace).write_text("moved")
+        while arms(client, users=5) != {(None, "1", older)} and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert arms(client) == {(None, "1", older)}
+
+
+def test_a_challenger_whose_features_are_not_there_is_none(workspace, champions, challengers, monkeypatch):
+    from fastapi.testclient import TestClient
+
+    monkeypatch.setattr(Reader, "gone", (feature_service_name(NEWER),))
+    champions.version, champions.schema = "1", OLDER
+    challengers.version, challengers.schema = "2", NEWER
+    app, _ = assembly.assemble(workspace, options=ExperimentOptions(split=0.5))
+    with TestClient(app) as client:
+        assert arms(client) == {(None, "1", feature_service_name(OLDER))}
+        assert client.get("/v1/model").json()["experiment"]["challenger_version"] is None
+
+
+def test_without_the_options_nobody_asks_for_a_challenger(workspace, champions, challengers, monkeypatch):
+    champions.version, champions.schema = "1", OLDER
+    monkeypatch.setattr(assembly, "_named_challenger", lambda _: pytest.fail("asked"))
+    app, _ = assembly.assemble(workspace, options=ExperimentOptions(impressions=True))
+    assert app is not None
+    assert not workspace.impressions.exists()

@@ -25,6 +25,14 @@ def test_it_posts_events_that_change_the_next_answer(client):
     assert client.recommend("ann", k=1)["items"][0]["item_id"] == "d"
 
 
+def test_an_event_answers_a_reply_by_its_id(client, service):
+    from recsys.events.outcomes import Outcomes
+
+    reply = client.recommend("ann", k=1, surface="home")
+    client.post_events({"user_id": "ann", "item_id": "a", "request_id": reply["request_id"]})
+    assert Outcomes(service.log.path).since(0)["request_id"].to_list() == [reply["request_id"]]
+
+
 def test_it_tells_which_model_answers(client):
     assert client.model()["model_version"] == client.ready()["model_version"] == "7"
 

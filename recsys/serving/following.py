@@ -1,0 +1,88 @@
+"""Follows an alias of the registry in the background, so that no request ever waits for the registry or for loading."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from recsys.errors import RecsysError
+from recsys.serving.ports import ServedModel
+
+_log = logging.getLogger(__name__)
+
+
+class VersionSource(ABC):
+    """What an alias named a few seconds ago. As a context manager it follows the registry until it is left.
+
+    Args:
+        alias: the alias, for messages.
+        stamp: something, cheap to look at, that is another one after each move; the registry is asked at once then.
+        every_seconds: how often the registry is asked.
+        look_seconds: how often the stamp is looked at.
+    """
+
+    def __init__(
+        self, alias: str, stamp: Callable[[], object], *, every_seconds: float = 5.0, look_seconds: float = 0.1
+    ) -> None:
+        self._alias = alias
+        self._stamp = stamp
+        self._every = every_seconds
+        self._look = look_seconds
+        self._model: ServedModel | None = None
+        self._trouble = "The model is being loaded."
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def model(self) -> ServedModel | None:
+        """What is served under the alias now; None when there is none, or none that could be loaded."""
+        return self._model
+
+    @abstractmethod
+    def _follow_registry(self) -> None:
+        """Asks the registry once and sets the model; what it raises is noted."""
+
+    def refresh(self) -> bool:
+        """Asks the registry once; nothing is raised.
+
+        Returns:
+            Whether there is a model now.
+        """
+        try:
+            self._follow_registry()
+        except RecsysError as error:
+            self._note(str(error))
+        except Exception:
+            _log.exception("the %s could not be loaded", self._alias)
+            self._note(f"The {self._alias} could not be loaded; the service's log says why.")
+        return self._model is not None
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._watch, name=self._alias, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+
+    def _watch(self) -> None:
+        asked, seen = time.monotonic(), self._stamp()
+        while not self._stop.wait(min(self._look, self._every)):
+            stamp = self._stamp()
+            if stamp != seen or time.monotonic() - asked >= self._every:
+                asked, seen = time.monotonic(), stamp
+                self.refresh()
+
+    def _note(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            _log.warning("no new %s: %s", self._alias, trouble)
+        self._trouble = trouble

@@ -1,0 +1,61 @@
+"""Naming the challenger moves one alias: the champion stays, and only what could serve can be named."""
+
+from __future__ import annotations
+
+import pytest
+
+from recsys.errors import ConfigError, SnapshotError
+from recsys.registry.champion import champion_version
+from recsys.registry.client import registry
+from recsys.registry.promotion import challenge, promote
+from recsys.registry.versions import CHALLENGER, aliased, read_version
+
+
+def challenger(workspace):
+    with registry(workspace) as client:
+        return aliased(client, workspace, CHALLENGER)
+
+
+@pytest.fixture
+def versions(workspace, train):
+    train(), train(), train()
+    promote(workspace, "1", by="ada")
+
+
+def test_a_challenger_is_named_replaced_and_taken_back(workspace, versions):
+    assert challenge(workspace, "2") is None
+    assert challenge(workspace, 3) == "2"
+    assert challenger(workspace) == "3"
+    assert challenge(workspace, None) == "3"
+    assert challenge(workspace, None) is None
+    assert challenger(workspace) is None
+    assert champion_version(workspace) == "1"
+
+
+def test_the_champion_and_what_does_not_exist_cannot_be_named(workspace, versions):
+    with pytest.raises(ConfigError, match="is the champion"):
+        challenge(workspace, "1")
+    with pytest.raises(ConfigError, match="no version 9"):
+        challenge(workspace, "9")
+    assert challenger(workspace) is None
+
+
+def test_a_damaged_version_cannot_be_named(workspace, versions):
+    with registry(workspace) as client:
+        found = read_version(client, workspace, "2")
+    for folder in (found.artifact, found.local(workspace)):
+        (folder / "weights.safetensors").write_bytes(b"other weights")
+    with pytest.raises(SnapshotError):
+        challenge(workspace, "2")
+    assert challenger(workspace) is None
+
+
+def test_a_promoted_challenger_challenges_no_longer(workspace, versions):
+    challenge(workspace, "2")
+    promote(workspace, "2", by="ada", why="it won", force=True)
+    assert (champion_version(workspace), challenger(workspace)) == ("2", None)
+
+
+def test_without_a_model_one_is_told_to_train(workspace):
+    with pytest.raises(ConfigError, match="recsys train"):
+        challenge(workspace, "1")
