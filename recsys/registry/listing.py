@@ -9,7 +9,7 @@ from recsys.errors import ConfigError, RegistryError
 from recsys.registry.champion import no_model
 from recsys.registry.client import exists, registry
 from recsys.registry.leases import versions_in_use
-from recsys.registry.versions import CHALLENGER, CHAMPION, aliased, read_version, version_numbers
+from recsys.registry.versions import CHALLENGER, CHAMPION, LIVE_CHALLENGER, aliased, read_version, version_numbers
 from recsys.workspace import Workspace
 
 
@@ -54,7 +54,7 @@ def listed_versions(workspace: Workspace) -> list[ListedVersion]:
         numbers = version_numbers(client, workspace)
         if not numbers:
             raise no_model(workspace)
-        aliases = {alias: aliased(client, workspace, alias) for alias in (CHAMPION, CHALLENGER)}
+        aliases = {alias: aliased(client, workspace, alias) for alias in (CHAMPION, CHALLENGER, LIVE_CHALLENGER)}
         found = []
         for version in map(str, numbers):
             own = tuple(alias for alias, number in aliases.items() if number == version)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from recsys.registry.leases import versions_in_use
 from recsys.registry.local import last_good
 from recsys.registry.moving import kept_champions
-from recsys.registry.versions import CHALLENGER, CHAMPION, aliased
+from recsys.registry.versions import CHALLENGER, CHAMPION, LIVE_CHALLENGER, aliased
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def needed_versions(client: MlflowClient, workspace: Workspace) -> dict[str, str
     remembered = last_good(workspace)
     if remembered is not None:
         reasons[remembered[0].version] = "the last good local copy"
-    for alias in (CHALLENGER, CHAMPION):
+    for alias in (CHALLENGER, LIVE_CHALLENGER, CHAMPION):
         named = aliased(client, workspace, alias)
         if named is not None:
             reasons[named] = alias

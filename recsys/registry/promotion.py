@@ -17,6 +17,7 @@ from recsys.registry.policy import PromotionPolicy
 from recsys.registry.versions import (
     CHALLENGER,
     CHAMPION,
+    LIVE_CHALLENGER,
     aliased,
     read_version,
     verified_snapshot,
@@ -108,6 +109,8 @@ def promote(
         if not dry_run:
             make_champion(client, workspace, candidate, move)
             client.delete_registered_model_alias(workspace.registered_model, CHALLENGER)
+            if aliased(client, workspace, LIVE_CHALLENGER) == candidate.version:
+                client.delete_registered_model_alias(workspace.registered_model, LIVE_CHALLENGER)
         return move
 
 
@@ -154,11 +157,11 @@ def challenge(workspace: Workspace, version: str | int | None) -> str | None:
     """Names the version that services try beside the champion (`recsys serve --split`); the champion stays.
 
     Args:
-        workspace: whose challenger.
+        workspace: whose live challenger.
         version: the version's number; None: there is no challenger any more.
 
     Returns:
-        The challenger before, None when there was none.
+        The live challenger before, None when there was none.
 
     Raises:
         ConfigError: there is no model or no such version, or it is the champion.
@@ -167,16 +170,16 @@ def challenge(workspace: Workspace, version: str | int | None) -> str | None:
     """
     _check_trained(workspace)
     with one_at_a_time(workspace), mlflow_client.registry(workspace) as client:
-        before = aliased(client, workspace, CHALLENGER)
+        before = aliased(client, workspace, LIVE_CHALLENGER)
         if version is None:
             if before is not None:
-                client.delete_registered_model_alias(workspace.registered_model, CHALLENGER)
+                client.delete_registered_model_alias(workspace.registered_model, LIVE_CHALLENGER)
             return before
         candidate = read_version(client, workspace, _chosen(client, workspace, version))
         if candidate.version == aliased(client, workspace, CHAMPION):
             raise ConfigError(f"Version {candidate.version} is the champion: it cannot be compared with itself.")
         verified_snapshot(workspace, candidate)
-        client.set_registered_model_alias(workspace.registered_model, CHALLENGER, candidate.version)
+        client.set_registered_model_alias(workspace.registered_model, LIVE_CHALLENGER, candidate.version)
         return before
 
 

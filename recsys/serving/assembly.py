@@ -31,7 +31,7 @@ from recsys.registry.leases import Lease
 from recsys.registry.loading import load_recommender
 from recsys.registry.local import champion_file
 from recsys.registry.snapshot import SCHEMA_FILE, Snapshot
-from recsys.registry.versions import CHALLENGER, CHAMPION, aliased
+from recsys.registry.versions import CHAMPION, LIVE_CHALLENGER, aliased
 from recsys.serving.api import create_app
 from recsys.serving.challenger import ChallengerSource
 from recsys.serving.champion import ChampionSource
@@ -167,7 +167,7 @@ def _lease(workspace: Workspace, version: str) -> Lease | None:
 
 def _named_challenger(workspace: Workspace) -> str | None:
     with registry(workspace) as client:
-        return aliased(client, workspace, CHALLENGER)
+        return aliased(client, workspace, LIVE_CHALLENGER)
 
 
 def _loaded(workspace: Workspace, in_use: Sequence[ServedFeatures]) -> ServedModel:

@@ -7,13 +7,15 @@ import pytest
 from recsys.errors import ConfigError, SnapshotError
 from recsys.registry.champion import champion_version
 from recsys.registry.client import registry
-from recsys.registry.promotion import challenge, promote
-from recsys.registry.versions import CHALLENGER, aliased, read_version
+from recsys.registry.judging import Verdict
+from recsys.registry.promotion import PromotionRefusedError, challenge, promote
+from recsys.registry.rules import Finding
+from recsys.registry.versions import LIVE_CHALLENGER, aliased, read_version
 
 
 def challenger(workspace):
     with registry(workspace) as client:
-        return aliased(client, workspace, CHALLENGER)
+        return aliased(client, workspace, LIVE_CHALLENGER)
 
 
 @pytest.fixture
@@ -54,6 +56,18 @@ def test_a_promoted_challenger_challenges_no_longer(workspace, versions):
     challenge(workspace, "2")
     promote(workspace, "2", by="ada", why="it won", force=True)
     assert (champion_version(workspace), challenger(workspace)) == ("2", None)
+
+
+def test_a_version_that_is_judged_or_refused_meets_no_user(workspace, versions):
+    seen = []
+
+    def refuse(*_):
+        seen.append(challenger(workspace))
+        return Verdict((Finding("quality", False, "worse"),))
+
+    with pytest.raises(PromotionRefusedError):
+        promote(workspace, "2", by="ada", judge=refuse)
+    assert (seen, challenger(workspace)) == ([None], None)
 
 
 def test_without_a_model_one_is_told_to_train(workspace):
