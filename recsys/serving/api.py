@@ -14,14 +14,16 @@ from recsys import __version__
 from recsys.serving import examples, problems
 from recsys.serving.degraded import described
 from recsys.serving.documentation import describe, documented
+from recsys.serving.draining import Draining
 from recsys.serving.intake import Intake
-from recsys.serving.middleware import BodyLimit, RequestIds, request_id
+from recsys.serving.metrics import Meters, ServiceState, add_metrics
+from recsys.serving.middleware import request_id
+from recsys.serving.observing import DEGRADED_HEADER
 from recsys.serving.ports import EventSink, LiveRows, ModelSource, ServedFeatures
+from recsys.serving.protection import OPEN, Protection, protect
 from recsys.serving.recommending import Recommending, microseconds_now
 from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 from recsys.serving.requests import EventsRequest, RecommendationRequest
-
-MAX_BODY_BYTES = 2 * 1024 * 1024
 
 _DESCRIPTION = """Personal recommendations from a context, not from a stored user vector.
 
@@ -31,9 +33,13 @@ documents (RFC 9457). Unknown fields are errors."""
 
 
 class Json(Response):
-    """A reply serialised by orjson."""
+    """A reply serialised by orjson; its header says whether it is degraded, for proxies and counters."""
 
     media_type = "application/json"
+
+    def __init__(self, content: BaseModel) -> None:
+        degraded = getattr(content, "degraded", None)
+        super().__init__(content, headers=None if degraded is None else {DEGRADED_HEADER: degraded.reason})
 
     def render(self, content: BaseModel) -> bytes:
         return orjson.dumps(content.model_dump())
@@ -47,6 +53,7 @@ def create_app(
     live: LiveRows,
     clock: Callable[[], int] = microseconds_now,
     running: Sequence[AbstractContextManager[object]] = (),
+    protection: Protection = OPEN,
 ) -> FastAPI:
     """Builds the application over its ports.
 
@@ -57,18 +64,24 @@ def create_app(
         live: refreshes online rows after an append.
         clock: microseconds since the epoch.
         running: entered when the server starts, left in reverse when it stops.
+        protection: who may come in, and how many at a time.
     """
+    draining, meters = Draining(protection.notice_seconds), Meters()
     app = FastAPI(
-        title="recsys", version=__version__, description=_DESCRIPTION, redoc_url=None, lifespan=_lifespan(running)
+        title="recsys",
+        version=__version__,
+        description=_DESCRIPTION,
+        redoc_url=None,
+        lifespan=_lifespan((*running, draining)),
     )
     _add_recommendations(app, Recommending(models, clock))
     _add_events(app, Intake(log, live, models, features, clock))
     _add_model(app, models)
     _add_health(app, models)
+    add_metrics(app, meters, ServiceState(models, features, log))
     problems.install(app)
     describe(app)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
-    app.add_middleware(RequestIds)
+    protect(app, protection, draining, meters)
     return app
 
 

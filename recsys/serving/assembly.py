@@ -32,16 +32,21 @@ from recsys.serving.champion import ChampionSource
 from recsys.serving.degraded import REGISTRY_UNREACHABLE
 from recsys.serving.live import LiveFolder
 from recsys.serving.ports import NoChampionError, ServedFeatures, ServedModel
+from recsys.serving.protection import OPEN, Protection
 from recsys.workspace import Workspace
 
 _NOBODY = "recsys-warm-up"
 _log = logging.getLogger(__name__)
 
 
-def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
+def assemble(workspace: Workspace, protection: Protection = OPEN) -> tuple[FastAPI, ChampionSource]:
     """Opens the workspace's stores, loads its champion and warms both up.
 
     A workspace without a champion is served all the same: requests get a 503 that says what to do, until there is one.
+
+    Args:
+        workspace: what to serve.
+        protection: who may come in, and how many at a time.
 
     Returns:
         The application, and the source of its model.
@@ -67,7 +72,12 @@ def assemble(workspace: Workspace) -> tuple[FastAPI, ChampionSource]:
     models.refresh()
     live = LiveFolder(FoldLease(workspace.event_log), lambda token: in_use().catch_up(token))
     app = create_app(
-        models=models, features=first, log=EventLog(workspace.event_log), live=live, running=(live, models)
+        models=models,
+        features=first,
+        log=EventLog(workspace.event_log),
+        live=live,
+        running=(live, models),
+        protection=protection,
     )
     return app, models
 
@@ -84,7 +94,7 @@ def _opened(workspace: Workspace, schema: WorkspaceSchema) -> ServedFeatures:
     """Opens one version of the features and asks it once, so that the first request does not wait for that."""
     reader = FeastReader(workspace, schema, budget=Engine.of(workspace).read_timeout_ms / 1_000)
     _warm_up(reader)
-    return ServedFeatures(reader, schema, feature_service_name(schema), reader.catch_up)
+    return ServedFeatures(reader, schema, feature_service_name(schema), reader.catch_up, reader.behind)
 
 
 def _warm_up(reader: FeastReader) -> None:

@@ -11,6 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recsys.serving.logs import CURRENT_REQUEST
+
 REQUEST_ID_HEADER = "X-Request-ID"
 _STATE_KEY = "request_id"
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -36,6 +38,7 @@ class RequestIds:
         if _SAFE_ID.fullmatch(offered):
             scope.setdefault("state", {})[_STATE_KEY] = offered
         known = request_id(scope)
+        CURRENT_REQUEST.set(known)
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":

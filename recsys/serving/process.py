@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import orjson
 
-from recsys.errors import RecsysError
-from recsys.serving.client import ServiceClient, ServiceError
+from recsys.errors import ServiceError
 from recsys.serving.server import DEFAULT_HOST
 from recsys.workspace import HOME_VARIABLE, Workspace
 
@@ -39,11 +39,19 @@ class ServerProcess:
         self.url = url
 
     @classmethod
-    def start(cls, workspace: Workspace, *, port: int = 0, log: Path, timeout: float = START_SECONDS) -> ServerProcess:
+    def start(
+        cls,
+        workspace: Workspace,
+        *options: str,
+        port: int = 0,
+        log: Path,
+        timeout: float = START_SECONDS,
+    ) -> ServerProcess:
         """Starts the service and returns once it is ready to answer.
 
         Args:
             workspace: what to serve; its home is passed on.
+            options: more of `recsys serve`.
             port: 0 for any free one.
             log: file for its stdout and stderr.
             timeout: seconds until it must be ready.
@@ -53,6 +61,7 @@ class ServerProcess:
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         arguments = ["serve", "--workspace", workspace.name, "--host", DEFAULT_HOST, "--port", str(port), "--json"]
+        arguments += options
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, *arguments],
@@ -106,11 +115,9 @@ class ServerProcess:
 
     def _is_ready(self) -> bool:
         try:
-            with ServiceClient(self.url, timeout=2.0) as client:
-                client.ready()
-        except RecsysError:
+            return httpx.get(f"{self.url}/readyz", timeout=2.0, trust_env=False).is_success
+        except httpx.HTTPError:
             return False
-        return True
 
     def _said(self) -> str:
         return self.log.read_text(errors="replace")[-_TAIL:].strip() or "it said nothing"
