@@ -23,8 +23,8 @@ from recsys.errors import RecsysError, ServiceError
 from recsys.serving.logs import write_json_lines
 from recsys.serving.metrics import SHARED_FOLDER
 
-HEALTH_SECONDS = 60
-"""How long a worker may be too busy to say that it lives; loading a model keeps it busy."""
+HEALTH_SECONDS = 20
+"""How long a worker may be too busy to say that it lives (loading a model keeps it busy) before it is replaced."""
 _log = logging.getLogger(__name__)
 
 
