@@ -83,6 +83,9 @@ def _in_worker(build: Callable[[], FastAPI]) -> FastAPI:
     except RecsysError as error:
         _log.error("%s", error)
         raise SystemExit(STARTUP_FAILURE) from error
+    except Exception as error:
+        _log.exception("the worker could not start")
+        raise SystemExit(STARTUP_FAILURE) from error
 
 
 @contextmanager
