@@ -36,6 +36,19 @@ def children(process_id):
     return {int(child) for child in found if "libtorch" in Path(f"/proc/{child}/maps").read_text()}
 
 
+def test_told_to_leave_it_finishes_says_so_and_lets_go_of_everything(trained, tmp_path):
+    process = ServerProcess.start(trained, "--drain-notice", "60", log=tmp_path / "serve.log")
+    lease = FoldLease(trained.event_log)
+    assert eventually(lambda: lease.holding() is not None)
+    with Client(process.url) as client:
+        client.post_events({"user_id": "leaver", "item_id": "f1"})
+        os.kill(process.process_id, signal.SIGTERM)
+        assert eventually(lambda: httpx.get(f"{process.url}/readyz").status_code == 503)
+        assert len(client.recommend("leaver", k=3).items) == 3
+    assert process.stop() == 0, "a second signal ends the notice"
+    assert lease.holding() is None
+
+
 @pytest.fixture(scope="module")
 def keyed(trained):
     KeyStore(trained.keys_file).create("first", [Scope.ADMIN])
@@ -108,14 +121,3 @@ def test_a_worker_that_cannot_start_ends_the_service_and_says_why(tmp_path):
     schema.save(made.schema_file)
     with pytest.raises(ServiceError, match="(?s)ended with code 1: .*recsys features materialise"):
         ServerProcess.start(made, "--workers", "2", log=tmp_path / "serve.log")
-
-
-def test_told_to_leave_it_finishes_says_so_and_lets_go_of_everything(trained, tmp_path):
-    process = ServerProcess.start(trained, "--drain-notice", "60", log=tmp_path / "serve.log")
-    with Client(process.url) as client:
-        client.post_events({"user_id": "leaver", "item_id": "f1"})
-        os.kill(process.process_id, signal.SIGTERM)
-        assert eventually(lambda: httpx.get(f"{process.url}/readyz").status_code == 503)
-        assert len(client.recommend("leaver", k=3).items) == 3
-    assert process.stop() == 0, "a second signal ends the notice"
-    assert FoldLease(trained.event_log).holding() is None
