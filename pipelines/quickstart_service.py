@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
-from recsys.serving.client import ServiceClient
+from recsys.client import Client, RecommendationReply
 from recsys.serving.process import served
 from recsys.workspace import Workspace
 
 VISITOR_TITLES = ("Toy Story", "Aladdin", "The Lion King")
 _SHOWN = 10
+Reply = TypeVar("Reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +53,27 @@ def visit(workspace: Workspace, user_id: str) -> ServiceTour:
     """
     milliseconds: list[float] = []
 
-    def timed(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def timed(ask: Callable[[], Reply]) -> Reply:
         started = time.perf_counter()
         reply = ask()
         milliseconds.append((time.perf_counter() - started) * 1000)
         return reply
 
     history = _items(workspace, VISITOR_TITLES)
-    with served(workspace) as service, ServiceClient(service.url) as client:
+    with served(workspace) as service, Client(service.url) as client:
         client.recommend(user_id, k=_SHOWN)
         known = timed(lambda: client.recommend(user_id, k=_SHOWN))
         visitor = timed(lambda: client.recommend(history=history, k=_SHOWN))
-        taken = known["items"][0]
-        event = {
-            "user_id": user_id,
-            "item_id": taken["item_id"],
-            "event_id": f"quickstart-{user_id}-{taken['item_id']}",
-        }
-        timed(lambda: client.post_events(event))
+        taken = known.items[0]
+        event_id = f"quickstart-{user_id}-{taken.item_id}"
+        timed(lambda: client.post_events({"user_id": user_id, "item_id": taken.item_id, "event_id": event_id}))
         after = timed(lambda: client.recommend(user_id, k=_SHOWN))
         docs = f"{service.url}/docs"
     return ServiceTour(
         known=_titles(known),
         visitor_history=VISITOR_TITLES,
         visitor=_titles(visitor),
-        event_title=str(taken["title"] or taken["item_id"]),
+        event_title=str(taken.title or taken.item_id),
         after=_titles(after),
         milliseconds=tuple(milliseconds),
         docs=docs,
@@ -95,5 +92,5 @@ def _items(workspace: Workspace, titles: tuple[str, ...]) -> list[str]:
     return found.unique(title, keep="first", maintain_order=True)[columns.ITEM_ID].to_list()
 
 
-def _titles(reply: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(item["title"] or item["item_id"]) for item in reply["items"])
+def _titles(reply: RecommendationReply) -> tuple[str, ...]:
+    return tuple(str(item.title or item.item_id) for item in reply.items)

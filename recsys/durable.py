@@ -31,9 +31,15 @@ def canonical_json(value: object) -> bytes:
     return text.encode() + b"\n"
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Writes a new file and waits until it is on the disk. The folder's entry is the caller's to sync."""
-    with path.open("xb") as file:
+def write_durably(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Writes a new file and waits until it is on the disk. The folder's entry is the caller's to sync.
+
+    Args:
+        path: where; there must be nothing yet.
+        content: its bytes.
+        mode: its permissions, less what the process's umask takes away.
+    """
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -48,12 +54,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Replaces a file in one step: readers see the old bytes or the new ones, also after a crash."""
+def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Replaces a file in one step: readers see the old bytes or the new ones, also after a crash.
+
+    Args:
+        path: which one.
+        content: its new bytes.
+        mode: its permissions from now on, less what the process's umask takes away.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = _unfinished(path)
     try:
-        write_durably(unfinished, content)
+        write_durably(unfinished, content, mode=mode)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

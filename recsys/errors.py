@@ -1,5 +1,10 @@
 """The errors a user can meet. Each message says what was wrong, where, and what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 
 class RecsysError(Exception):
     """Base of all errors this library raises on purpose; `exit_code` is what the command line ends with."""
@@ -41,6 +46,28 @@ class ClusterError(RecsysError):
 
 class SnapshotError(RecsysError):
     """A snapshot is missing, damaged or does not fit this workspace."""
+
+
+class ServiceError(RecsysError):
+    """A service answered with a problem, or not at all, or could not be started.
+
+    Attributes:
+        status: the HTTP status; 0 when there was no answer.
+        problem: the problem document (RFC 9457), empty when there was none.
+        retry_after: in how many seconds the service wants to be asked again; None when it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int = 0,
+        problem: Mapping[str, Any] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = dict(problem or {})
+        self.retry_after = retry_after
 
 
 class RegistryError(RecsysError):

@@ -120,6 +120,11 @@ class Workspace:
         return self.root / "reports"
 
     @property
+    def keys_file(self) -> Path:
+        """The service's API keys, hashed; nobody else's to read, and left out of backups."""
+        return self.root / "keys.json"
+
+    @property
     def tracking_database(self) -> Path:
         """MLflow's sqlite file; one for all workspaces, so that one UI shows them side by side."""
         return self.home / TRACKING / "mlflow.db"

@@ -11,8 +11,8 @@ import numpy as np
 
 from benchmarks.registry.traffic import Traffic, expected_answers
 from benchmarks.registry.versions import allow
+from recsys.client import Client
 from recsys.registry.promotion import champion_version, promote, rollback
-from recsys.serving.client import ServiceClient
 from recsys.serving.process import ServerProcess
 from recsys.workspace import Workspace
 
@@ -49,7 +49,7 @@ def flip(
     differ = sum(expected[first][user] != expected[other][user] for user in users)
     memory, move_seconds, follow_seconds = [], [], []
     started = time.monotonic()
-    with Traffic(service.url, expected, rate=rate) as traffic, ServiceClient(service.url, timeout=60.0) as client:
+    with Traffic(service.url, expected, rate=rate) as traffic, Client(service.url, timeout=60.0, attempts=1) as client:
         for number in range(flips):
             asked = time.monotonic()
             if number % 2 == 0:
@@ -106,8 +106,8 @@ def resident_mb(process_id: int) -> float:
     raise ValueError(f"process {process_id} says nothing of its memory")
 
 
-def _await(client: ServiceClient, version: str, deadline: float) -> None:
-    while client.model()["model_version"] != version:
+def _await(client: Client, version: str, deadline: float) -> None:
+    while client.model().model_version != version:
         if time.monotonic() > deadline:
             raise TimeoutError(f"version {version} is not served {FOLLOW_SECONDS:.0f} s after it became the champion")
         time.sleep(0.02)

@@ -8,16 +8,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import torch
 
+from recsys.client import Client, RecommendationReply
 from recsys.context.reader import FeastReader
 from recsys.errors import RecsysError
 from recsys.registry.client import registry
 from recsys.registry.loading import load_recommender
 from recsys.registry.versions import loaded_snapshot, read_version
-from recsys.serving.client import ServiceClient
 from recsys.workspace import Workspace
 
 Answer = tuple[tuple[str, float], ...]
@@ -100,15 +100,15 @@ class Traffic:
         self.seconds.append(time.monotonic() - due)
         self._check(user, reply)
 
-    def _check(self, user: str, reply: Mapping[str, Any]) -> None:
-        version = reply["model_version"]
+    def _check(self, user: str, reply: RecommendationReply) -> None:
+        version = reply.model_version
         self.replies[version] += 1
-        given = tuple((item["item_id"], item["score"]) for item in reply["items"])
+        given = tuple((item.item_id, item.score) for item in reply.items)
         if given != self._expected.get(version, {}).get(user):
             self.wrong.append(f"version {version}, user {user}: {given[:2]}")
 
-    def _client(self) -> ServiceClient:
+    def _client(self) -> Client:
         if not hasattr(self._local, "client"):
-            self._local.client = ServiceClient(self._url, timeout=60.0)
-        client: ServiceClient = self._local.client
+            self._local.client = Client(self._url, timeout=60.0, attempts=1)
+        client: Client = self._local.client
         return client

@@ -20,11 +20,21 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     workspace: WorkspaceOption,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on; loopback unless allowed.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen; beyond loopback it needs API keys.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 8000,
-    allow_remote: Annotated[
+    auth: Annotated[
+        bool | None,
+        typer.Option("--auth/--no-auth", help="Ask for API keys (default: not on loopback).", show_default=False),
+    ] = None,
+    without_auth: Annotated[
         bool,
-        typer.Option("--allow-remote", help="Let other machines reach it: whoever does may read and write events."),
+        typer.Option(
+            "--without-auth",
+            "--allow-remote",
+            help="Ask nobody, on any address: whoever reaches it may read, write and delete.",
+        ),
     ] = False,
     impressions: Annotated[
         bool, typer.Option("--impressions", help="Write down what is shown to whom, for recsys compare.")
@@ -37,28 +47,53 @@ def serve(
         float,
         typer.Option("--shadow", metavar="SHARE", help="Have the @challenger score this share of requests, unseen."),
     ] = 0.0,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="How many processes share the port.")] = 1,
+    max_in_flight: Annotated[
+        int, typer.Option("--max-in-flight", min=1, help="Requests at a time in each process; more get a 503.")
+    ] = 128,
+    notice: Annotated[
+        float,
+        typer.Option(
+            "--drain-notice", metavar="SECONDS", min=0, max=300, help="After SIGTERM: /readyz says 503 first."
+        ),
+    ] = 1.0,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request, without ids of users.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Answer recommendation requests over HTTP until Ctrl-C or SIGTERM.
 
-    The service follows the registry: a promotion or a rollback takes effect within seconds, without a restart. With
-    --json the line is printed once it answers. An experiment (--split) writes impressions as well; see recsys compare.
+    The service follows the registry: a promotion or a rollback takes effect within seconds, without a restart. Its log
+    goes to stderr, one JSON object a line. With --json one line on stdout says when it answers. An experiment (--split)
+    writes impressions as well; see recsys compare.
 
     Example: recsys serve --workspace movielens-100k --port 8000
     """
     with reported(as_json) as report:
         target = Workspace.existing(workspace)
-        report.show(f"Loading the champion of {target.name} …")
+        if not as_json:
+            report.show(f"Loading the champion of {target.name} …")
         from recsys.jobs.serve import serve as run_service
         from recsys.serving.experiment import ExperimentOptions
 
         def announce(serving: Serving) -> None:
-            report.show(_line(serving))
+            if not as_json:
+                report.show(_line(serving))
             report.result(serving.as_dict())
             report.finish()
 
-        experiment = ExperimentOptions(impressions=impressions, split=split, shadow=shadow)
-        run_service(target, host=host, port=port, allow_remote=allow_remote, experiment=experiment, on_ready=announce)
+        run_service(
+            target,
+            host=host,
+            port=port,
+            auth=auth,
+            without_auth=without_auth,
+            workers=workers,
+            max_in_flight=max_in_flight,
+            notice_seconds=notice,
+            access_log=access_log,
+            experiment=ExperimentOptions(impressions=impressions, split=split, shadow=shadow),
+            on_ready=announce,
+        )
         raise typer.Exit(0)
 
 

@@ -27,6 +27,10 @@ class CatchUp:
         self._rows = OnlineUpkeep(users.features)
         self._folder = folder
 
+    def behind(self) -> int:
+        """How many places of the log are not in the online rows yet. Raises: FeatureStoreError."""
+        return max(0, self._folder.log.position() - self._rows.folded_up_to())
+
     def step(self, token: int) -> bool:
         """Folds the users of the next events.
 

@@ -136,6 +136,10 @@ class FeastReader:
         """Folds the next events' users into the online rows, for the holder of the lease: see `CatchUp.step`."""
         return self._catch_up.step(token)
 
+    def behind(self) -> int:
+        """How many places of the log the online rows have not taken in yet; reads are exact all the same."""
+        return self._catch_up.behind()
+
     def refresh(self, user_ids: Sequence[str]) -> bool:
         """Folds these users' rows as of now and writes them online, if no other process holds the lease.
 

@@ -54,8 +54,9 @@ class BackupResult:
 def backup(workspace: Workspace, file: Path) -> BackupResult:
     """Writes a backup, verified, while everything goes on running; live rows wait until the stores are copied.
 
-    Recommendations are left out: a batch makes them again. MLflow's database is one for all workspaces of a home and
-    is copied whole; of its artefacts only this workspace's.
+    Recommendations are left out: a batch makes them again. So are API keys: an old backup would bring revoked ones
+    back. MLflow's database is one for all workspaces of a home and is copied whole; of its artefacts only this
+    workspace's.
 
     Args:
         workspace: an existing workspace.
@@ -123,7 +124,8 @@ def _files(workspace: Workspace, copies: dict[Path, Path]) -> Iterator[tuple[str
     for path in _kept(workspace.root):
         inside = path.relative_to(workspace.root)
         made_meanwhile = path.suffix in _SQLITE and path not in copies  # never to be read as a plain file
-        if inside.parts[0] != workspace.recommendations.name and not made_meanwhile:
+        left_out = inside.parts[0] in (workspace.recommendations.name, workspace.keys_file.name)
+        if not left_out and not made_meanwhile:
             yield f"{WORKSPACE}/{inside.as_posix()}", copies.get(path, path)
     for path in _kept(workspace.artifacts):
         yield f"{ARTIFACTS}/{path.relative_to(workspace.artifacts).as_posix()}", path

@@ -8,11 +8,16 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from recsys.errors import RecsysError
+from recsys.client import Client
+from recsys.errors import RecsysError, ServiceError
 from recsys.jobs.delete_users import delete_users, finish_deletions
+from recsys.serving.access import asks_for_keys
+from recsys.serving.admission import MAX_IN_FLIGHT
 from recsys.serving.assembly import assemble
 from recsys.serving.champion import ChampionSource
+from recsys.serving.draining import NOTICE_SECONDS
 from recsys.serving.experiment import ExperimentOptions
+from recsys.serving.protection import Protection
 from recsys.serving.server import DEFAULT_HOST, DEFAULT_PORT, Listening, run
 from recsys.workspace import Workspace
 
@@ -45,7 +50,12 @@ def serve(
     *,
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
-    allow_remote: bool = False,
+    auth: bool | None = None,
+    without_auth: bool = False,
+    workers: int = 1,
+    max_in_flight: int = MAX_IN_FLIGHT,
+    notice_seconds: float = NOTICE_SECONDS,
+    access_log: bool = False,
     experiment: ExperimentOptions | None = None,
     on_ready: Callable[[Serving], None] = lambda serving: None,
 ) -> None:
@@ -55,31 +65,65 @@ def serve(
         workspace: what to serve.
         host: address to listen on.
         port: 0 for any free one.
-        allow_remote: let an address be used that other machines can reach.
+        auth: whether callers need an API key; None: everywhere but on loopback.
+        without_auth: let whoever reaches an address that others reach do everything.
+        workers: how many processes answer.
+        max_in_flight: how many requests each of them answers at a time.
+        notice_seconds: how long it goes on answering after it was told to leave.
+        access_log: log every request.
         experiment: what is tried and recorded beside the champion's answers; None: nothing.
         on_ready: told once requests are answered.
 
     Raises:
-        ConfigError: the port is taken, or the address is not allowed.
+        ConfigError: the port is taken, the address is not allowed, or there are no keys to ask for.
         FeatureStoreError: the workspace's features were never materialised.
+        ServiceError: a worker could not start.
     """
+    asking = asks_for_keys(host, workspace.keys_file, auth=auth, without_auth=without_auth)
+    protection = Protection(
+        keys_file=workspace.keys_file if asking else None,
+        max_in_flight=max_in_flight,
+        notice_seconds=notice_seconds,
+        access_log=access_log,
+    )
     finish_deletions(workspace)
-    sources: list[ChampionSource] = []
-
-    def build() -> FastAPI:
-        app, models = assemble(workspace, partial(delete_users, workspace), experiment or ExperimentOptions())
-        sources.append(models)
-        return app
+    build = _Building(workspace, protection, experiment or ExperimentOptions())
 
     def ready(listening: Listening) -> None:
-        version, trouble = _state(sources[0])
+        version, trouble = build.state() if workers == 1 else _told_by(listening)
         on_ready(Serving(listening.url, listening.docs, workspace.name, version, trouble))
 
-    run(build, host=host, port=port, allow_remote=allow_remote, on_ready=ready)
+    run(build, host=host, port=port, allow_remote=asking or without_auth, workers=workers, on_ready=ready)
 
 
-def _state(models: ChampionSource) -> tuple[str | None, str | None]:
+class _Building:
+    """Assembles the service, in this process or, sent there, in another one."""
+
+    def __init__(self, workspace: Workspace, protection: Protection, experiment: ExperimentOptions) -> None:
+        self._workspace = workspace
+        self._protection = protection
+        self._experiment = experiment
+        self._models: ChampionSource | None = None
+
+    def __call__(self) -> FastAPI:
+        app, self._models = assemble(
+            self._workspace, partial(delete_users, self._workspace), self._experiment, self._protection
+        )
+        return app
+
+    def state(self) -> tuple[str | None, str | None]:
+        """The version that answers in this process, or why there is none."""
+        assert self._models is not None
+        try:
+            return self._models.current().version, None
+        except RecsysError as error:
+            return None, str(error)
+
+
+def _told_by(listening: Listening) -> tuple[str | None, str | None]:
+    """The same, as one of the workers tells it."""
     try:
-        return models.current().version, None
-    except RecsysError as error:
-        return None, str(error)
+        with Client(listening.nearby) as client:
+            return client.ready().model_version, None
+    except ServiceError as error:
+        return None, str(error.problem.get("detail") or error)

@@ -14,28 +14,27 @@ from recsys.serving.catalogue_requests import CatalogueRequests
 from recsys.serving.choosing import Choice
 from recsys.serving.degraded import described
 from recsys.serving.documentation import describe, documented
+from recsys.serving.draining import Draining
 from recsys.serving.experiment import Experiment
 from recsys.serving.heads import Heads
 from recsys.serving.intake import Intake
 from recsys.serving.items import ItemSource, NoItems
 from recsys.serving.json_reply import Json
-from recsys.serving.middleware import BodyLimit, RequestIds, request_id
+from recsys.serving.metrics import Meters, ServiceState, add_metrics
+from recsys.serving.middleware import request_id
 from recsys.serving.ports import DeleteUsers, EventSink, ItemWriter, LiveRows, ModelSource, ServedFeatures
+from recsys.serving.protection import OPEN, Protection, protect
 from recsys.serving.recommending import Recommending, microseconds_now
 from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 from recsys.serving.requests import EventsRequest, RecommendationRequest
 from recsys.serving.routes.heads import add_heads
 from recsys.serving.routes.items import add_item_changes, add_similar
-from recsys.serving.routes.scores import SCORES_PATH, add_scores
+from recsys.serving.routes.scores import add_scores
 from recsys.serving.routes.users import add_context, add_deletion
 from recsys.serving.scoring import Scoring
 from recsys.serving.similar import Similar
 from recsys.serving.splitting import Split
 from recsys.serving.users import Forgetting, KnownUsers
-
-MAX_BODY_BYTES = 2 * 1024 * 1024
-LARGER_BODIES = {SCORES_PATH: 16 * 1024 * 1024}
-"""A list of candidates that is far too long is still read, so that the answer can name it."""
 
 _DESCRIPTION = """Personal recommendations from a context, not from a stored user vector.
 
@@ -56,6 +55,7 @@ def create_app(
     clock: Callable[[], int] = microseconds_now,
     running: Sequence[AbstractContextManager[object]] = (),
     experiment: Experiment | None = None,
+    protection: Protection = OPEN,
 ) -> FastAPI:
     """Builds the application over its ports.
 
@@ -70,10 +70,16 @@ def create_app(
         clock: microseconds since the epoch.
         running: entered when the server starts, left in reverse when it stops.
         experiment: who answers whom, and what is kept of it; None: the champion answers and nothing is kept.
+        protection: who may come in, and how many at a time.
     """
     experiment = experiment or Experiment(Split(models))
+    draining, meters = Draining(protection.notice_seconds), Meters()
     app = FastAPI(
-        title="recsys", version=__version__, description=_DESCRIPTION, redoc_url=None, lifespan=_lifespan(running)
+        title="recsys",
+        version=__version__,
+        description=_DESCRIPTION,
+        redoc_url=None,
+        lifespan=_lifespan((*running, draining)),
     )
     choice = Choice(items or NoItems())
     _add_recommendations(app, Recommending(experiment, choice, clock))
@@ -88,10 +94,10 @@ def create_app(
     _add_events(app, Intake(log, live, models, features, clock))
     _add_model(app, models, experiment)
     _add_health(app, models)
+    add_metrics(app, meters, ServiceState(models, features, log))
     problems.install(app)
     describe(app)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, larger=LARGER_BODIES)
-    app.add_middleware(RequestIds)
+    protect(app, protection, draining, meters)
     return app
 
 

@@ -41,6 +41,7 @@ from recsys.serving.item_changes import ItemChanges
 from recsys.serving.live import LiveFolder
 from recsys.serving.live_items import LiveItems
 from recsys.serving.ports import DeleteUsers, ServedFeatures, ServedModel
+from recsys.serving.protection import OPEN, Protection
 from recsys.serving.splitting import Split
 from recsys.workspace import Workspace
 
@@ -50,7 +51,10 @@ _log = logging.getLogger(__name__)
 
 
 def assemble(
-    workspace: Workspace, delete_users: DeleteUsers | None = None, options: ExperimentOptions = _PLAIN
+    workspace: Workspace,
+    delete_users: DeleteUsers | None = None,
+    options: ExperimentOptions = _PLAIN,
+    protection: Protection = OPEN,
 ) -> tuple[FastAPI, ChampionSource]:
     """Opens the workspace's stores, loads its champion and warms both up.
 
@@ -60,6 +64,7 @@ def assemble(
         workspace: what is served.
         delete_users: forgets users of it; None: the service cannot.
         options: what is tried and recorded beside the champion's answers.
+        protection: who may come in, and how many at a time.
 
     Returns:
         The application, and the source of its model.
@@ -109,6 +114,7 @@ def assemble(
         delete_users=delete_users,
         running=running,
         experiment=experiment,
+        protection=protection,
     )
     return app, models
 
@@ -131,7 +137,7 @@ def _opened(workspace: Workspace, schema: WorkspaceSchema) -> ServedFeatures:
     """Opens one version of the features and asks it once, so that the first request does not wait for that."""
     reader = FeastReader(workspace, schema, budget=Engine.of(workspace).read_timeout_ms / 1_000)
     _warm_up(reader)
-    return ServedFeatures(reader, schema, feature_service_name(schema), reader.catch_up)
+    return ServedFeatures(reader, schema, feature_service_name(schema), reader.catch_up, reader.behind)
 
 
 def _warm_up(reader: FeastReader) -> None:

@@ -6,11 +6,17 @@ import orjson
 from fastapi import Response
 from pydantic import BaseModel
 
+from recsys.serving.observing import DEGRADED_HEADER
+
 
 class Json(Response):
-    """A reply serialised by orjson."""
+    """A reply serialised by orjson; its header says whether it is degraded, for proxies and counters."""
 
     media_type = "application/json"
+
+    def __init__(self, content: BaseModel) -> None:
+        degraded = getattr(content, "degraded", None)
+        super().__init__(content, headers=None if degraded is None else {DEGRADED_HEADER: degraded.reason})
 
     def render(self, content: BaseModel) -> bytes:
         return orjson.dumps(content.model_dump())

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.data.ids import REQUEST_ID_FORM
+from recsys.serving.logs import CURRENT_REQUEST
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _STATE_KEY = "request_id"
@@ -38,6 +39,7 @@ class RequestIds:
         if _SAFE_ID.fullmatch(offered):
             scope.setdefault("state", {})[_STATE_KEY] = offered
         known = request_id(scope)
+        CURRENT_REQUEST.set(known)
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -122,6 +122,8 @@ class EventSink(Protocol):
 
     def append(self, frame: pl.DataFrame) -> Appended: ...
 
+    def position(self) -> int: ...
+
 
 class LiveRows(Protocol):
     """Brings users' online feature rows up to date some time after an append; must neither block nor raise."""
@@ -164,12 +166,14 @@ class ServedFeatures:
         schema: the workspace's schema as this version means it.
         service: its feature service.
         catch_up: folds the log's next events into its online rows under a lease's token; says whether there are more.
+        behind: how many places of the log its online rows have not taken in yet.
     """
 
     contexts: OnlineContexts
     schema: WorkspaceSchema
     service: str
     catch_up: Callable[[int], bool] = lambda token: False
+    behind: Callable[[], int] = lambda: 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from recsys.serving.middleware import REQUEST_ID_HEADER, request_id
 from recsys.serving.ports import NoChampionError
@@ -80,6 +81,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NotAcknowledgedError, _on_not_acknowledged)
     app.add_exception_handler(TryAgainError, _on_try_again)
     app.add_exception_handler(Exception, _on_defect)
+
+
+def refusal(scope: Scope, status: int, code: str, detail: str, headers: Mapping[str, str]) -> Response:
+    """The problem document of a request that is refused before any route sees it."""
+    return _reply(Request(scope), status, code, detail, headers=headers)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

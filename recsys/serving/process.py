@@ -7,14 +7,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import orjson
 
-from recsys.errors import RecsysError
-from recsys.serving.client import ServiceClient, ServiceError
+from recsys.errors import ServiceError
 from recsys.serving.server import DEFAULT_HOST
 from recsys.workspace import HOME_VARIABLE, Workspace
 
@@ -42,20 +42,19 @@ class ServerProcess:
     def start(
         cls,
         workspace: Workspace,
-        *,
+        *options: str,
         port: int = 0,
         log: Path,
         timeout: float = START_SECONDS,
-        options: Sequence[str] = (),
     ) -> ServerProcess:
         """Starts the service and returns once it is ready to answer.
 
         Args:
             workspace: what to serve; its home is passed on.
+            options: more of the command's own, for example "--split", "0.1".
             port: 0 for any free one.
             log: file for its stdout and stderr.
             timeout: seconds until it must be ready.
-            options: more of the command's own, for example ("--split", "0.1").
 
         Raises:
             ServiceError: it ended, or was not ready in time; the message has the end of its log.
@@ -116,11 +115,9 @@ class ServerProcess:
 
     def _is_ready(self) -> bool:
         try:
-            with ServiceClient(self.url, timeout=2.0) as client:
-                client.ready()
-        except RecsysError:
+            return httpx.get(f"{self.url}/readyz", timeout=2.0, trust_env=False).is_success
+        except httpx.HTTPError:
             return False
-        return True
 
     def _said(self) -> str:
         return self.log.read_text(errors="replace")[-_TAIL:].strip() or "it said nothing"

@@ -6,30 +6,43 @@ It knows addresses and signals, not what the application does.
 from __future__ import annotations
 
 import errno
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from recsys.errors import ConfigError
+from recsys.serving.access import is_loopback
+from recsys.serving.connections import BoundedConnection
+from recsys.serving.logs import write_json_lines
+from recsys.serving.workers import run_workers
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 _DRAIN_SECONDS = 20
+_IDLE_SECONDS = 30
+_NEARBY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where the service answers."""
+    """Where the service answers.
+
+    Attributes:
+        url: as the operator gave the address.
+        docs: its documentation, for a browser.
+        nearby: its address from this machine, also where it listens on every one.
+    """
 
     url: str
     docs: str
+    nearby: str
 
 
 def run(
@@ -38,49 +51,54 @@ def run(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     allow_remote: bool = False,
+    workers: int = 1,
     on_ready: Callable[[Listening], None],
 ) -> None:
     """Serves until SIGTERM or Ctrl-C; requests under way are finished.
 
     Args:
         build: makes the application; called once the port is ours, so that a taken port is known at once.
-        host: address to listen on; the service has no keys yet, so another one than loopback must be allowed.
+        host: address to listen on; one that other machines reach must be allowed.
         port: 0 for any free one.
-        allow_remote: the caller knows that everybody who reaches the address may read and write.
+        allow_remote: the application asks its callers who they are, or everybody may do everything.
+        workers: how many processes answer; with more than one, `build` must be picklable.
         on_ready: called when requests are answered.
 
     Raises:
         ConfigError: the port is taken, the address is not ours, or it is not loopback and that was not allowed.
+        ServiceError: a worker could not start.
     """
     if not allow_remote and not is_loopback(host):
         raise ConfigError(
             f"{host} can be reached from other machines and the service asks nobody who they are. Serve on "
-            f"{DEFAULT_HOST} behind a proxy that does, or say that you want this: --allow-remote"
+            f"{DEFAULT_HOST}, let it ask for API keys, or say that you want this: --without-auth"
         )
     with _bound(host, port) as listener:
+        where = _listening(host, listener)
+        write_json_lines()
+        if workers > 1:
+            run_workers(build, listener, _configured, workers, lambda: on_ready(where))
+            return
         signal.signal(signal.SIGTERM, _leave)
-        app = build()
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-            lifespan="on",
-        )
-        server = _AnnouncingServer(config, lambda: on_ready(_listening(host, listener)))
+        server = _AnnouncingServer(_configured(build()), lambda: on_ready(where))
         with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped by hand; it has drained by then
             server.run(sockets=[listener])
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _configured(app: Callable[..., Any], **options: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=BoundedConnection,
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        lifespan="on",
+        **options,
+    )
 
 
 class _AnnouncingServer(uvicorn.Server):
@@ -122,9 +140,13 @@ def _refused(host: str, port: int, error: OSError | OverflowError) -> ConfigErro
 
 
 def _listening(host: str, listener: socket.socket) -> Listening:
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}"
-    return Listening(url=url, docs=f"{url}/docs")
+    port = listener.getsockname()[1]
+    url = _url(host, port)
+    return Listening(url=url, docs=f"{url}/docs", nearby=_url(_NEARBY.get(host, host), port))
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -46,7 +46,8 @@ def test_a_workspace_that_is_not_there_is_the_users_mistake(run, arguments):
 def test_serving_to_the_world_needs_the_flag(run, empty):
     done = run("serve", "--workspace", "films", "--host", "0.0.0.0")
     assert done.exit_code == 2
-    assert "--allow-remote" in done.output
+    assert "recsys keys create" in done.output
+    assert "--without-auth" in done.output
 
 
 def test_a_taken_port_is_said_and_another_one_proposed(run, empty):

@@ -179,14 +179,14 @@ def test_a_real_service_splits_its_users_and_the_better_arm_is_found(films):
 
 @pytest.mark.slow
 def test_what_a_service_showed_before_it_was_told_to_stop_is_on_the_disk(films, tmp_path):
-    from recsys.serving.client import ServiceClient
+    from recsys.client import Client
     from recsys.serving.process import ServerProcess
 
     materialise(films)  # it is a copy, whose store still points to where it was copied from
-    process = ServerProcess.start(films, log=tmp_path / "serve.log", options=("--impressions",))
+    process = ServerProcess.start(films, "--impressions", log=tmp_path / "serve.log")
     try:
-        with ServiceClient(process.url) as client:
-            sent = [client.recommend(f"u{n:02d}", k=3)["request_id"] for n in range(30)]
+        with Client(process.url) as client:
+            sent = [client.recommend(f"u{n:02d}", k=3).request_id for n in range(30)]
     finally:
         stopped = process.stop()
     assert stopped == 0

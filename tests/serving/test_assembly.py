@@ -39,6 +39,9 @@ class Reader:
     def online(self, user_ids):
         return [FeatureRow(user_id=one, history_items=(self.service,), present=True) for one in user_ids]
 
+    def behind(self):
+        return 0
+
     def catch_up(self, token):
         self.folded.append(self.service)
         return False

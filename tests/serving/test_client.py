@@ -1,40 +1,88 @@
-"""The client speaks the API and turns problems into one clear error."""
+"""The clients speak the API, try again where that is harmless, and turn problems into one clear error."""
+
+import asyncio
+import json
+import subprocess
+import sys
 
 import httpx
 import pytest
 
-from recsys.serving.client import ServiceClient, ServiceError
+from recsys.client import AsyncClient, Client, ServiceError
+from recsys.client.calls import plain
+from recsys.errors import ConfigError
+
+EVENT = {"user_id": "ann", "item_id": "c"}
 
 
 @pytest.fixture
 def client(http):
-    made = ServiceClient("http://testserver")
+    made = Client("http://testserver")
     made._http = http
     return made
 
 
+class Scripted:
+    """A service that gives these answers in turn and keeps what it was sent."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.requests = []
+
+    def __call__(self, request):
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def client(self, **options):
+        return Client("http://service", transport=httpx.MockTransport(self), **options)
+
+
+def busy(status=503, wait="0"):
+    return httpx.Response(status, json={"detail": "busy", "code": "overloaded"}, headers={"Retry-After": wait})
+
+
+def fine(**more):
+    return httpx.Response(200, json={"done": True, **more})
+
+
 def test_it_recommends_for_users_and_visitors(client):
-    assert len(client.recommend("ann", k=2)["items"]) == 2
-    assert client.recommend(history=["d"], k=1)["items"][0]["item_id"] == "e"
-    assert client.recommend("ann", k=1, exclude_items=["a"])["items"][0]["item_id"] == "b"
+    assert len(client.recommend("ann", k=2).items) == 2
+    assert client.recommend(history=["d"], k=1).items[0].item_id == "e"
+    assert client.recommend("ann", k=1, exclude_items=["a"]).items[0].title == "Brazil"
 
 
 def test_it_posts_events_that_change_the_next_answer(client):
-    acknowledged = client.post_events({"user_id": "ann", "item_id": "c"})
-    assert acknowledged["log_sequence"] == 1
-    assert client.recommend("ann", k=1)["items"][0]["item_id"] == "d"
+    acknowledged = client.post_events(EVENT)
+    assert acknowledged.log_sequence == 1
+    assert client.recommend("ann", k=1).items[0].item_id == "d"
 
 
 def test_an_event_answers_a_reply_by_its_id(client, service):
     from recsys.events.outcomes import Outcomes
 
     reply = client.recommend("ann", k=1, surface="home")
-    client.post_events({"user_id": "ann", "item_id": "a", "request_id": reply["request_id"]})
-    assert Outcomes(service.log.path).since(0)["request_id"].to_list() == [reply["request_id"]]
+    client.post_events({"user_id": "ann", "item_id": "a", "request_id": reply.request_id})
+    assert Outcomes(service.log.path).since(0)["request_id"].to_list() == [reply.request_id]
 
 
 def test_it_tells_which_model_answers(client):
-    assert client.model()["model_version"] == client.ready()["model_version"] == "7"
+    assert client.model().model_version == client.ready().model_version == "7"
+    assert client.health().status == "alive"
+
+
+def test_the_asynchronous_one_says_the_same(service):
+    async def ask():
+        async with AsyncClient("http://service", transport=httpx.ASGITransport(service.app)) as client:
+            replies = await asyncio.gather(*(client.recommend(f"user{n}", k=1) for n in range(5)))
+            events = await client.post_events(EVENT)
+            with pytest.raises(ServiceError, match="k: The catalogue has 6 items"):
+                await client.recommend("ann", k=99)
+            return [reply.user_id for reply in replies], events.accepted, (await client.model()).model_version
+
+    assert asyncio.run(ask()) == ([f"user{n}" for n in range(5)], 1, "7")
 
 
 def test_a_problem_becomes_an_error_with_its_status_and_document(client):
@@ -45,15 +93,120 @@ def test_a_problem_becomes_an_error_with_its_status_and_document(client):
 
 
 def test_no_answer_becomes_an_error_that_says_what_to_check():
-    with ServiceClient("http://127.0.0.1:9") as client, pytest.raises(ServiceError, match="recsys serve") as caught:
-        client.ready()
+    with (
+        Client("http://127.0.0.1:9", attempts=1) as client,
+        pytest.raises(ServiceError, match="recsys serve") as caught,
+    ):
+        client.model()
     assert caught.value.status == 0
 
 
-def test_an_answer_that_is_no_problem_document_is_an_error_as_well():
-    client = ServiceClient("http://proxy")
-    client._http = httpx.Client(
-        base_url="http://proxy", transport=httpx.MockTransport(lambda _: httpx.Response(502, text="Bad gateway"))
-    )
-    with pytest.raises(ServiceError, match="502 Bad gateway"):
-        client.model()
+@pytest.mark.parametrize(
+    "answer", [httpx.Response(500, text="Bad"), httpx.Response(200, text="<html>"), httpx.Response(200, json=[1])]
+)
+def test_an_answer_that_is_no_document_of_the_service_is_an_error_as_well(answer):
+    with pytest.raises(ServiceError, match=f"{answer.status_code} "):
+        Scripted(answer).client().model()
+
+
+@pytest.mark.parametrize(
+    "failure", [busy(), busy(429), busy(502), httpx.ConnectError("gone"), httpx.ReadTimeout("slow")]
+)
+def test_a_passing_failure_is_tried_again(failure):
+    service = Scripted(failure, fine())
+    assert service.client().scores({"item_ids": ["a"]}) == {"done": True}
+    assert len(service.requests) == 2
+
+
+def test_it_gives_up_after_so_many_attempts_and_tells_the_last_problem():
+    service = Scripted(busy(), busy(), busy())
+    with pytest.raises(ServiceError, match="503 busy"):
+        service.client(attempts=3).heads({"user_id": "ann"})
+    assert service.answers == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 500])
+def test_what_will_not_pass_is_not_tried_again(status):
+    service = Scripted(busy(status), fine())
+    with pytest.raises(ServiceError):
+        service.client().user_context("ann")
+    assert len(service.requests) == 1
+
+
+def test_what_could_count_twice_is_not_sent_twice():
+    service = Scripted(httpx.ReadTimeout("slow"), fine())
+    with pytest.raises(ServiceError):
+        service.client().call("POST", "/v1/anything", {})
+    assert len(service.requests) == 1
+    assert plain("put", "/v1/items/a").repeatable
+
+
+def test_a_retry_of_events_carries_the_same_ids_so_that_nothing_counts_twice(service, http):
+    sent = []
+
+    def losing_the_first_reply(request):
+        sent.append(json.loads(request.content))
+        reply = http.post("/v1/events", content=request.content, headers={"Content-Type": "application/json"})
+        if len(sent) == 1:
+            raise httpx.ReadTimeout("the reply was lost")
+        return httpx.Response(reply.status_code, content=reply.content)
+
+    client = Client("http://service", transport=httpx.MockTransport(losing_the_first_reply))
+    told = client.post_events(EVENT, EVENT)
+    assert sent[0] == sent[1]
+    assert (told.accepted, told.duplicates) == (0, 2)
+    assert service.log.position() == 2
+
+
+def test_ids_of_the_callers_own_are_kept():
+    service = Scripted(busy(422))
+    with pytest.raises(ServiceError):
+        service.client().post_events({**EVENT, "event_id": "mine"}, EVENT)
+    mine, made = json.loads(service.requests[0].content)["events"]
+    assert mine["event_id"] == "mine"
+    assert len(made["event_id"]) == 32
+
+
+def test_the_service_says_how_long_to_wait_and_is_believed_within_reason():
+    with pytest.raises(ServiceError) as caught:
+        Scripted(busy(429, wait="7")).client(attempts=1).model()
+    assert caught.value.retry_after == 7
+
+
+def test_the_key_goes_with_every_request_and_into_no_message():
+    service = Scripted(busy(403))
+    with pytest.raises(ServiceError) as caught:
+        service.client(key="rsk_1_secret").model()
+    assert service.requests[0].headers["authorization"] == "Bearer rsk_1_secret"
+    assert "secret" not in str(caught.value)
+
+
+def test_a_newer_service_may_say_more_than_the_client_knows(http):
+    answer = http.post("/v1/recommendations", json={"user_id": "ann", "k": 1}).json()
+    answer["news"] = answer["items"][0]["news"] = 1
+    assert Scripted(httpx.Response(200, json=answer)).client().recommend("ann").items[0].item_id == "a"
+
+
+@pytest.mark.parametrize("odd", ["a/b", "../x", "a?b#c", "é %", "..."])
+def test_an_id_stays_one_part_of_the_path(odd):
+    service = Scripted(fine(), fine(), fine(), fine(), fine())
+    client = service.client()
+    client.user_context(odd)
+    client.delete_user(odd)
+    client.put_item(odd, {"title": "T"})
+    client.delete_item(odd)
+    client.similar(odd, k=3)
+    paths = [request.url.raw_path.decode().partition("?")[0] for request in service.requests]
+    assert [path.count("/") for path in paths] == [4, 3, 3, 3, 4]
+    with pytest.raises(ConfigError):
+        client.delete_user("..")
+    assert [request.method for request in service.requests] == ["GET", "DELETE", "PUT", "DELETE", "GET"]
+    assert service.requests[4].url.query == b"k=3"
+
+
+@pytest.mark.slow
+def test_importing_the_client_is_light():
+    heavy = {"torch", "fastapi", "starlette", "uvicorn", "polars", "pandas", "numpy", "feast", "mlflow", "ray"}
+    program = f"import sys, recsys.client; print(sorted({{n.split('.')[0] for n in sys.modules}} & {heavy}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -100,3 +100,12 @@ def test_importing_the_service_brings_in_neither_torchrec_nor_ray():
     program = f"import sys, recsys.serving.api; print(sorted({{n.split('.')[0] for n in sys.modules}} & {heavy}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["recsys.serving.assembly", "recsys.serving.workers", "recsys.jobs.serve"])
+def test_what_a_serving_process_imports_holds_neither_torchrec_nor_ray(module):
+    heavy = {"ray", "torchrec", "fbgemm_gpu"}
+    program = f"import sys, {module}; print(sorted({{n.split('.')[0] for n in sys.modules}} & {heavy}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

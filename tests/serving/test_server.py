@@ -7,20 +7,40 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
 
 from recsys.errors import ConfigError
-from recsys.serving.server import is_loopback, run
+from recsys.serving.server import run
 
 PROGRAM = textwrap.dedent(
     """
-    import sys, time
+    import time
+    from contextlib import asynccontextmanager
     from fastapi import FastAPI
+    from recsys.serving.admission import Admission
+    from recsys.serving.connections import BoundedConnection
+    from recsys.serving.draining import Draining
     from recsys.serving.server import run
 
-    app = FastAPI()
+    draining = Draining(1.0)
+
+    @asynccontextmanager
+    async def lifespan(app):
+        with draining:
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+    app.add_middleware(
+        Admission, draining=draining, most=5, refused=lambda code: None, under_way=lambda change: None
+    )
+    BoundedConnection.head_seconds = 0.3
+
+    @app.get("/readyz")
+    def ready() -> str:
+        return "ready"
 
     @app.get("/slow")
     def slow() -> str:
@@ -51,13 +71,8 @@ def server():
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])
 def test_an_address_that_others_can_reach_is_refused_without_the_flag(host):
-    with pytest.raises(ConfigError, match="--allow-remote"):
+    with pytest.raises(ConfigError, match="--without-auth"):
         run(never, host=host, on_ready=print)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_loopback_addresses_are_known(host):
-    assert is_loopback(host)
 
 
 def test_a_taken_port_is_known_before_anything_is_loaded():
@@ -94,6 +109,83 @@ def test_a_stop_finishes_the_request_under_way_and_ends_with_code_0(server, stop
     assert process.wait(10) == 0
     answer, _ = asking.communicate(timeout=10)
     assert answer.strip() == "done"
+
+
+@pytest.mark.slow
+def test_told_to_leave_it_says_so_first_and_takes_no_new_callers_afterwards(server):
+    process, url = server
+    assert httpx.get(f"{url}/readyz").status_code == 200
+    os.kill(process.pid, signal.SIGTERM)
+    told = list(_asked_until_gone(f"{url}/readyz"))
+    assert told[-1].status_code == 503
+    assert told[-1].json()["code"] == "draining"
+    assert process.wait(10) == 0
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_the_notice(server):
+    process, url = server
+    os.kill(process.pid, signal.SIGTERM)
+    while httpx.get(f"{url}/readyz").status_code == 200:
+        pass
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def _asked_until_gone(url):
+    with suppress(httpx.TransportError):
+        while True:
+            yield httpx.get(url)
+
+
+def _connection(url):
+    return socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=20)
+
+
+def _until_closed(connection):
+    said = b""
+    while received := connection.recv(65536):
+        said += received
+    return said
+
+
+def _answer(url, *parts):
+    """What the server says to these bytes, until it closes the connection."""
+    with _connection(url) as connection:
+        for part in parts:
+            connection.sendall(part)
+        return _until_closed(connection)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [b"", b"GET /readyz HTTP/1.1\r\nHost: x\r\n"])
+def test_a_connection_that_never_completes_a_request_is_closed(server, sent):
+    _, url = server
+    assert _answer(url, sent) == b""
+
+
+@pytest.mark.slow
+def test_line_breaks_after_a_request_do_not_hold_a_connection(server):
+    _, url = server
+    with _connection(url) as connection:
+        connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"\r\n")
+        assert _until_closed(connection) in (b"", b'"ready"')
+
+
+@pytest.mark.slow
+def test_a_head_without_end_is_refused(server):
+    _, url = server
+    said = _answer(url, b"GET /readyz HTTP/1.1\r\nX-Long: ", b"x" * 100_000)
+    assert said.startswith(b"HTTP/1.1 431")
+
+
+@pytest.mark.slow
+def test_a_slow_answer_is_not_taken_for_a_slow_caller(server):
+    _, url = server
+    with httpx.Client() as client:
+        assert [client.get(f"{url}/slow").json() for _ in range(2)] == ["done", "done"]
 
 
 def _connected(url):

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.serving.client import ServiceClient
+from recsys.client import Client
 from recsys.serving.process import ServerProcess
 from recsys.workspace import HOME_VARIABLE, Workspace
 
@@ -81,8 +81,8 @@ def service(trained: Workspace) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
-def client(service: ServerProcess) -> Iterator[ServiceClient]:
-    with ServiceClient(service.url) as made:
+def client(service: ServerProcess) -> Iterator[Client]:
+    with Client(service.url) as made:
         yield made
 
 

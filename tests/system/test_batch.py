@@ -70,9 +70,9 @@ def test_a_second_run_keeps_everything(result, trained, out):
 def test_batch_and_service_answer_alike_for_the_same_user_model_and_moment(frame, client):
     for user in ("u10", "u20", "u79"):
         own = frame.filter(pl.col("user_id") == user).sort("rank")
-        online = client.recommend(user, k=K)["items"]
-        assert own["item_id"].to_list() == [item["item_id"] for item in online]
-        assert own["score"].to_list() == pytest.approx([item["score"] for item in online], abs=1e-5)
+        online = client.recommend(user, k=K).items
+        assert own["item_id"].to_list() == [item.item_id for item in online]
+        assert own["score"].to_list() == pytest.approx([item.score for item in online], abs=1e-5)
 
 
 def test_chosen_users_go_to_a_folder_of_their_own(trained, tmp_path):

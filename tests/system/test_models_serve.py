@@ -26,7 +26,7 @@ def expected(client):
     rows = []
     for user in USERS:
         reply = client.recommend(user, k=K)
-        rows += [(user, place, item["item_id"], item["score"]) for place, item in enumerate(reply["items"], start=1)]
+        rows += [(user, place, item.item_id, item.score) for place, item in enumerate(reply.items, start=1)]
     assert len(rows) == len(USERS) * K
     return rows
 

@@ -23,7 +23,7 @@ def answer(opened, context):
 
 
 def served(reply):
-    return [(item["item_id"], item["title"]) for item in reply["items"]]
+    return [(item.item_id, item.title) for item in reply.items]
 
 
 def test_it_answers_as_the_service_does(opened, client):

@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.registry.flipping import flip, memory_figures
 from benchmarks.registry.versions import allow, register_variant
+from recsys.client import Client
 from recsys.registry.leases import versions_in_use
 from recsys.registry.promotion import promote, rollback
 from recsys.registry.retention import collect
-from recsys.serving.client import ServiceClient
 from recsys.serving.process import ServerProcess
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def test_what_is_served_is_never_collected(service, client, workspace, variant):
     found = collect(workspace, keep=1)
     assert found.kept["1"] == "champion"
     assert newest in found.kept
-    assert client.recommend("u1", k=1)["model_version"] == "1"
+    assert client.recommend("u1", k=1).model_version == "1"
 
 
 def test_a_running_service_is_unaffected_by_a_registry_that_is_down(client, workspace):
@@ -59,9 +59,9 @@ def test_a_running_service_is_unaffected_by_a_registry_that_is_down(client, work
     try:
         for _ in range(30):
             again = client.recommend("u1", k=5)
-            assert again["items"] == before["items"]
-            assert again["model_version"] == before["model_version"]
-        assert client.model()["degraded"] is None
+            assert again.items == before.items
+            assert again.model_version == before.model_version
+        assert client.model().degraded is None
     finally:
         hidden.rename(workspace.tracking_database)
 
@@ -71,16 +71,16 @@ def test_a_service_that_starts_without_the_registry_serves_the_last_good_copy_an
     try:
         process = ServerProcess.start(workspace, log=tmp_path / "serve.log")
         try:
-            with ServiceClient(process.url) as own:
+            with Client(process.url) as own:
                 told = own.model()
-                assert told["model_version"] == "1"
-                assert told["degraded"]["reason"] == "registry_unreachable"
-                assert len(own.recommend("u1", k=5)["items"]) == 5
+                assert told.model_version == "1"
+                assert told.degraded.reason == "registry_unreachable"
+                assert len(own.recommend("u1", k=5).items) == 5
                 hidden.rename(workspace.tracking_database)
                 promoted = register_variant(workspace)
                 promote(workspace, promoted, by="test", judge=allow)
                 _follow(own, promoted)
-                assert own.model()["degraded"] is None
+                assert own.model().degraded is None
         finally:
             process.stop()
         assert "from its local copy" in process.log.read_text()
@@ -97,11 +97,11 @@ def test_lineage_is_told_by_reply_model_and_explanation(client, workspace):
     _follow(client, explained.model_version)  # the tests before this one have moved the champion
     reply, model = client.recommend("u1", k=3), client.model()
     for name in ("data_fingerprint", "log_position", "code_commit"):
-        assert reply["origin"][name] == model["lineage"][name] == explained.lineage[name]
-        assert reply["origin"][name] is not None
-    assert reply["origin"]["content_hash"] == model["content_hash"] == explained.content_hash
-    assert reply["feature_service"] == model["feature_service"] == explained.feature_service
-    assert reply["model_version"] == model["model_version"] == explained.model_version
+        assert getattr(reply.origin, name) == model.lineage[name] == explained.lineage[name]
+        assert getattr(reply.origin, name) is not None
+    assert reply.origin.content_hash == model.content_hash == explained.content_hash
+    assert reply.feature_service == model.feature_service == explained.feature_service
+    assert reply.model_version == model.model_version == explained.model_version
 
 
 def _hide(workspace):
@@ -112,6 +112,6 @@ def _hide(workspace):
 
 def _follow(client, version, seconds=60.0):
     deadline = time.monotonic() + seconds
-    while client.model()["model_version"] != version:
+    while client.model().model_version != version:
         assert time.monotonic() < deadline, f"version {version} is not served"
         time.sleep(0.05)

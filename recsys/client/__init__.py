@@ -1,0 +1,22 @@
+"""A client of the HTTP service, for applications: light to import, typed replies, safe retries.
+
+It knows the API and nothing of the server: neither torch nor FastAPI comes with it.
+"""
+
+from recsys.client.asynchronous import AsyncClient
+from recsys.client.calls import Event
+from recsys.client.sync import Client
+from recsys.errors import ServiceError
+from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Event",
+    "EventsReply",
+    "Health",
+    "ModelReply",
+    "Readiness",
+    "RecommendationReply",
+    "ServiceError",
+]

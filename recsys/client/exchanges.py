@@ -1,0 +1,90 @@
+"""How a request is sent and a reply becomes a value or an error, and when it is worth trying again."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity.wait import wait_base
+
+from recsys import __version__
+from recsys.client.calls import Call, Reply
+from recsys.errors import ServiceError
+
+ATTEMPTS = 3
+TIMEOUT_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 10.0
+_PASSING = frozenset({0, 408, 429, 502, 503, 504})
+_SHOWN = 200
+
+
+class _Wait(wait_base):
+    """What the service asked for (Retry-After), else a random time that grows with each attempt."""
+
+    def __init__(self) -> None:
+        self._growing = wait_random_exponential(multiplier=0.1, max=LONGEST_WAIT_SECONDS)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        failed = retry_state.outcome.exception() if retry_state.outcome is not None else None
+        asked = failed.retry_after if isinstance(failed, ServiceError) else None
+        return float(self._growing(retry_state)) if asked is None else min(asked, LONGEST_WAIT_SECONDS)
+
+
+def retrying(call: Call[Any], attempts: int) -> dict[str, Any]:
+    """Arguments of tenacity's `Retrying` and `AsyncRetrying` for one call.
+
+    Args:
+        call: what is asked; one that may not be repeated is sent once.
+        attempts: how often it is sent at most.
+    """
+    return {
+        "stop": stop_after_attempt(attempts if call.repeatable else 1),
+        "wait": _Wait(),
+        "retry": retry_if_exception(_is_passing),
+        "reraise": True,
+    }
+
+
+def headers(key: str | None) -> Mapping[str, str]:
+    """What is sent with each request."""
+    told = {"User-Agent": f"recsys/{__version__} python/{platform.python_version()}"}
+    return told if key is None else {**told, "Authorization": f"Bearer {key}"}
+
+
+def received(url: str, call: Call[Reply], reply: httpx.Response) -> Reply:
+    """The reply's value.
+
+    Raises:
+        ServiceError: it is a problem, or no answer of this service at all.
+    """
+    try:
+        answer = reply.json()
+    except ValueError:
+        answer = None
+    if reply.is_success and isinstance(answer, dict):
+        return call.read(answer)
+    problem = answer if isinstance(answer, dict) else {}
+    detail = problem.get("detail") or reply.text[:_SHOWN]
+    raise ServiceError(
+        f"{call.method} {call.path} at {url}: {reply.status_code} {detail}",
+        reply.status_code,
+        problem,
+        _seconds(reply.headers.get("Retry-After")),
+    )
+
+
+def unanswered(url: str, error: httpx.HTTPError) -> ServiceError:
+    """The error for no answer at all."""
+    return ServiceError(f"{url} does not answer ({type(error).__name__}: {error}). Is `recsys serve` running there?")
+
+
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, ServiceError) and error.status in _PASSING
+
+
+def _seconds(text: str | None) -> float | None:
+    """Retry-After as a number; the service never writes it as a date."""
+    return float(text) if text is not None and text.isdigit() else None

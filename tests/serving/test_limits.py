@@ -1,0 +1,227 @@
+"""What nobody may do to the service: nest without end, dawdle, come in all at once, or write its log for it."""
+
+import asyncio
+import json
+import logging
+import threading
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys.serving.admission import Admission
+from recsys.serving.api import create_app
+from recsys.serving.bodies import MAX_DEPTH, BodyShape, nesting
+from recsys.serving.draining import Draining
+from recsys.serving.logs import CURRENT_REQUEST, formatter
+from recsys.serving.problems import Problem
+from recsys.serving.protection import Protection
+
+JSON = {"Content-Type": "application/json"}
+
+
+def app_of(service, **protection) -> FastAPI:
+    return create_app(
+        models=service.models,
+        features=service.models.model.features,
+        log=service.log,
+        live=service.live,
+        protection=Protection(**protection),
+    )
+
+
+def depth_of(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(depth_of, value), default=0) if isinstance(value, list) else 0
+
+
+texts = st.text(st.sampled_from('[]{}"\\ab'), max_size=6)
+trees = st.recursive(
+    texts | st.integers(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=60,
+)
+
+
+@given(trees, st.integers(0, 60))
+def test_nesting_is_measured_whatever_texts_hold(tree, more):
+    for _ in range(more):
+        tree = [tree, '"}]\\']
+    measured = nesting(json.dumps(tree).encode())
+    if measured > MAX_DEPTH or depth_of(tree) > MAX_DEPTH:
+        assert measured == depth_of(tree)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b'"', b'"\\', b"[" * 100 + b'"' + b"]" * 50, b"]" * 100 + b"[" * 40, b"\xff\x00" * 99]
+)
+def test_what_is_no_json_is_measured_without_harm(text):
+    assert nesting(text) <= 100
+
+
+def test_a_body_may_nest_so_deep_and_no_deeper(http):
+    def told(levels):
+        text = '{"context": {"profile": {"job": ' + "[" * (levels - 3) + "]" * (levels - 3) + "}}}"
+        return http.post("/v1/recommendations", content=text, headers=JSON)
+
+    assert told(MAX_DEPTH).status_code == 422
+    assert told(MAX_DEPTH + 1).status_code == 400
+    assert f"deeper than {MAX_DEPTH}" in told(MAX_DEPTH + 1).json()["detail"]
+
+
+def test_a_body_that_does_not_arrive_in_time_is_given_up():
+    async def never():
+        await asyncio.Event().wait()
+
+    async def reads(scope, receive, send):
+        await receive()
+
+    with pytest.raises(Exception, match="did not arrive") as caught:
+        asyncio.run(BodyShape(reads, seconds=0.01)({"type": "http"}, never, None))
+    assert caught.value.status_code == 408
+
+
+def test_above_the_limit_requests_are_told_to_come_back_and_health_is_still_answered(service):
+    entered, leave = threading.Barrier(3), threading.Event()
+    rank = service.ranker.recommend
+
+    def slow(*arguments, **options):
+        entered.wait(10)
+        leave.wait(10)
+        return rank(*arguments, **options)
+
+    service.ranker.recommend = slow
+    with TestClient(app_of(service, max_in_flight=2)) as http:
+        ask = lambda: statuses.append(http.post("/v1/recommendations", json={"user_id": "ann", "k": 1}).status_code)  # noqa: E731
+        statuses = []
+        callers = [threading.Thread(target=ask) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        entered.wait(10)
+        refused = http.get("/v1/model")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert Problem.model_validate(refused.json()).code == "overloaded"
+        assert http.get("/readyz").status_code == 200
+        leave.set()
+        for caller in callers:
+            caller.join()
+        assert statuses == [200, 200]
+        assert http.get("/v1/model").status_code == 200
+        assert 'recsys_refused_requests_total{code="overloaded"} 1.0' in http.get("/metrics").text
+
+
+def test_while_it_drains_it_is_not_ready_and_closes_connections_but_answers():
+    draining = Draining()
+    app = FastAPI()
+    app.get("/readyz")(lambda: "ready")
+    app.get("/healthz")(lambda: "alive")
+    app.add_middleware(Admission, draining=draining, most=5, refused=lambda code: None, under_way=lambda change: None)
+    with TestClient(app) as http:
+        assert http.get("/readyz").status_code == 200
+        draining.begun = True
+        told = http.get("/readyz")
+        assert (told.status_code, told.json()["code"]) == (503, "draining")
+        assert told.headers["connection"] == "close"
+        assert (http.get("/healthz").status_code, http.get("/healthz").headers["connection"]) == (200, "close")
+
+
+EVIL = 'x"\n{"level": "CRITICAL", "message": "forged"}\r\u2028\x1b[2J\ud800'
+
+
+def lines(records):
+    return [formatter().format(record) for record in records]
+
+
+def test_no_text_of_a_caller_can_pass_for_a_line_of_the_log():
+    record = logging.LogRecord("recsys.x", logging.INFO, "f", 1, "user %s", (EVIL,), None)
+    record.user = EVIL
+    [line] = lines([record])
+    assert line.isascii()
+    assert line.isprintable()
+    told = json.loads(line)
+    assert told["message"] == f"user {EVIL}"
+    assert (told["level"], told["logger"], told["user"]) == ("INFO", "recsys.x", EVIL)
+    assert told["time"].endswith("+00:00")
+
+
+def test_a_traceback_is_one_line_as_well():
+    try:
+        raise ValueError(EVIL)
+    except ValueError:
+        import sys
+
+        record = logging.LogRecord("recsys.x", logging.ERROR, "f", 1, "failed", (), sys.exc_info())
+    [line] = lines([record])
+    assert line.isascii()
+    assert line.isprintable()
+    assert "ValueError" in json.loads(line)["exc_info"]
+
+
+@pytest.mark.parametrize("header", ["X-Request-ID", "User-Agent", "Authorization"])
+def test_headers_and_ids_of_callers_forge_nothing(service, caplog, header):
+    caplog.set_level(logging.INFO, "recsys")
+    evil = EVIL.encode("utf-8", "replace").replace(b"\n", b"\\n").replace(b"\r", b"")
+    with TestClient(app_of(service, access_log=True), raise_server_exceptions=False) as http:
+        http.post("/v1/recommendations", json={"user_id": 'x"\n{"level": 1}', "k": 1}, headers={header: evil})
+        http.get('/v1/users/%0a{"level":"CRITICAL"}/x')
+    told = [json.loads(line) for line in lines(caplog.records)]
+    assert [(line["route"], line["status"]) for line in told if line["logger"] == "recsys.access"] == [
+        ("/v1/recommendations", 200),
+        (None, 404),
+    ]
+    assert "level" not in json.dumps([line["message"] for line in told])
+
+
+def test_what_is_logged_in_the_course_of_a_request_carries_its_id(service, monkeypatch):
+    seen = []
+    rank = service.ranker.recommend
+    monkeypatch.setattr(
+        service.ranker, "recommend", lambda *a, **o: (seen.append(CURRENT_REQUEST.get()), rank(*a, **o))[1]
+    )
+    with TestClient(app_of(service)) as http:
+        http.post("/v1/recommendations", json={"user_id": "ann", "k": 1}, headers={"X-Request-ID": "trace-me"})
+    assert seen == ["trace-me"]
+
+
+def test_the_access_log_names_routes_and_no_user(service, caplog):
+    caplog.set_level(logging.INFO, "recsys.access")
+    with TestClient(app_of(service, access_log=True)) as http:
+        http.post("/v1/recommendations", json={"user_id": "ann-the-user", "k": 1})
+    [line] = lines(caplog.records)
+    told = json.loads(line)
+    assert (told["method"], told["route"], told["status"], told["key"]) == ("POST", "/v1/recommendations", 200, None)
+    assert told["degraded"] == "unknown_user"
+    assert "ann-the-user" not in line
+
+
+def test_metrics_tell_routes_refusals_degradation_the_model_and_the_log(service):
+    with TestClient(app_of(service)) as http:
+        http.post("/v1/events", json={"events": [{"user_id": "ann", "item_id": "a"}]})
+        http.post("/v1/recommendations", json={"user_id": "nobody", "k": 1})
+        http.post("/v1/recommendations", json={"user_id": "nobody", "k": 99})
+        http.get("/v1/no/such/route")
+        http.request("BREW", "/v1/model")
+        told = http.get("/metrics").text.splitlines()
+    for line in (
+        'recsys_request_seconds_count{method="POST",route="/v1/events",status="200"} 1.0',
+        'recsys_request_seconds_count{method="POST",route="/v1/recommendations",status="200"} 1.0',
+        'recsys_request_seconds_count{method="POST",route="/v1/recommendations",status="422"} 1.0',
+        'recsys_request_seconds_count{method="GET",route="none",status="404"} 1.0',
+        'recsys_request_seconds_count{method="other",route="none",status="405"} 1.0',
+        'recsys_degraded_replies_total{reason="unknown_user"} 1.0',
+        'recsys_model_info{feature_service="context_12345678",model_version="7",workspace="films"} 1.0',
+        "recsys_event_log_position 1.0",
+        "recsys_fold_lag_events 0.0",
+        "recsys_requests_in_flight 0.0",
+    ):
+        assert line in told
+
+
+def test_a_defect_counts_as_a_500(service, monkeypatch):
+    monkeypatch.setattr(service.ranker, "recommend", lambda *a, **o: 1 / 0)
+    with TestClient(app_of(service), raise_server_exceptions=False) as http:
+        http.post("/v1/recommendations", json={"user_id": "ann", "k": 1})
+        assert 'route="/v1/recommendations",status="500"} 1.0' in http.get("/metrics").text
