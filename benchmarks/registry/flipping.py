@@ -71,6 +71,7 @@ def flip(
         "requests_a_second": round((answered + sum(traffic.failed.values())) / seconds, 2),
         "replies_by_version": dict(traffic.replies),
         "failed": dict(traffic.failed),
+        "degraded": dict(traffic.degraded),
         "wrong": traffic.wrong[:10],
         "wrong_replies": len(traffic.wrong),
         "users": len(users),

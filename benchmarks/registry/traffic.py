@@ -13,6 +13,7 @@ from typing import Self
 import torch
 
 from recsys.client import Client, RecommendationReply
+from recsys.context.batch import FeatureRow
 from recsys.context.reader import FeastReader
 from recsys.errors import RecsysError
 from recsys.registry.client import registry
@@ -23,19 +24,21 @@ from recsys.workspace import Workspace
 Answer = tuple[tuple[str, float], ...]
 """(item id, score) of a reply, best first."""
 K = 10
+NOBODY = ""
+"""Stands for an empty context, from which a user is answered whose stored one was not to be had in time."""
 
 
 def expected_answers(workspace: Workspace, version: str, user_ids: Sequence[str]) -> dict[str, Answer]:
-    """What a version must answer each user, computed beside the service from the same stores."""
+    """What a version must answer each user and `NOBODY`, computed beside the service from the same stores."""
     torch.set_num_threads(1)
     with registry(workspace) as client:
         snapshot = loaded_snapshot(workspace, read_version(client, workspace, version))
-    rows = FeastReader(workspace, snapshot.schema).online(user_ids)
+    rows = [*FeastReader(workspace, snapshot.schema).online(user_ids), FeatureRow(user_id=None)]
     recommender = load_recommender(snapshot, version)
     rankings = [recommender.recommend([row], k=K)[0] for row in rows]
     return {
         user: tuple(zip(ranking.item_ids, ranking.scores, strict=True))
-        for user, ranking in zip(user_ids, rankings, strict=True)
+        for user, ranking in zip((*user_ids, NOBODY), rankings, strict=True)
     }
 
 
@@ -51,6 +54,7 @@ class Traffic:
     Attributes:
         replies: how many replies named each version.
         failed: what went wrong with a request, by message.
+        degraded: how many replies did without a stored context, by reason.
         wrong: replies whose items or scores are not those of the version that they name.
         seconds: (requests,) from when each was due to its answer.
     """
@@ -60,10 +64,11 @@ class Traffic:
     ) -> None:
         self.replies: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.degraded: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.seconds: list[float] = []
         self._expected = expected
-        self._users = sorted(next(iter(expected.values())))
+        self._users = sorted(user for user in next(iter(expected.values())) if user != NOBODY)
         self._rate = rate
         self._local = threading.local()
         self._url = url
@@ -104,6 +109,9 @@ class Traffic:
         version = reply.model_version
         self.replies[version] += 1
         given = tuple((item.item_id, item.score) for item in reply.items)
+        if reply.degraded is not None:
+            self.degraded[reply.degraded.reason] += 1
+            user = NOBODY
         if given != self._expected.get(version, {}).get(user):
             self.wrong.append(f"version {version}, user {user}: {given[:2]}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -47,7 +47,10 @@ def serve(
         float,
         typer.Option("--shadow", metavar="SHARE", help="Have the @challenger score this share of requests, unseen."),
     ] = 0.0,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="How many processes share the port.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="How many processes share the port; on Ray at most.")
+    ] = 1,
+    ray: Annotated[bool, typer.Option("--ray", help="On Ray Serve: as many processes as the queue asks for.")] = False,
     max_in_flight: Annotated[
         int, typer.Option("--max-in-flight", min=1, help="Requests at a time in each process; more get a 503.")
     ] = 128,
@@ -81,19 +84,22 @@ def serve(
             report.result(serving.as_dict())
             report.finish()
 
-        run_service(
-            target,
-            host=host,
-            port=port,
-            auth=auth,
-            without_auth=without_auth,
-            workers=workers,
-            max_in_flight=max_in_flight,
-            notice_seconds=notice,
-            access_log=access_log,
-            experiment=ExperimentOptions(impressions=impressions, split=split, shadow=shadow),
-            on_ready=announce,
-        )
+        shared: dict[str, Any] = {
+            "host": host,
+            "port": port,
+            "auth": auth,
+            "without_auth": without_auth,
+            "max_in_flight": max_in_flight,
+            "access_log": access_log,
+            "experiment": ExperimentOptions(impressions=impressions, split=split, shadow=shadow),
+            "on_ready": announce,
+        }
+        if ray:
+            from recsys.jobs.serve_on_ray import serve_on_ray
+
+            serve_on_ray(target, replicas=workers, **shared)
+        else:
+            run_service(target, workers=workers, notice_seconds=notice, **shared)
         raise typer.Exit(0)
 
 

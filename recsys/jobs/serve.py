@@ -87,16 +87,16 @@ def serve(
         access_log=access_log,
     )
     finish_deletions(workspace)
-    build = _Building(workspace, protection, experiment or ExperimentOptions())
+    build = Building(workspace, protection, experiment or ExperimentOptions())
 
     def ready(listening: Listening) -> None:
-        version, trouble = build.state() if workers == 1 else _told_by(listening)
+        version, trouble = build.state() if workers == 1 else told_by(listening)
         on_ready(Serving(listening.url, listening.docs, workspace.name, version, trouble))
 
     run(build, host=host, port=port, allow_remote=asking or without_auth, workers=workers, on_ready=ready)
 
 
-class _Building:
+class Building:
     """Assembles the service, in this process or, sent there, in another one."""
 
     def __init__(self, workspace: Workspace, protection: Protection, experiment: ExperimentOptions) -> None:
@@ -120,8 +120,8 @@ class _Building:
             return None, str(error)
 
 
-def _told_by(listening: Listening) -> tuple[str | None, str | None]:
-    """The same, as one of the workers tells it."""
+def told_by(listening: Listening) -> tuple[str | None, str | None]:
+    """What `Building.state` says, as a service that runs elsewhere tells it."""
     try:
         with Client(listening.nearby) as client:
             return client.ready().model_version, None

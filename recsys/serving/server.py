@@ -85,6 +85,16 @@ def run(
             server.run(sockets=[listener])
 
 
+def reserved(host: str, port: int) -> tuple[Listening, int]:
+    """Where another server is going to listen, and its port: any free one for 0, as long as nobody else takes it.
+
+    Raises:
+        ConfigError: the port is taken, or the address is not ours.
+    """
+    with _bound(host, port) as listener:
+        return _listening(host, listener), int(listener.getsockname()[1])
+
+
 def _configured(app: Callable[..., Any], **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
