@@ -19,18 +19,17 @@ from recsys.serving.items import Items, ItemSource
 from recsys.serving.ports import ItemWriter, ModelSource, NoChampionError, ServedFeatures, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError, TryAgainError
 from recsys.serving.replies import Degraded, ReplyModel
-from recsys.serving.requests import ProfileValue, RequestModel
+from recsys.serving.requests import MAX_COLUMNS, ColumnValues, ProfileValue, RequestModel
 
-_MAX_ATTRIBUTES = 256
 _log = logging.getLogger(__name__)
 
 
 class ItemRequest(RequestModel):
     """An item's attributes, its availability, or both; what is left out stays as it is."""
 
-    attributes: dict[str, ProfileValue] | None = Field(
+    attributes: ColumnValues | None = Field(
         default=None,
-        max_length=_MAX_ATTRIBUTES,
+        max_length=MAX_COLUMNS,
         description="Values of the workspace's item columns. They replace all of the item's: a column that is not "
         "named is not known afterwards.",
     )

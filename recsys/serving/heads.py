@@ -17,7 +17,7 @@ from recsys.serving.ports import ModelSource
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.recommending import microseconds_now, reason
 from recsys.serving.replies import ContextUsed, Envelope, ReplyModel
-from recsys.serving.requests import Identifier, InlineContext, RequestModel
+from recsys.serving.requests import Identifier, InlineContext, Listed, RequestModel
 
 SAFETENSORS = "application/vnd.safetensors"
 MAX_CANDIDATES = 1_000
@@ -31,7 +31,7 @@ class HeadsRequest(RequestModel):
 
     user_id: Identifier | None = None
     context: InlineContext | None = None
-    items: list[Identifier] = Field(default_factory=list, max_length=MAX_CANDIDATES)
+    items: Listed[Identifier] = Field(default_factory=list, max_length=MAX_CANDIDATES)
 
 
 class HeadTensors(ReplyModel):

@@ -13,7 +13,7 @@ from recsys.serving.ports import Estimated, ModelSource, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.recommending import microseconds_now, reason
 from recsys.serving.replies import ContextUsed, Degraded, Envelope, ReplyModel
-from recsys.serving.requests import Identifier, InlineContext, RequestModel
+from recsys.serving.requests import Identifier, InlineContext, Listed, RequestModel
 
 MAX_USERS = 100
 MAX_CANDIDATES = 10_000
@@ -25,7 +25,7 @@ class ScoredContext(RequestModel):
 
     user_id: Identifier | None = None
     context: InlineContext | None = None
-    items: list[Identifier] | None = Field(
+    items: Listed[Identifier] | None = Field(
         default=None, max_length=MAX_CANDIDATES, description="Candidates of this one alone, instead of the shared ones."
     )
 
@@ -33,8 +33,8 @@ class ScoredContext(RequestModel):
 class ScoresRequest(RequestModel):
     """Candidates for one or many users, all against the same model."""
 
-    users: list[ScoredContext] = Field(min_length=1, max_length=MAX_USERS)
-    items: list[Identifier] | None = Field(
+    users: Listed[ScoredContext] = Field(min_length=1, max_length=MAX_USERS)
+    items: Listed[Identifier] | None = Field(
         default=None, max_length=MAX_CANDIDATES, description="Candidates of everybody who has none of their own."
     )
     probabilities: bool = Field(
