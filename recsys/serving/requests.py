@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -28,7 +29,7 @@ MAX_EXPLAINED = 50
 MAX_COLUMNS = 256
 _MAX_TEXT = 10_000
 _TOLD_APART = 3
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
 def _moment_text(value: object) -> object:
@@ -49,6 +50,8 @@ def _profile_value(value: object) -> object:
         raise ValueError("send text, a number, true, false, null, or a list of texts and numbers")
     if len(members) > MAX_COLUMNS or any(len(member) > _MAX_TEXT for member in members if isinstance(member, str)):
         raise ValueError(f"at most {MAX_COLUMNS} entries and {_MAX_TEXT} characters each")
+    if any(isinstance(member, float) and not math.isfinite(member) for member in members):
+        raise ValueError("NaN and infinity are no numbers; leave out what is not known")
     if any("\x00" in member or _has_half_characters(member) for member in members if isinstance(member, str)):
         raise ValueError("this text holds characters that cannot be stored")
     return value
@@ -67,6 +70,8 @@ def _filter_value(value: object) -> object:
         raise ValueError("send text, a number, or a list of them")
     if len(members) > MAX_FILTER_VALUES or any(len(member) > 256 for member in members if isinstance(member, str)):
         raise ValueError(f"at most {MAX_FILTER_VALUES} values and 256 characters each")
+    if any(isinstance(member, float) and not math.isfinite(member) for member in members):
+        raise ValueError("NaN and infinity are no numbers")
     if any(_has_half_characters(member) for member in members if isinstance(member, str)):
         raise ValueError("this text holds characters that cannot be compared")
     return value
@@ -187,7 +192,7 @@ class NewEvent(RequestModel):
         "and a retry after a lost reply would count twice.",
     )
     occurred_at: Moment | None = Field(default=None, description="When it happened; left out: now.")
-    event: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+    event: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = Field(
         default=None, description="The kind of event, where the workspace tells kinds apart."
     )
     value: float | None = Field(

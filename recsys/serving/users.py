@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -143,7 +144,7 @@ class Forgetting:
             raise TryAgainError(
                 "not_deleted", "Another job is changing the workspace. Send the same request again later."
             ) from error
-        except RecsysError as error:
+        except (RecsysError, OSError, sqlite3.Error) as error:
             _log.warning("request %s: a deletion is not complete: %s", request_id, error)
             raise TryAgainError(
                 "not_deleted_everywhere",

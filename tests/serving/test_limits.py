@@ -17,6 +17,7 @@ from recsys.serving.api import create_app
 from recsys.serving.bodies import MAX_DEPTH, BodyShape, nesting
 from recsys.serving.draining import Draining
 from recsys.serving.logs import CURRENT_REQUEST, formatter
+from recsys.serving.metrics import SHARED_FOLDER
 from recsys.serving.middleware import BodyLimit
 from recsys.serving.problems import Problem
 from recsys.serving.protection import Protection
@@ -199,6 +200,15 @@ def test_the_access_log_names_routes_and_no_user(service, caplog):
     assert "ann-the-user" not in line
 
 
+def test_counts_are_told_also_where_another_library_asks_for_shared_ones_later(service, tmp_path, monkeypatch):
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
+    with TestClient(app_of(service)) as http:
+        http.get("/v1/model")
+        assert (
+            'recsys_request_seconds_count{method="GET",route="/v1/model",status="200"} 1.0' in http.get("/metrics").text
+        )
+
+
 def test_metrics_tell_routes_refusals_degradation_the_model_and_the_log(service):
     with TestClient(app_of(service)) as http:
         http.post("/v1/events", json={"events": [{"user_id": "ann", "item_id": "a"}]})
@@ -275,7 +285,9 @@ BLOATED = {
 }
 
 
-@pytest.mark.parametrize(("path", "body", "field"), [(path, *case) for path, cases in BLOATED.items() for case in cases])
+@pytest.mark.parametrize(
+    ("path", "body", "field"), [(path, *case) for path, cases in BLOATED.items() for case in cases]
+)
 def test_a_body_full_of_faults_is_not_judged_fault_by_fault(http, path, body, field):
     reply = http.post(path, json=body)
     assert reply.status_code == 422
