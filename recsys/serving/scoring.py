@@ -9,10 +9,11 @@ from pydantic import Field
 
 from recsys.serving.contexts import Resolved, resolve_all
 from recsys.serving.degraded import described
+from recsys.serving.more_replies import ScoredUser, ScoresReply
 from recsys.serving.ports import Estimated, ModelSource, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.recommending import microseconds_now, reason
-from recsys.serving.replies import ContextUsed, Degraded, Envelope, ReplyModel
+from recsys.serving.replies import ContextUsed
 from recsys.serving.requests import Identifier, InlineContext, Listed, RequestModel
 
 MAX_USERS = 100
@@ -42,24 +43,6 @@ class ScoresRequest(RequestModel):
         description="Also the calibrated probability that the item is the next one (in the next basket, where there "
         "are baskets); 0 for seen items where items do not repeat.",
     )
-
-
-class ScoredUser(ReplyModel):
-    """One context's scores, in the order of its candidates; an id twice is answered twice."""
-
-    user_id: str | None
-    degraded: Degraded | None
-    context: ContextUsed
-    item_ids: list[str]
-    scores: list[float | None] = Field(description="Logits; null for an item that the model does not know.")
-    probabilities: list[float | None] | None = Field(description="Where they were asked for.")
-
-
-class ScoresReply(Envelope):
-    """Scores, one entry a user in the order asked. `degraded` is the first of the users' reasons."""
-
-    users: list[ScoredUser]
-    unknown_items: list[str] = Field(description="Candidates that the model does not know.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from fastapi import Body, FastAPI, Header, Request, Response
 
 from recsys.serving import more_examples as examples
 from recsys.serving.documentation import documented
-from recsys.serving.heads import SAFETENSORS, Heads, HeadsReply, HeadsRequest
+from recsys.serving.heads import SAFETENSORS, Heads, HeadsRequest
 from recsys.serving.json_reply import Json
 from recsys.serving.middleware import request_id
+from recsys.serving.more_replies import HeadsReply
 
 _NEVER = re.compile(r"q=0(\.0*)?")
 

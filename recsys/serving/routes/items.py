@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import Body, FastAPI, Query, Request, Response
 
 from recsys.serving import more_examples as examples
-from recsys.serving.catalogue_requests import CatalogueRequests, ItemReply, ItemRequest
+from recsys.serving.catalogue_requests import CatalogueRequests, ItemRequest
 from recsys.serving.documentation import documented
 from recsys.serving.json_reply import Json
 from recsys.serving.middleware import request_id
+from recsys.serving.more_replies import ItemReply, SimilarReply
 from recsys.serving.routes.paths import ItemId
-from recsys.serving.similar import Similar, SimilarQuery, SimilarReply
+from recsys.serving.similar import Similar, SimilarQuery
 
 
 def add_similar(app: FastAPI, similar: Similar) -> None:

@@ -8,8 +8,9 @@ from recsys.serving import more_examples as examples
 from recsys.serving.documentation import documented
 from recsys.serving.json_reply import Json
 from recsys.serving.middleware import request_id
+from recsys.serving.more_replies import DeletionReply, UserContextReply
 from recsys.serving.routes.paths import UserId
-from recsys.serving.users import DeletionReply, Forgetting, KnownUsers, UserContextReply
+from recsys.serving.users import Forgetting, KnownUsers
 
 
 def add_context(app: FastAPI, users: KnownUsers) -> None:
