@@ -51,6 +51,7 @@ class BatchPlan:
         events_ahead: how many of those events lie after it: once they have happened, it is another plan.
         log_position: where the log stood when the plan was made; users deleted later are left out of what is written.
         k: items a user.
+        unavailable: items that must not be recommended, sorted.
         out: folder of the result.
     """
 
@@ -66,6 +67,7 @@ class BatchPlan:
     events_ahead: int = 0
     log_position: int
     k: int
+    unavailable: tuple[str, ...] = ()
     out: Path
 
     def partitions(self, user_ids: Sequence[str], size: int = PARTITION_USERS) -> list[Partition]:
@@ -77,4 +79,5 @@ class BatchPlan:
         """SHA-256 over all that decides a partition's content; where things lie is no part of it."""
         events = (self.as_of, self.events_before, self.events_ahead)
         decisive = [self.content_hash, self.model_version, *events, self.k, user_ids]
+        decisive += [self.unavailable] if self.unavailable else []
         return hashlib.sha256(orjson.dumps(decisive)).hexdigest()

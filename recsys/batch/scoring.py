@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 
 from recsys import columns
@@ -33,8 +34,14 @@ class Ranker(Protocol):
     @property
     def version(self) -> str: ...
 
-    def recommend(self, rows: Sequence[FeatureRow], k: int = 10) -> Sequence[RankedItems]:
+    def recommend(
+        self, rows: Sequence[FeatureRow], k: int = 10, *, allowed: np.ndarray | None = None
+    ) -> Sequence[RankedItems]:
         """One ranking a row, seen items left out where items do not repeat."""
+        ...
+
+    def flags(self, item_ids: Sequence[str]) -> np.ndarray:
+        """(n_items,) bool in the order of `allowed`: True at these items."""
         ...
 
 
@@ -60,7 +67,14 @@ class Scored:
 
 
 def score_users(
-    user_ids: Sequence[str], contexts: PastContexts, ranker: Ranker, *, k: int, as_of: int, latest: int | None
+    user_ids: Sequence[str],
+    contexts: PastContexts,
+    ranker: Ranker,
+    *,
+    k: int,
+    as_of: int,
+    latest: int | None,
+    unavailable: Sequence[str] = (),
 ) -> Scored:
     """Recommends for every user as of one moment.
 
@@ -71,12 +85,14 @@ def score_users(
         k: items a user; a user with fewer left gets fewer rows.
         as_of: effective moment, int64 microseconds.
         latest: the latest moment at which an event can have happened; None where events have no clock.
+        unavailable: items that must not be recommended; those that the model does not know are ignored.
     """
     rows = contexts.as_of(user_ids, [as_of] * len(user_ids))
     if latest is not None:
         rows = [row if row.degraded else believable(row, latest) for row in rows]
     blocks = [rows[start : start + SCORED_AT_ONCE] for start in range(0, len(rows), SCORED_AT_ONCE)]
-    rankings = [ranking for block in blocks for ranking in ranker.recommend(block, k=k)]
+    allowed = ~ranker.flags(unavailable) if unavailable else None
+    rankings = [ranking for block in blocks for ranking in ranker.recommend(block, k=k, allowed=allowed)]
     frame = (
         pl.DataFrame(
             {

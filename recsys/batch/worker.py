@@ -65,7 +65,13 @@ class RecommendationMaker:
         """Recommends for the partition's users and writes their file, without those who were deleted meanwhile."""
         plan = self._plan
         scored = score_users(
-            partition.user_ids, self._contexts, self._recommender, k=plan.k, as_of=plan.as_of, latest=plan.latest
+            partition.user_ids,
+            self._contexts,
+            self._recommender,
+            k=plan.k,
+            as_of=plan.as_of,
+            latest=plan.latest,
+            unavailable=plan.unavailable,
         )
         with still_stored(self._event_log, partition.user_ids, plan.log_position) as user_ids:
             kept = scored.frame.filter(pl.col(columns.USER_ID).is_in(user_ids))

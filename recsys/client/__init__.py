@@ -7,16 +7,30 @@ from recsys.client.asynchronous import AsyncClient
 from recsys.client.calls import Event
 from recsys.client.sync import Client
 from recsys.errors import ServiceError
+from recsys.serving.more_replies import (
+    DeletionReply,
+    HeadsReply,
+    ItemReply,
+    ScoresReply,
+    SimilarReply,
+    UserContextReply,
+)
 from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "DeletionReply",
     "Event",
     "EventsReply",
+    "HeadsReply",
     "Health",
+    "ItemReply",
     "ModelReply",
     "Readiness",
     "RecommendationReply",
+    "ScoresReply",
     "ServiceError",
+    "SimilarReply",
+    "UserContextReply",
 ]

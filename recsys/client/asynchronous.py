@@ -12,6 +12,14 @@ from tenacity import AsyncRetrying
 from recsys.client import calls
 from recsys.client.calls import Call, Event, Json, RecommendOptions, Reply
 from recsys.client.exchanges import ATTEMPTS, TIMEOUT_SECONDS, headers, received, retrying, unanswered
+from recsys.serving.more_replies import (
+    DeletionReply,
+    HeadsReply,
+    ItemReply,
+    ScoresReply,
+    SimilarReply,
+    UserContextReply,
+)
 from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 
 
@@ -77,31 +85,31 @@ class AsyncClient:
         """Whether it can answer; never tried again."""
         return await self.ask(calls.ready())
 
-    async def scores(self, body: Mapping[str, Any]) -> Json:
+    async def scores(self, body: Mapping[str, Any]) -> ScoresReply:
         """POST /v1/scores: how given items are scored for a user or a context."""
-        return await self.call("POST", "/v1/scores", body, repeatable=True)
+        return await self.ask(calls.scores(body))
 
-    async def heads(self, body: Mapping[str, Any]) -> Json:
+    async def heads(self, body: Mapping[str, Any]) -> HeadsReply:
         """POST /v1/heads: the head that is generated for a user or a context."""
-        return await self.call("POST", "/v1/heads", body, repeatable=True)
+        return await self.ask(calls.heads(body))
 
-    async def similar(self, item_id: str, *, k: int = 10) -> Json:
+    async def similar(self, item_id: str, *, k: int = 10) -> SimilarReply:
         """Items like this one."""
         return await self.ask(calls.similar(item_id, k))
 
-    async def user_context(self, user_id: str) -> Json:
+    async def user_context(self, user_id: str) -> UserContextReply:
         """What is known of a user."""
         return await self.ask(calls.user_context(user_id))
 
-    async def delete_user(self, user_id: str) -> Json:
+    async def delete_user(self, user_id: str) -> DeletionReply:
         """Removes a user and all that is stored about them."""
         return await self.ask(calls.delete_user(user_id))
 
-    async def put_item(self, item_id: str, item: Mapping[str, Any]) -> Json:
+    async def put_item(self, item_id: str, item: Mapping[str, Any]) -> ItemReply:
         """Adds an item to the catalogue, or changes it."""
         return await self.ask(calls.put_item(item_id, item))
 
-    async def delete_item(self, item_id: str) -> Json:
+    async def delete_item(self, item_id: str) -> ItemReply:
         """Takes an item out of the catalogue."""
         return await self.ask(calls.delete_item(item_id))
 

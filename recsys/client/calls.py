@@ -12,6 +12,14 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from recsys.errors import ConfigError
+from recsys.serving.more_replies import (
+    DeletionReply,
+    HeadsReply,
+    ItemReply,
+    ScoresReply,
+    SimilarReply,
+    UserContextReply,
+)
 from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 
 Reply = TypeVar("Reply")
@@ -112,29 +120,39 @@ def plain(
     return Call(method.upper(), path, _as_it_is, body, again)
 
 
-def similar(item_id: str, k: int) -> Call[Json]:
+def scores(body: Mapping[str, Any]) -> Call[ScoresReply]:
+    """POST /v1/scores."""
+    return Call("POST", "/v1/scores", _typed(ScoresReply), body)
+
+
+def heads(body: Mapping[str, Any]) -> Call[HeadsReply]:
+    """POST /v1/heads."""
+    return Call("POST", "/v1/heads", _typed(HeadsReply), body)
+
+
+def similar(item_id: str, k: int) -> Call[SimilarReply]:
     """GET /v1/items/{id}/similar."""
-    return plain("GET", f"/v1/items/{_segment(item_id)}/similar?k={k}")
+    return Call("GET", f"/v1/items/{_segment(item_id)}/similar?k={k}", _typed(SimilarReply))
 
 
-def user_context(user_id: str) -> Call[Json]:
+def user_context(user_id: str) -> Call[UserContextReply]:
     """GET /v1/users/{id}/context."""
-    return plain("GET", f"/v1/users/{_segment(user_id)}/context")
+    return Call("GET", f"/v1/users/{_segment(user_id)}/context", _typed(UserContextReply))
 
 
-def delete_user(user_id: str) -> Call[Json]:
+def delete_user(user_id: str) -> Call[DeletionReply]:
     """DELETE /v1/users/{id}."""
-    return plain("DELETE", f"/v1/users/{_segment(user_id)}")
+    return Call("DELETE", f"/v1/users/{_segment(user_id)}", _typed(DeletionReply))
 
 
-def put_item(item_id: str, item: Mapping[str, Any]) -> Call[Json]:
+def put_item(item_id: str, item: Mapping[str, Any]) -> Call[ItemReply]:
     """PUT /v1/items/{id}."""
-    return plain("PUT", f"/v1/items/{_segment(item_id)}", item)
+    return Call("PUT", f"/v1/items/{_segment(item_id)}", _typed(ItemReply), item)
 
 
-def delete_item(item_id: str) -> Call[Json]:
+def delete_item(item_id: str) -> Call[ItemReply]:
     """DELETE /v1/items/{id}."""
-    return plain("DELETE", f"/v1/items/{_segment(item_id)}")
+    return Call("DELETE", f"/v1/items/{_segment(item_id)}", _typed(ItemReply))
 
 
 def _typed(kind: type[_Model]) -> Callable[[Json], _Model]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from pydantic import ValidationError
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 from tenacity.wait import wait_base
 
@@ -19,6 +20,7 @@ TIMEOUT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 10.0
 _PASSING = frozenset({0, 408, 429, 502, 503, 504})
 _SHOWN = 200
+_FAULTS_SHOWN = 5
 
 
 class _Wait(wait_base):
@@ -65,7 +67,15 @@ def received(url: str, call: Call[Reply], reply: httpx.Response) -> Reply:
     except ValueError:
         answer = None
     if reply.is_success and isinstance(answer, dict):
-        return call.read(answer)
+        try:
+            return call.read(answer)
+        except ValidationError as error:
+            fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors()[:_FAULTS_SHOWN])
+            raise ServiceError(
+                f"{call.method} {call.path} at {url}: {reply.status_code}, and the reply is not one of this version's "
+                f"service ({fields}). Is that `recsys serve`, and as new as this client?",
+                reply.status_code,
+            ) from error
     problem = answer if isinstance(answer, dict) else {}
     detail = problem.get("detail") or reply.text[:_SHOWN]
     raise ServiceError(

@@ -12,6 +12,14 @@ from tenacity import Retrying
 from recsys.client import calls
 from recsys.client.calls import Call, Event, Json, RecommendOptions, Reply
 from recsys.client.exchanges import ATTEMPTS, TIMEOUT_SECONDS, headers, received, retrying, unanswered
+from recsys.serving.more_replies import (
+    DeletionReply,
+    HeadsReply,
+    ItemReply,
+    ScoresReply,
+    SimilarReply,
+    UserContextReply,
+)
 from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 
 
@@ -80,31 +88,31 @@ class Client:
         """Whether it can answer; never tried again."""
         return self.ask(calls.ready())
 
-    def scores(self, body: Mapping[str, Any]) -> Json:
+    def scores(self, body: Mapping[str, Any]) -> ScoresReply:
         """POST /v1/scores: how given items are scored for a user or a context."""
-        return self.call("POST", "/v1/scores", body, repeatable=True)
+        return self.ask(calls.scores(body))
 
-    def heads(self, body: Mapping[str, Any]) -> Json:
+    def heads(self, body: Mapping[str, Any]) -> HeadsReply:
         """POST /v1/heads: the head that is generated for a user or a context."""
-        return self.call("POST", "/v1/heads", body, repeatable=True)
+        return self.ask(calls.heads(body))
 
-    def similar(self, item_id: str, *, k: int = 10) -> Json:
+    def similar(self, item_id: str, *, k: int = 10) -> SimilarReply:
         """Items like this one."""
         return self.ask(calls.similar(item_id, k))
 
-    def user_context(self, user_id: str) -> Json:
+    def user_context(self, user_id: str) -> UserContextReply:
         """What is known of a user."""
         return self.ask(calls.user_context(user_id))
 
-    def delete_user(self, user_id: str) -> Json:
+    def delete_user(self, user_id: str) -> DeletionReply:
         """Removes a user and all that is stored about them."""
         return self.ask(calls.delete_user(user_id))
 
-    def put_item(self, item_id: str, item: Mapping[str, Any]) -> Json:
+    def put_item(self, item_id: str, item: Mapping[str, Any]) -> ItemReply:
         """Adds an item to the catalogue, or changes it."""
         return self.ask(calls.put_item(item_id, item))
 
-    def delete_item(self, item_id: str) -> Json:
+    def delete_item(self, item_id: str) -> ItemReply:
         """Takes an item out of the catalogue."""
         return self.ask(calls.delete_item(item_id))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from recsys.batch.job import run_plan
 from recsys.batch.plan import PARTITION_USERS, BatchPlan
 from recsys.batch.users import Audience, audience
+from recsys.data.availability import unavailable_items
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.registry.champion import Champion, champion
@@ -69,7 +70,7 @@ def batch(
     partition_users: int = PARTITION_USERS,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BatchResult:
-    """Recommends for many users by the champion. Run again it keeps what is finished and still true.
+    """Recommends what is available to many users, by the champion. Run again it keeps what is finished and still true.
 
     Args:
         workspace: the workspace.
@@ -82,7 +83,7 @@ def batch(
 
     Raises:
         ConfigError: k is below 1, there is no champion, or the folder holds other files.
-        DataError: the users file cannot be used, or there are no events.
+        DataError: the users file or the list of unavailable items cannot be used, or there are no events.
         BatchError: an actor failed; finished partitions are kept.
     """
     if k < 1:
@@ -103,6 +104,7 @@ def batch(
         events_ahead=people.events_ahead,
         log_position=people.log_position,
         k=k,
+        unavailable=tuple(sorted(unavailable_items(workspace))),
         out=(out or default_folder(workspace, model, people, k, users_file is not None)).absolute(),
     )
     about = {

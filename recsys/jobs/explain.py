@@ -94,7 +94,7 @@ def explain(workspace: Workspace, user_id: str, *, k: int = 10) -> Explanations:
     if not row.present:
         some = ", ".join(found.catalogue.users["user_id"].head(5).to_list())
         raise ConfigError(f"Workspace '{workspace.name}' knows no user '{user_id}'. Some that it knows: {some}.")
-    [ranking] = found.recommender.recommend([row], k=k)
+    [ranking] = found.recommender.recommend([row], k=k, allowed=found.available())
     reasons = found.recommender.explain(row, ranking.item_ids)
     newest = tuple(reversed(row.history_items[-HISTORY_SHOWN:]))
     mentioned = {*newest, *ranking.item_ids, *(item for reason in reasons for item, _ in reason.history)}

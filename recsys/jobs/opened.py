@@ -9,10 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from pydantic import ValidationError
 
 from recsys.context.batch import FeatureRow
 from recsys.context.reader import FeastReader
+from recsys.data.availability import unavailable_items
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
@@ -81,6 +83,15 @@ class OpenedWorkspace:
             raise ConfigError(f"This context cannot be used: {problems}.") from error
         except InvalidRequestError as error:
             raise ConfigError(f"This context cannot be used: {error}") from error
+
+    def available(self) -> np.ndarray:
+        """(n_items,) bool, what may be recommended now; for `recommender.recommend(..., allowed=opened.available())`.
+
+        Raises:
+            DataError: the list of unavailable items is damaged.
+        """
+        flags: np.ndarray = ~self.recommender.flags(sorted(unavailable_items(self.workspace)))
+        return flags
 
     def titles(self, item_ids: Sequence[str]) -> list[str]:
         """What to call these items, in the order asked; an item without a title is called by its id."""

@@ -9,7 +9,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-HeadKind = Literal["gains", "film", "lowrank", "full"]
+from recsys.model.kinds import HeadKind
+
 StatisticGroup = Literal["activity", "popularity", "times", "coherence", "repetition", "opinions", "profile"]
 
 

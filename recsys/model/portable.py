@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
-from recsys.model.head import HeadKind, HeadWeights
+from recsys.model.head import HeadWeights
+from recsys.model.kinds import HeadKind
 from recsys.model.personal import PersonalModel
 from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 

@@ -79,6 +79,7 @@ def create_app(
         version=__version__,
         description=_DESCRIPTION,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan((*running, draining)),
     )
     choice = Choice(items or NoItems())

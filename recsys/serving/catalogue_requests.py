@@ -16,40 +16,24 @@ from recsys.context.profile_values import typed_profile
 from recsys.errors import RecsysError
 from recsys.serving.column_values import complaint
 from recsys.serving.items import Items, ItemSource
+from recsys.serving.more_replies import ItemReply
 from recsys.serving.ports import ItemWriter, ModelSource, NoChampionError, ServedFeatures, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError, TryAgainError
-from recsys.serving.replies import Degraded, ReplyModel
-from recsys.serving.requests import ProfileValue, RequestModel
+from recsys.serving.requests import MAX_COLUMNS, ColumnValues, ProfileValue, RequestModel
 
-_MAX_ATTRIBUTES = 256
 _log = logging.getLogger(__name__)
 
 
 class ItemRequest(RequestModel):
     """An item's attributes, its availability, or both; what is left out stays as it is."""
 
-    attributes: dict[str, ProfileValue] | None = Field(
+    attributes: ColumnValues | None = Field(
         default=None,
-        max_length=_MAX_ATTRIBUTES,
+        max_length=MAX_COLUMNS,
         description="Values of the workspace's item columns. They replace all of the item's: a column that is not "
         "named is not known afterwards.",
     )
     available: bool | None = Field(default=None, description="Whether it may be recommended; a new item may.")
-
-
-class ItemReply(ReplyModel):
-    """An item as every service of the workspace has it from its next request on; it is on the disk."""
-
-    request_id: str
-    model_version: str | None = Field(description="The model that answers; null when there is none yet.")
-    feature_service: str
-    degraded: Degraded | None
-    item_id: str
-    in_catalogue: bool
-    available: bool
-    scorable: bool = Field(description="The model knows it.")
-    attributes: dict[str, str | float | list[str] | None]
-    note: str | None = Field(description="Why it will not be recommended, where it will not.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,18 @@ import orjson
 from pydantic import Field
 from safetensors.numpy import save
 
-from recsys.model.head import HeadKind
 from recsys.model.portable import PortableHead
 from recsys.serving.contexts import resolve
 from recsys.serving.degraded import described
+from recsys.serving.more_replies import HeadsReply
 from recsys.serving.ports import ModelSource
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.recommending import microseconds_now, reason
-from recsys.serving.replies import ContextUsed, Envelope, ReplyModel
-from recsys.serving.requests import Identifier, InlineContext, RequestModel
+from recsys.serving.replies import ContextUsed
+from recsys.serving.requests import Identifier, InlineContext, Listed, RequestModel
 
 SAFETENSORS = "application/vnd.safetensors"
 MAX_CANDIDATES = 1_000
-
-Vector = list[float]
-Matrix = list[list[float]]
 
 
 class HeadsRequest(RequestModel):
@@ -31,34 +28,7 @@ class HeadsRequest(RequestModel):
 
     user_id: Identifier | None = None
     context: InlineContext | None = None
-    items: list[Identifier] = Field(default_factory=list, max_length=MAX_CANDIDATES)
-
-
-class HeadTensors(ReplyModel):
-    """Plain numbers; a safetensors reply has the same names. What a kind of head does not have is null."""
-
-    gains: Vector = Field(description="(experts,)")
-    log_temperature: float
-    expert_scores: Matrix = Field(description="(items, experts)")
-    film: Vector | None = Field(default=None, description="(width,) film, lowrank and full")
-    state: Vector | None = Field(default=None, description="(width,) film, lowrank and full")
-    vectors: Matrix | None = Field(default=None, description="(items, width) film, lowrank and full")
-    core: Matrix | None = Field(default=None, description="(rank, rank) lowrank")
-    basis_u: Matrix | None = Field(default=None, description="(width, rank) lowrank")
-    basis_v: Matrix | None = Field(default=None, description="(width, rank) lowrank")
-    offset: Vector | None = Field(default=None, description="(width,) full")
-
-
-class HeadsReply(Envelope):
-    """One context's head. docs/api.md says how scores are made of it."""
-
-    user_id: str | None
-    context: ContextUsed
-    kind: HeadKind
-    experts: list[str] = Field(description="In the order of the gains; the body is first.")
-    item_ids: list[str] = Field(description="Candidates, in the order of the rows of expert_scores and vectors.")
-    unknown_items: list[str] = Field(description="Candidates that the model does not know; they were left out.")
-    tensors: HeadTensors
+    items: Listed[Identifier] = Field(default_factory=list, max_length=MAX_CANDIDATES)
 
 
 @dataclass(frozen=True, slots=True)

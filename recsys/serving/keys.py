@@ -15,8 +15,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from recsys.durable import canonical_json, replace_file
 from recsys.errors import ConfigError
@@ -28,6 +29,15 @@ _PREFIX = "rsk"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOBODY = "0" * 64
 _log = logging.getLogger(__name__)
+
+
+def _judged(rate: str | None) -> str | None:
+    try:
+        if rate is not None:
+            parsed_rate(rate)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    return rate
 
 
 class Key(BaseModel):
@@ -48,7 +58,7 @@ class Key(BaseModel):
     id: str
     sha256: str
     scopes: tuple[Scope, ...]
-    rate: str | None
+    rate: Annotated[str | None, AfterValidator(_judged)]
     created_at: str
 
     def allows(self, scope: Scope) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 
 from fastapi import FastAPI, Response
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, values
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -53,7 +52,7 @@ class Meters:
             multiprocess_mode="livesum",
             registry=self._registry,
         )
-        if SHARED_FOLDER not in os.environ:
+        if not _are_shared():
             ProcessCollector(registry=self._registry)
 
     def answered(self, route: str | None, method: str, status: int, seconds: float, degraded: str | None) -> None:
@@ -85,7 +84,7 @@ class Meters:
         return generate_latest(self._counted()) + generate_latest(now)
 
     def _counted(self) -> CollectorRegistry:
-        if SHARED_FOLDER not in os.environ:
+        if not _are_shared():
             return self._registry
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
@@ -129,6 +128,11 @@ def add_metrics(app: FastAPI, meters: Meters, state: ServiceState) -> None:
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
         return Response(meters.exposition(state), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _are_shared() -> bool:
+    """As prometheus_client decided when it was imported: Feast sets the variable later, for counts of its own."""
+    return values.ValueClass is not values.MutexValue
 
 
 def _gauge(name: str, says: str, look: Callable[[], int]) -> Iterator[GaugeMetricFamily]:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from recsys.data.ids import REQUEST_ID_FORM
 from recsys.serving.logs import CURRENT_REQUEST
 
+MAX_HELD_BYTES = 64 * 1024 * 1024
 REQUEST_ID_HEADER = "X-Request-ID"
 _STATE_KEY = "request_id"
 _SAFE_ID = re.compile(REQUEST_ID_FORM)
@@ -56,12 +57,17 @@ class BodyLimit:
         app: what comes after.
         max_bytes: of a body.
         larger: of bodies to these paths.
+        max_held: of all bodies under way together; more are told to come back (503).
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int] | None = None, max_held: int = MAX_HELD_BYTES
+    ) -> None:
         self.app = app
         self.max_bytes = max_bytes
         self.larger = dict(larger or {})
+        self.max_held = max_held
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,12 +81,20 @@ class BodyLimit:
             if announced.isdigit() and int(announced) > limit:
                 raise _too_large(limit)
             message = await receive()
-            received += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            received += size
+            self._held += size
             if received > limit:
                 raise _too_large(limit)
+            if self._held > self.max_held:
+                detail = "Large bodies are under way already. Try again in a moment."
+                raise HTTPException(503, detail, headers={"Retry-After": "1"})
             return message
 
-        await self.app(scope, receive_bounded, send)
+        try:
+            await self.app(scope, receive_bounded, send)
+        finally:
+            self._held -= received
 
 
 def _too_large(limit: int) -> HTTPException:

@@ -81,7 +81,13 @@ class Recommending:
             ),
             items=listed(ranking, explained, self.choice.items.current().titles),
             ignored_items=_ignored(request, model),
-            shortfall=shortfall(request, len(ranking.item_ids), k, self.choice.allowed(request.filters, model)),
+            shortfall=shortfall(
+                request,
+                len(ranking.item_ids),
+                k,
+                self.choice.allowed(request.filters, model),
+                hides_seen=_hides_seen(request, resolved.row, model),
+            ),
         )
         return Answered(request, reply, assigned, resolved.row, now, seconds, partial(self._ranking, request))
 
@@ -97,6 +103,11 @@ class Recommending:
             diversity=request.diversity,
         )
         return ranking
+
+
+def _hides_seen(request: RecommendationRequest, row: FeatureRow, model: ServedModel) -> bool:
+    hide = not model.features.schema.repeats if request.exclude_seen is None else request.exclude_seen
+    return hide and bool(row.seen_items)
 
 
 def _origin(model: ServedModel) -> Origin:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from recsys.data.conditions import Condition, Operator
 from recsys.data.ids import REQUEST_ID_FORM
@@ -17,9 +26,10 @@ MAX_EVENTS = 1_000
 MAX_FILTERS = 20
 MAX_FILTER_VALUES = 1_000
 MAX_EXPLAINED = 50
-_MAX_PROFILE = 256
+MAX_COLUMNS = 256
 _MAX_TEXT = 10_000
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_TOLD_APART = 3
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
 def _moment_text(value: object) -> object:
@@ -38,10 +48,18 @@ def _profile_value(value: object) -> object:
         isinstance(value, list) and None in value
     ):
         raise ValueError("send text, a number, true, false, null, or a list of texts and numbers")
-    if len(members) > _MAX_PROFILE or any(len(member) > _MAX_TEXT for member in members if isinstance(member, str)):
-        raise ValueError(f"at most {_MAX_PROFILE} entries and {_MAX_TEXT} characters each")
+    if len(members) > MAX_COLUMNS or any(len(member) > _MAX_TEXT for member in members if isinstance(member, str)):
+        raise ValueError(f"at most {MAX_COLUMNS} entries and {_MAX_TEXT} characters each")
+    if any(isinstance(member, float) and not math.isfinite(member) for member in members):
+        raise ValueError("NaN and infinity are no numbers; leave out what is not known")
     if any("\x00" in member or _has_half_characters(member) for member in members if isinstance(member, str)):
         raise ValueError("this text holds characters that cannot be stored")
+    return value
+
+
+def _few_columns(value: object) -> object:
+    if isinstance(value, dict) and len(value) > MAX_COLUMNS:
+        raise ValueError(f"at most {MAX_COLUMNS} columns")
     return value
 
 
@@ -52,6 +70,8 @@ def _filter_value(value: object) -> object:
         raise ValueError("send text, a number, or a list of them")
     if len(members) > MAX_FILTER_VALUES or any(len(member) > 256 for member in members if isinstance(member, str)):
         raise ValueError(f"at most {MAX_FILTER_VALUES} values and 256 characters each")
+    if any(isinstance(member, float) and not math.isfinite(member) for member in members):
+        raise ValueError("NaN and infinity are no numbers")
     if any(_has_half_characters(member) for member in members if isinstance(member, str)):
         raise ValueError("this text holds characters that cannot be compared")
     return value
@@ -66,14 +86,27 @@ Identifier = Annotated[
     StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]*$"),
     Field(description="An id, as it stands in the workspace's data."),
 ]
+_Member = TypeVar("_Member")
+Listed = Annotated[list[_Member], Field(fail_fast=True)]
+"""A long list, judged up to its first fault: each fault costs far more than the entry that has it."""
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment_text)]
 ProfileValue = Annotated[str | int | float | bool | list[str | int | float] | None, BeforeValidator(_profile_value)]
+ColumnValues = Annotated[dict[str, ProfileValue], BeforeValidator(_few_columns)]
+"""Values of columns by name; how many there are is judged before any of them is."""
 
 
 class RequestModel(BaseModel):
     """What every part of a request is: strict types, no unknown fields, finite numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: Any) -> Any:
+        """One complaint where it would be one for each of very many unknown fields."""
+        if isinstance(value, dict) and len(value) > len(cls.model_fields) + _TOLD_APART:
+            raise ValueError(f"this object has {len(value)} fields; it may have: {', '.join(cls.model_fields)}")
+        return value
 
 
 class InlineEvent(RequestModel):
@@ -89,9 +122,9 @@ class InlineContext(RequestModel):
     history: list[InlineEvent] = Field(
         default_factory=list, max_length=MAX_HISTORY, description="Liked, bought or watched items, oldest first."
     )
-    profile: dict[str, ProfileValue] = Field(
+    profile: ColumnValues = Field(
         default_factory=dict,
-        max_length=_MAX_PROFILE,
+        max_length=MAX_COLUMNS,
         description="Values of the workspace's user columns; they win over stored ones.",
     )
 
@@ -127,8 +160,8 @@ class RecommendationRequest(RequestModel):
         default=None,
         description="Leave out items that the user has already touched. Default: yes where items do not repeat.",
     )
-    exclude_items: list[Identifier] = Field(default_factory=list, max_length=MAX_EXCLUDED)
-    include_only: list[Identifier] | None = Field(
+    exclude_items: Listed[Identifier] = Field(default_factory=list, max_length=MAX_EXCLUDED)
+    include_only: Listed[Identifier] | None = Field(
         default=None, max_length=MAX_EXCLUDED, description="Choose among these; unknown ids are ignored."
     )
     filters: list[Filter] = Field(
@@ -159,7 +192,7 @@ class NewEvent(RequestModel):
         "and a retry after a lost reply would count twice.",
     )
     occurred_at: Moment | None = Field(default=None, description="When it happened; left out: now.")
-    event: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+    event: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = Field(
         default=None, description="The kind of event, where the workspace tells kinds apart."
     )
     value: float | None = Field(

@@ -38,12 +38,12 @@ SCOPES: Mapping[tuple[str, str], Scope | None] = {
     ("POST", "/v1/recommendations"): Scope.READ,
     ("POST", "/v1/scores"): Scope.READ,
     ("POST", "/v1/heads"): Scope.READ,
-    ("GET", "/v1/items/{item_id:path}/similar"): Scope.READ,
+    ("GET", "/v1/items/{item_id:id}/similar"): Scope.READ,
     ("POST", "/v1/events"): Scope.WRITE,
-    ("PUT", "/v1/items/{item_id:path}"): Scope.WRITE,
-    ("DELETE", "/v1/items/{item_id:path}"): Scope.WRITE,
-    ("GET", "/v1/users/{user_id:path}/context"): Scope.ADMIN,
-    ("DELETE", "/v1/users/{user_id:path}"): Scope.ADMIN,
+    ("PUT", "/v1/items/{item_id:id}"): Scope.WRITE,
+    ("DELETE", "/v1/items/{item_id:id}"): Scope.WRITE,
+    ("GET", "/v1/users/{user_id:id}/context"): Scope.ADMIN,
+    ("DELETE", "/v1/users/{user_id:id}"): Scope.ADMIN,
 }
 """By method and path as the route declares it; None: open to everybody, for whoever supervises the process."""
 

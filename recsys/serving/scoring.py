@@ -9,11 +9,12 @@ from pydantic import Field
 
 from recsys.serving.contexts import Resolved, resolve_all
 from recsys.serving.degraded import described
+from recsys.serving.more_replies import ScoredUser, ScoresReply
 from recsys.serving.ports import Estimated, ModelSource, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.recommending import microseconds_now, reason
-from recsys.serving.replies import ContextUsed, Degraded, Envelope, ReplyModel
-from recsys.serving.requests import Identifier, InlineContext, RequestModel
+from recsys.serving.replies import ContextUsed
+from recsys.serving.requests import Identifier, InlineContext, Listed, RequestModel
 
 MAX_USERS = 100
 MAX_CANDIDATES = 10_000
@@ -25,7 +26,7 @@ class ScoredContext(RequestModel):
 
     user_id: Identifier | None = None
     context: InlineContext | None = None
-    items: list[Identifier] | None = Field(
+    items: Listed[Identifier] | None = Field(
         default=None, max_length=MAX_CANDIDATES, description="Candidates of this one alone, instead of the shared ones."
     )
 
@@ -33,8 +34,8 @@ class ScoredContext(RequestModel):
 class ScoresRequest(RequestModel):
     """Candidates for one or many users, all against the same model."""
 
-    users: list[ScoredContext] = Field(min_length=1, max_length=MAX_USERS)
-    items: list[Identifier] | None = Field(
+    users: Listed[ScoredContext] = Field(min_length=1, max_length=MAX_USERS)
+    items: Listed[Identifier] | None = Field(
         default=None, max_length=MAX_CANDIDATES, description="Candidates of everybody who has none of their own."
     )
     probabilities: bool = Field(
@@ -42,24 +43,6 @@ class ScoresRequest(RequestModel):
         description="Also the calibrated probability that the item is the next one (in the next basket, where there "
         "are baskets); 0 for seen items where items do not repeat.",
     )
-
-
-class ScoredUser(ReplyModel):
-    """One context's scores, in the order of its candidates; an id twice is answered twice."""
-
-    user_id: str | None
-    degraded: Degraded | None
-    context: ContextUsed
-    item_ids: list[str]
-    scores: list[float | None] = Field(description="Logits; null for an item that the model does not know.")
-    probabilities: list[float | None] | None = Field(description="Where they were asked for.")
-
-
-class ScoresReply(Envelope):
-    """Scores, one entry a user in the order asked. `degraded` is the first of the users' reasons."""
-
-    users: list[ScoredUser]
-    unknown_items: list[str] = Field(description="Candidates that the model does not know.")
 
 
 @dataclass(frozen=True, slots=True)

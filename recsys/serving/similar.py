@@ -8,9 +8,9 @@ from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from recsys.serving.choosing import Choice
+from recsys.serving.more_replies import SimilarItem, SimilarReply
 from recsys.serving.ports import ModelSource
 from recsys.serving.problems import InvalidField, InvalidRequestError
-from recsys.serving.replies import Envelope, ReplyModel
 
 
 class SimilarQuery(BaseModel):
@@ -19,24 +19,6 @@ class SimilarQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     k: int = Field(default=10, ge=1, description="How many items, less than the catalogue has.")
-
-
-class SimilarItem(ReplyModel):
-    """One neighbour."""
-
-    item_id: str
-    rank: int = Field(description="1 is most alike.")
-    similarity: float = Field(description="Cosine, -1 to 1.")
-    title: str | None
-
-
-class SimilarReply(Envelope):
-    """The items most like one, most alike first."""
-
-    item_id: str
-    title: str | None
-    measure: str = Field(description="What similarity is.")
-    items: list[SimilarItem]
 
 
 _MEASURE = "cosine of the body's trained item vectors, their mean taken out"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-from pydantic import Field
 
 from recsys.context.batch import FeatureRow
 from recsys.data.schema import WorkspaceSchema
@@ -15,58 +14,13 @@ from recsys.errors import LeaseError, RecsysError
 from recsys.serving.contexts import resolve
 from recsys.serving.degraded import described
 from recsys.serving.items import ItemSource
+from recsys.serving.more_replies import Affinity, DeletionReply, HistoryEvent, UserContextReply
 from recsys.serving.ports import DeleteUsers, ModelSource, NoChampionError, ServedFeatures
 from recsys.serving.problems import TryAgainError
 from recsys.serving.recommending import microseconds_now
-from recsys.serving.replies import Degraded, Envelope, ReplyModel
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = logging.getLogger(__name__)
-
-
-class HistoryEvent(ReplyModel):
-    """A positive event."""
-
-    item_id: str
-    title: str | None
-    occurred_at: str | None = Field(description="RFC 3339; null where the workspace has an order and no clock.")
-    value: float
-
-
-class Affinity(ReplyModel):
-    """A category and its share in the history."""
-
-    category: str
-    share: float
-
-
-class UserContextReply(Envelope):
-    """A user's feature row as of now, every acknowledged event folded in."""
-
-    user_id: str
-    known: bool = Field(description="False also where `degraded` says that the store could not be read.")
-    events: int = Field(description="Positive events in all.")
-    log_sequence: int = Field(description="The newest event of the log that is in it; 0 for none.")
-    first_event_at: str | None
-    last_event_at: str | None
-    events_last_7_days: int = Field(description="In the 7 days that end with the last one.")
-    events_last_30_days: int
-    history: list[HistoryEvent] = Field(description="The newest 200 positive events, oldest first.")
-    seen_items: list[str] = Field(description="Every item ever touched, in order of first touch.")
-    affinities: list[Affinity] = Field(description="The 20 largest categories of the history.")
-    profile: dict[str, str | float | list[str] | None]
-
-
-class DeletionReply(ReplyModel):
-    """The user is gone: from the log, every stored row, profile and list of recommendations, down to the bytes."""
-
-    request_id: str
-    model_version: str | None = Field(description="The model that answers; null when there is none yet.")
-    feature_service: str
-    degraded: Degraded | None
-    user_id: str
-    events: int = Field(description="Events that went; 0 for a user whom nothing was known of.")
-    log_sequence: int = Field(description="The log's position after the deletion.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +97,7 @@ class Forgetting:
             raise TryAgainError(
                 "not_deleted", "Another job is changing the workspace. Send the same request again later."
             ) from error
-        except RecsysError as error:
+        except (RecsysError, OSError, sqlite3.Error) as error:
             _log.warning("request %s: a deletion is not complete: %s", request_id, error)
             raise TryAgainError(
                 "not_deleted_everywhere",

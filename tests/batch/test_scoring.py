@@ -9,6 +9,7 @@ import pytest
 from recsys.batch.scoring import SCORED_AT_ONCE, score_users
 from recsys.batch.sink import OUTPUT_SCHEMA
 from recsys.context.batch import FeatureRow
+from tests.serving.modelled import VOCABULARY, small_recommender
 
 AS_OF = 1_577_836_800_000_000
 
@@ -36,7 +37,7 @@ class Countdown:
     def __init__(self):
         self.blocks = []
 
-    def recommend(self, rows, k=10):
+    def recommend(self, rows, k=10, *, allowed=None):
         self.blocks.append(len(rows))
         return [
             Ranked(*(tuple(f"{r.user_id}{n}" for n in range(m)), tuple(1.0 - n for n in range(m))))
@@ -115,3 +116,12 @@ def test_events_from_the_future_are_left_out_as_the_service_does_and_their_users
     scored = score_users(["bob", "al"], Ahead(), Countdown(), k=9, as_of=AS_OF + 3, latest=latest)
     assert scored.frame.height == 2 * items
     assert (scored.future_users, scored.unknown_users) == (future_users, 0)
+
+
+def test_what_is_not_available_is_recommended_to_nobody(contexts):
+    asked = {"k": 24, "as_of": AS_OF, "latest": None}
+    everything = score_users(["bob"], contexts, small_recommender(), **asked).frame
+    fewer = score_users(["bob"], contexts, small_recommender(), **asked, unavailable=("m3", "m7", "unheard-of")).frame
+    assert set(everything["item_id"]) == set(VOCABULARY)
+    left = everything.filter(~everything["item_id"].is_in(["m3", "m7"]))
+    assert fewer.drop("rank").equals(left.drop("rank"))

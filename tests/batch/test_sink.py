@@ -94,7 +94,15 @@ def test_a_run_that_was_cut_short_keeps_what_is_finished_and_has_no_success(out)
 
 
 @pytest.mark.parametrize(
-    "change", [{"content_hash": "other"}, {"model_version": "2"}, {"as_of": 11}, {"events_before": 8}, {"k": 3}]
+    "change",
+    [
+        {"content_hash": "other"},
+        {"model_version": "2"},
+        {"as_of": 11},
+        {"events_before": 8},
+        {"k": 3},
+        {"unavailable": ("a",)},
+    ],
 )
 def test_what_another_plan_made_is_not_kept(out, change):
     run(plan(out))

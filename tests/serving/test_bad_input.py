@@ -62,7 +62,13 @@ def problem(reply):
         (RECOMMEND, {"context": []}, "context"),
         (RECOMMEND, [], ""),
         (RECOMMEND, "text", ""),
+        (
+            RECOMMEND,
+            {"context": {"history": [{"item_id": "a", "occurred_at": "2020-01-01T00:00:00+99:99"}]}},
+            "context.history[0].occurred_at",
+        ),
         (EVENTS, {"events": []}, "events"),
+        (EVENTS, {"events": [{"user_id": "ann", "item_id": "a", "event": "a\x00b"}]}, "events[0].event"),
         (EVENTS, {"events": [{"user_id": "ann"}]}, "events[0].item_id"),
         (EVENTS, {"events": [{"user_id": "ann", "item_id": "a", "value": "5"}]}, "events[0].value"),
         (EVENTS, {"events": [{"user_id": "ann", "item_id": "a", "value": 1e300}]}, "events[0].value"),
@@ -100,6 +106,32 @@ def test_numbers_that_are_none_are_refused(http, number):
     reply = http.post(EVENTS, content=text, headers={"Content-Type": "application/json"})
     assert reply.status_code in (400, 422)
     problem(reply)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"context": {"profile": {"age": %s}}}', "context.profile.age"),
+        ('{"user_id": "ann", "filters": [{"column": "year", "op": "<", "value": %s}]}', "filters[0].value"),
+        ('{"user_id": "ann", "filters": [{"column": "year", "op": "in", "value": [1, %s]}]}', "filters[0].value"),
+    ],
+)
+def test_one_complaint_names_the_field_that_is_no_number(http, body, field):
+    reply = http.post(RECOMMEND, content=body % "NaN", headers={"Content-Type": "application/json"})
+    assert [error.field for error in problem(reply).errors] == [field]
+
+
+def test_nothing_of_what_was_sent_comes_back_in_a_complaint(http):
+    written = "\uff12\uff10\uff12\uff10-01-01T00:00:00Z"  # digits, but none of RFC 3339's
+    event = {"user_id": "ann", "item_id": "a", "occurred_at": written}
+    reply = http.post(EVENTS, json={"events": [event]})
+    assert reply.status_code == 422
+    assert written not in reply.text
+
+
+def test_no_reply_sends_a_caller_to_an_address_that_the_caller_named(http):
+    reply = http.get("/v1/model/", headers={"Host": "evil.example"}, follow_redirects=False)
+    assert reply.status_code == 404
 
 
 @pytest.mark.parametrize(

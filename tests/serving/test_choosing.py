@@ -135,6 +135,19 @@ def test_titles_and_filters_follow_an_import_at_the_next_request(ask, films):
     assert {item["title"][:2] for item in reply["items"] if item["title"]} == {"T-"}
 
 
+@pytest.mark.parametrize(
+    ("asked", "reasons"),
+    [
+        ({"include_only": ["m1"]}, "what is not in include_only"),
+        ({"exclude_items": ["m1"]}, "exclude_items"),
+        ({"exclude_items": ["m1"], "include_only": []}, "exclude_items, what is not in include_only"),
+        ({"filters": [where("year", ">", 2000)]}, "what filters and availability rule out"),
+    ],
+)
+def test_a_shortfall_names_what_was_asked_for_and_nothing_else(ask, asked, reasons):
+    assert ask(**asked, exclude_seen=False)["shortfall"].endswith(f"taking out: {reasons}.")
+
+
 def test_items_that_are_not_available_do_not_come(ask, films):
     plain = ids(ask())
     save_unavailable_items(films, plain[:2])
@@ -142,7 +155,7 @@ def test_items_that_are_not_available_do_not_come(ask, films):
     assert not {*plain[:2]} & {*ids(ask(filters=[where("year", ">", 0)]))}
     none = ask(include_only=plain[:2])
     assert none["items"] == []
-    assert "availability" in none["shortfall"]
+    assert "not available" in none["shortfall"]
 
 
 def test_more_filters_than_are_remembered_are_answered_all_the_same(ask, monkeypatch):

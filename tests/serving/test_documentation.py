@@ -6,12 +6,18 @@ import sys
 import pytest
 
 from recsys.serving import examples, more_examples, replies, requests
-from recsys.serving.catalogue_requests import ItemReply, ItemRequest
-from recsys.serving.heads import HeadsReply, HeadsRequest
+from recsys.serving.catalogue_requests import ItemRequest
+from recsys.serving.heads import HeadsRequest
+from recsys.serving.more_replies import (
+    DeletionReply,
+    HeadsReply,
+    ItemReply,
+    ScoresReply,
+    SimilarReply,
+    UserContextReply,
+)
 from recsys.serving.problems import Problem
-from recsys.serving.scoring import ScoresReply, ScoresRequest
-from recsys.serving.similar import SimilarReply
-from recsys.serving.users import DeletionReply, UserContextReply
+from recsys.serving.scoring import ScoresRequest
 
 
 @pytest.fixture

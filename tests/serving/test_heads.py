@@ -66,6 +66,14 @@ def test_safetensors_hold_the_same_as_json(modelled, page, accept):
     )
 
 
+@pytest.mark.parametrize(
+    "accept", ["*/*", "image/png", f"{SAFETENSORS};q=0, application/json", f"{SAFETENSORS}; q = 0.0"]
+)
+def test_json_comes_where_safetensors_are_not_asked_for(modelled, accept):
+    reply = modelled().http.post(HEADS, json={"user_id": "ann"}, headers={"Accept": accept})
+    assert reply.headers["content-type"] == "application/json"
+
+
 def metadata(content):
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])

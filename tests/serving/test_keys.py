@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from recsys.durable import replace_file
 from recsys.errors import ConfigError
 from recsys.serving.keys import KeyRing, KeyStore
 from recsys.serving.scopes import Scope
@@ -99,3 +100,11 @@ def test_a_name_is_used_once_and_an_unknown_one_cannot_be_revoked(store):
         store.create("shop", [Scope.READ])
     with pytest.raises(ConfigError, match="there: shop"):
         store.revoke("till")
+
+
+def test_a_rate_that_is_none_lets_nobody_in_instead_of_failing(tmp_path):
+    path = tmp_path / "keys.json"
+    token = KeyStore(path).create("shop", [Scope.READ], "5/s")
+    assert KeyRing(path).holder(token) is not None
+    replace_file(path, path.read_bytes().replace(b"5/s", b"fast"), mode=0o600)
+    assert KeyRing(path).holder(token) is None

@@ -10,12 +10,15 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.exceptions import HTTPException
 
 from recsys.serving.admission import Admission
 from recsys.serving.api import create_app
 from recsys.serving.bodies import MAX_DEPTH, BodyShape, nesting
 from recsys.serving.draining import Draining
 from recsys.serving.logs import CURRENT_REQUEST, formatter
+from recsys.serving.metrics import SHARED_FOLDER
+from recsys.serving.middleware import BodyLimit
 from recsys.serving.problems import Problem
 from recsys.serving.protection import Protection
 
@@ -197,6 +200,15 @@ def test_the_access_log_names_routes_and_no_user(service, caplog):
     assert "ann-the-user" not in line
 
 
+def test_counts_are_told_also_where_another_library_asks_for_shared_ones_later(service, tmp_path, monkeypatch):
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
+    with TestClient(app_of(service)) as http:
+        http.get("/v1/model")
+        assert (
+            'recsys_request_seconds_count{method="GET",route="/v1/model",status="200"} 1.0' in http.get("/metrics").text
+        )
+
+
 def test_metrics_tell_routes_refusals_degradation_the_model_and_the_log(service):
     with TestClient(app_of(service)) as http:
         http.post("/v1/events", json={"events": [{"user_id": "ann", "item_id": "a"}]})
@@ -225,3 +237,60 @@ def test_a_defect_counts_as_a_500(service, monkeypatch):
     with TestClient(app_of(service), raise_server_exceptions=False) as http:
         http.post("/v1/recommendations", json={"user_id": "ann", "k": 1})
         assert 'route="/v1/recommendations",status="500"} 1.0' in http.get("/metrics").text
+
+
+def test_bodies_under_way_have_one_bound_together_however_slowly_they_come():
+    held, refused, leave = [], [], asyncio.Event()
+
+    async def keeps(scope, receive, send):
+        held.append(await receive())
+        await leave.wait()
+
+    async def ask(limit):
+        async def receive():
+            return {"type": "http.request", "body": b"x" * 40, "more_body": True}
+
+        try:
+            await limit({"type": "http", "path": "/", "headers": []}, receive, None)
+        except HTTPException as error:
+            refused.append(error)
+
+    async def all_of_them():
+        limit = BodyLimit(keeps, max_bytes=1_000, max_held=100)
+        callers = [asyncio.create_task(ask(limit)) for _ in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        leave.set()
+        await asyncio.gather(*callers)
+        await ask(limit)
+
+    asyncio.run(all_of_them())
+    assert [(error.status_code, error.headers) for error in refused] == [(503, {"Retry-After": "1"})]
+    assert len(held) == 3, "what was held is given back"
+
+
+VERY_MANY = 2_000
+BLOATED = {
+    "/v1/recommendations": [
+        ({f"x{n}": 1 for n in range(VERY_MANY)}, ""),
+        ({"user_id": "ann", "exclude_items": [1] * VERY_MANY}, "exclude_items[0]"),
+        ({"user_id": "ann", "include_only": [""] * VERY_MANY}, "include_only[0]"),
+        ({"context": {"profile": {f"x{n}": {} for n in range(VERY_MANY)}}}, "context.profile"),
+    ],
+    "/v1/scores": [
+        ({"users": [{"items": [1] * VERY_MANY}] * 100}, "users[0].items[0]"),
+        ({"users": [{"context": {"history": [{}] * 1_000}}] * 100}, "users[0].context.history[0].item_id"),
+    ],
+    "/v1/heads": [({"user_id": "ann", "items": [1] * 1_000}, "items[0]")],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"), [(path, *case) for path, cases in BLOATED.items() for case in cases]
+)
+def test_a_body_full_of_faults_is_not_judged_fault_by_fault(http, path, body, field):
+    reply = http.post(path, json=body)
+    assert reply.status_code == 422
+    assert reply.json()["errors"][0]["field"] == field
+    more = reply.json()["detail"].rpartition("(and ")[2].partition(" more)")[0]
+    assert not more.isdigit() or int(more) < 1_000

@@ -202,7 +202,7 @@ def test_too_few_items_left_is_said(ask, happen):
     few = ask(user_id="ann", k=6)
     assert len(few.items) == 5
     assert few.shortfall is not None
-    assert "Only 5" in few.shortfall
+    assert few.shortfall == "Only 5 items are left after taking out: the user's seen items."
     none = ask(user_id="ann", k=6, exclude_items=list("bcdef"))
     assert none.items == []
     assert none.shortfall is not None

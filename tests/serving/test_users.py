@@ -1,5 +1,8 @@
 """What is known of a user, and how it is forgotten."""
 
+import sqlite3
+from urllib.parse import quote
+
 import pytest
 
 from recsys.errors import FeatureStoreError, LeaseError
@@ -55,7 +58,12 @@ def test_a_deleted_user_is_unknown_at_once_and_deleting_again_changes_nothing(se
 
 @pytest.mark.parametrize(
     ("trouble", "code"),
-    [(LeaseError("held by a secret"), "not_deleted"), (FeatureStoreError("a secret"), "not_deleted_everywhere")],
+    [
+        (LeaseError("held by a secret"), "not_deleted"),
+        (FeatureStoreError("a secret"), "not_deleted_everywhere"),
+        (OSError("a secret disk is full"), "not_deleted_everywhere"),
+        (sqlite3.OperationalError("a secret is locked"), "not_deleted_everywhere"),
+    ],
 )
 def test_a_deletion_that_is_not_complete_says_so_and_can_be_sent_again(service, trouble, code):
     happen(service, "ann", "m1")
@@ -80,3 +88,13 @@ def test_a_user_is_deleted_also_while_there_is_no_model(service):
 def test_an_id_that_cannot_be_one_is_refused(service, method, user):
     reply = getattr(service.http, method)((CONTEXT if method == "get" else USER).format(user))
     assert (reply.status_code, reply.json()["errors"][0]["field"]) == (422, "user_id")
+
+
+@pytest.mark.parametrize("odd", ["ann\n", "\nann", "a\nb", "ann/", "ann/context"])
+def test_a_user_with_an_odd_id_is_found_and_forgotten_and_nobody_else(service, odd):
+    for user in ("ann", odd):
+        service.http.post("/v1/events", json={"events": [{"user_id": user, "item_id": "m1"}]})
+    path = f"/v1/users/{quote(odd, safe='')}"
+    assert service.http.get(f"{path}/context").json()["user_id"] == odd
+    assert service.http.delete(path).json()["user_id"] == odd
+    assert service.log.read()["user_id"].to_list() == ["ann"]

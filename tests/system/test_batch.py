@@ -83,6 +83,20 @@ def test_chosen_users_go_to_a_folder_of_their_own(trained, tmp_path):
     assert pl.read_parquet(chosen.folder / "*.parquet")["user_id"].to_list() == ["u3", "u3", "ghost", "ghost"]
 
 
+def test_what_is_not_available_is_left_out_by_batch_and_service_alike(trained, client, tmp_path):
+    (tmp_path / "users.txt").write_text("u10\n")
+    usual = client.recommend("u10", k=K).items
+    client.put_item(usual[0].item_id, {"available": False})
+    try:
+        made = batch(trained, k=K, users_file=tmp_path / "users.txt", out=tmp_path / "out")
+        listed = pl.read_parquet(made.folder / "*.parquet").sort("rank")["item_id"].to_list()
+        assert usual[0].item_id not in listed
+        assert listed == [item.item_id for item in explain(trained, "u10", k=K).recommendations]
+        assert listed == [item.item_id for item in client.recommend("u10", k=K).items]
+    finally:
+        client.put_item(usual[0].item_id, {"available": True})
+
+
 def test_explanations_are_those_of_the_recommendations_and_add_up(trained, frame):
     found = explain(trained, "u10", k=K)
     own = frame.filter(pl.col("user_id") == "u10").sort("rank")

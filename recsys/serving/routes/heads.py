@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import Body, FastAPI, Header, Request, Response
 
 from recsys.serving import more_examples as examples
 from recsys.serving.documentation import documented
-from recsys.serving.heads import SAFETENSORS, Heads, HeadsReply, HeadsRequest
+from recsys.serving.heads import SAFETENSORS, Heads, HeadsRequest
 from recsys.serving.json_reply import Json
 from recsys.serving.middleware import request_id
+from recsys.serving.more_replies import HeadsReply
+
+_NEVER = re.compile(r"q=0(\.0*)?")
 
 
 def add_heads(app: FastAPI, heads: Heads) -> None:
@@ -36,4 +40,8 @@ def add_heads(app: FastAPI, heads: Heads) -> None:
 
 
 def _wants_safetensors(accept: str) -> bool:
-    return SAFETENSORS in (part.split(";")[0].strip().lower() for part in accept.split(","))
+    for part in accept.lower().split(","):
+        kind, *parameters = (piece.replace(" ", "") for piece in part.split(";"))
+        if kind == SAFETENSORS and not any(_NEVER.fullmatch(parameter) for parameter in parameters):
+            return True
+    return False

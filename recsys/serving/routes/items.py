@@ -7,19 +7,20 @@ from typing import Annotated
 from fastapi import Body, FastAPI, Query, Request, Response
 
 from recsys.serving import more_examples as examples
-from recsys.serving.catalogue_requests import CatalogueRequests, ItemReply, ItemRequest
+from recsys.serving.catalogue_requests import CatalogueRequests, ItemRequest
 from recsys.serving.documentation import documented
 from recsys.serving.json_reply import Json
 from recsys.serving.middleware import request_id
+from recsys.serving.more_replies import ItemReply, SimilarReply
 from recsys.serving.routes.paths import ItemId
-from recsys.serving.similar import Similar, SimilarQuery, SimilarReply
+from recsys.serving.similar import Similar, SimilarQuery
 
 
 def add_similar(app: FastAPI, similar: Similar) -> None:
     """Adds the route."""
 
     @app.get(
-        "/v1/items/{item_id:path}/similar",
+        "/v1/items/{item_id:id}/similar",
         response_model=SimilarReply,
         responses=documented(examples.SIMILAR_REPLY, 404, 422, 503),
         summary="The items most like one",
@@ -33,7 +34,7 @@ def add_item_changes(app: FastAPI, changes: CatalogueRequests) -> None:
     """Adds the routes that change the catalogue."""
 
     @app.put(
-        "/v1/items/{item_id:path}",
+        "/v1/items/{item_id:id}",
         response_model=ItemReply,
         responses=documented(examples.ITEM_REPLY, 400, 413, 415, 422, 503),
         summary="Store an item, or say whether it is available",
@@ -51,7 +52,7 @@ def add_item_changes(app: FastAPI, changes: CatalogueRequests) -> None:
         return Json(changes.put(item_id, body, request_id(request.scope)))
 
     @app.delete(
-        "/v1/items/{item_id:path}",
+        "/v1/items/{item_id:id}",
         response_model=ItemReply,
         responses=documented(examples.REMOVED_ITEM_REPLY, 404, 422, 503),
         summary="Take an item away",

@@ -10,7 +10,8 @@ from recsys.serving import more_examples as examples
 from recsys.serving.documentation import documented
 from recsys.serving.json_reply import Json
 from recsys.serving.middleware import request_id
-from recsys.serving.scoring import ScoresReply, ScoresRequest, Scoring
+from recsys.serving.more_replies import ScoresReply
+from recsys.serving.scoring import ScoresRequest, Scoring
 
 SCORES_PATH = "/v1/scores"
 

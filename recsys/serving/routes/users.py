@@ -8,15 +8,16 @@ from recsys.serving import more_examples as examples
 from recsys.serving.documentation import documented
 from recsys.serving.json_reply import Json
 from recsys.serving.middleware import request_id
+from recsys.serving.more_replies import DeletionReply, UserContextReply
 from recsys.serving.routes.paths import UserId
-from recsys.serving.users import DeletionReply, Forgetting, KnownUsers, UserContextReply
+from recsys.serving.users import Forgetting, KnownUsers
 
 
 def add_context(app: FastAPI, users: KnownUsers) -> None:
     """Adds the route that tells what is known."""
 
     @app.get(
-        "/v1/users/{user_id:path}/context",
+        "/v1/users/{user_id:id}/context",
         response_model=UserContextReply,
         responses=documented(examples.CONTEXT_REPLY, 422, 503),
         summary="What is known of a user now",
@@ -30,7 +31,7 @@ def add_deletion(app: FastAPI, forgetting: Forgetting) -> None:
     """Adds the route that forgets."""
 
     @app.delete(
-        "/v1/users/{user_id:path}",
+        "/v1/users/{user_id:id}",
         response_model=DeletionReply,
         responses=documented(examples.DELETION_REPLY, 422, 503),
         summary="Forget a user, everywhere",
