@@ -157,5 +157,5 @@ def _verdict(found: Compared) -> str:
         return f"{said} There are {users:,} users; {difference} takes about {needed:,}."
     return (
         f"{said} There are {users:,} users, as many as {difference} usually takes ({needed:,}), and it is neither seen "
-        "nor ruled out, or an arm has too few users or too few who took anything. Go on to a new number that you fix now."
+        "nor ruled out, or an arm has too few users or too few who took anything. Go on to a larger number, fixed now."
     )

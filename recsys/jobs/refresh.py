@@ -15,6 +15,7 @@ from recsys.jobs.registering import UNREGISTERED, TrainResult, register_model, v
 from recsys.model.calibration import Calibration
 from recsys.model.personal import PersonalModel
 from recsys.ranking.recommender import Recommender
+from recsys.registry.card import body_position
 from recsys.registry.champion import opened_champion
 from recsys.registry.loading import TRAINING_SECTION, load_recommender
 from recsys.registry.locks import exclusive
@@ -123,6 +124,7 @@ def _refresh(workspace: Workspace, progress: Progress) -> Refreshed:
         counts={"users": len(sequences), "events": len(sequences.items)},
         curves={},
         begun_from=champion.version,
+        body_position=body_position(snapshot.lineage),
     )
     return Refreshed(trained, champion.version, counted_whole=before is None)
 
