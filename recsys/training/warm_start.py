@@ -37,8 +37,8 @@ def refuse_to_begin_from(
 ) -> None:
     """Refuses a start that would fit badly, or that has seen what heads are to learn from.
 
-    On data that `refuse_other_data` lets pass events are only ever added, or go with their user, so that everybody's last
-    events are new to an earlier version; a share of the users that is drawn anew is not.
+    On data that `refuse_other_data` lets pass events are only ever added, or go with their user, so that everybody's
+    last events are new to an earlier version; a share of the users that is drawn anew is not.
 
     Raises:
         ConfigError: the bodies differ in shape, the version knows a later log, or it knew targets of this run.
