@@ -20,7 +20,7 @@ from pipelines.retrain_plan import FOLDER, Request, data_digest, planned
 from pipelines.steps import Output, Steps
 from recsys.cli._run import reported
 from recsys.cli.environment import calm_libraries
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, SnapshotError
 from recsys.workspace import Workspace
 
 BY = "retrain"
@@ -105,7 +105,7 @@ def _train(request: Request, plan: Mapping[str, Any], key: str) -> Output:
         try:
             done = train(request.workspace, warmed(config), upto=plan["position"], begin_from=begin_from, key=key)
             return _trained(done.model_version, done.content_hash, f", begun from version {begin_from}")
-        except ConfigError as error:
+        except (ConfigError, SnapshotError) as error:
             note = f", begun from nothing ({error})"
     done = train(request.workspace, config, upto=plan["position"], key=key)
     return _trained(done.model_version, done.content_hash, note)

@@ -152,7 +152,10 @@ def _verdict(found: Compared) -> str:
     users, needed = sum(arm.users for arm in found.report.arms), found.report.users_needed
     if needed is None:
         return f"{said} Nothing was taken so far, so nobody can say how many users it takes; there are {users:,}."
+    difference = f"a difference of {found.detect:.0%} of the champion's figures"
+    if users < needed:
+        return f"{said} There are {users:,} users; {difference} takes about {needed:,}."
     return (
-        f"{said} There are {users:,} users; a difference of {found.detect:.0%} of the champion's figures takes about "
-        f"{needed:,}."
+        f"{said} There are {users:,} users, as many as {difference} usually takes ({needed:,}), and it is neither seen "
+        "nor ruled out, or an arm has too few users or too few who took anything. Go on to a larger number, fixed now."
     )

@@ -17,7 +17,8 @@ from recsys.evaluation.significance import holm
 
 ARMS = ("champion", "challenger")
 MINIMUM_USERS = 100
-MINIMUM_TAKEN = 20
+MINIMUM_TAKERS = 20
+"""Of users who took anything, in each arm if both took alike: with fewer, an arm without any looks certain."""
 LEVEL = 0.05
 _BALANCE_LEVEL = 0.001
 _FINDINGS: tuple[Verdict, ...] = ("better", "worse")
@@ -51,7 +52,7 @@ def judge_experiment(impressions: pl.DataFrame, *, share: float, detect: float =
         raise UnbalancedSplitError(_unbalanced(arms, share, balance))
     metrics: tuple[MetricComparison, ...] = ()
     if min(arm.users for arm in arms) > 1:
-        metrics = _metrics(units, share=share, detect=detect, enough=_enough(arms))
+        metrics = _metrics(units, share=share, detect=detect, enough=_enough(units))
     return ExperimentReport((arms[0], arms[1]), metrics, balance, _together(metrics))
 
 
@@ -84,8 +85,10 @@ def _summary(impressions: pl.DataFrame, units: pl.DataFrame, arm: str) -> ArmSum
     )
 
 
-def _enough(arms: tuple[ArmSummary, ...]) -> bool:
-    return min(arm.users for arm in arms) >= MINIMUM_USERS and sum(arm.taken for arm in arms) >= MINIMUM_TAKEN
+def _enough(units: pl.DataFrame) -> bool:
+    smaller = min(units.filter(pl.col(ARM) == arm).height for arm in ARMS)
+    takers = units.filter(pl.col(_TAKEN) > 0).height
+    return smaller >= MINIMUM_USERS and takers * smaller / units.height >= MINIMUM_TAKERS
 
 
 def _metrics(units: pl.DataFrame, *, share: float, detect: float, enough: bool) -> tuple[MetricComparison, ...]:
@@ -99,7 +102,7 @@ def _metrics(units: pl.DataFrame, *, share: float, detect: float, enough: bool) 
         verdict: Verdict = "too_little_data"
         if seen:
             verdict = "better" if one.difference > 0 else "worse"
-        elif enough and (one.high - one.low) / 2 <= matters:
+        elif enough and max(-one.low, one.high) <= matters:
             verdict = "no_difference"
         compared.append(
             MetricComparison(
@@ -111,7 +114,7 @@ def _metrics(units: pl.DataFrame, *, share: float, detect: float, enough: bool) 
                 high=one.high,
                 p_value=adjusted[name],
                 verdict=verdict,
-                users_needed=users_needed(*sums[name], matters, share=share),
+                users_needed=users_needed(*sums[name], matters, share=share, level=LEVEL / len(sums)),
             )
         )
     return tuple(compared)

@@ -121,10 +121,11 @@ def users_needed(
 def imbalance(counts: tuple[int, int], share: float) -> float:
     """The p value of so many users in the two groups where `share` of them should be in the second.
 
+    Exact: χ² calls chance a fault where few users are expected in a group.
+
     Source: Fabijan et al., Diagnosing Sample Ratio Mismatch in Online Controlled Experiments, KDD 2019.
     """
-    expected = np.array([1 - share, share]) * sum(counts)
-    return float(stats.chisquare(counts, expected).pvalue)
+    return float(stats.binomtest(counts[1], sum(counts), share).pvalue) if sum(counts) else 1.0
 
 
 def _resampled(sums: Sums, resamples: int, rng: np.random.Generator) -> np.ndarray:

@@ -82,6 +82,12 @@ class Removals:
         found = self._database.connection().execute(query).fetchone()[0]
         return None if found is None else int(found)
 
+    def last_pruned_at(self) -> int | None:
+        """The position of the newest pruning, complete or not; None when nothing was ever pruned."""
+        found = self._database.connection().execute("SELECT max(log_sequence) FROM removals WHERE digest IS NULL")
+        position = found.fetchone()[0]
+        return None if position is None else int(position)
+
     def forget_names(self, user_ids: Sequence[str]) -> None:
         """Forgets the ids of users whose traces elsewhere are gone; only their salted hash stays."""
         with self._database.writing() as connection:

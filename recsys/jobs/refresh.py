@@ -15,6 +15,7 @@ from recsys.jobs.registering import UNREGISTERED, TrainResult, register_model, v
 from recsys.model.calibration import Calibration
 from recsys.model.personal import PersonalModel
 from recsys.ranking.recommender import Recommender
+from recsys.registry.card import body_position
 from recsys.registry.champion import opened_champion
 from recsys.registry.loading import TRAINING_SECTION, load_recommender
 from recsys.registry.locks import exclusive
@@ -57,7 +58,7 @@ def refresh(workspace: Workspace, *, progress: Progress | None = None) -> Refres
 
     Raises:
         ConfigError: there is no champion, or the data have experts that it lacks, or lack some that it has.
-        DataError: too few events.
+        DataError: too few events, or some were removed meanwhile; nothing was registered.
         TrainingError: a ridge is too small, or the result finds nothing; nothing was registered.
         RegistryError: another refresh is under way, or MLflow refused; nothing was registered.
         SnapshotError: the champion is damaged, or reads other features than the workspace's.
@@ -104,6 +105,11 @@ def _refresh(workspace: Workspace, progress: Progress) -> Refreshed:
         progress=progress,
         **kinds,
     )
+    if (
+        _counted_before(workspace, dataset, kept) is None
+    ):  # a deletion that comes later finds the counts and removes them
+        kept.forget()
+        raise DataError("Events were removed from the log while they were counted; nothing was registered. Try again.")
     model = PersonalModel(
         present.model.config,
         network.replaced(others={name: experts[name] for name in network.others}),
@@ -123,6 +129,7 @@ def _refresh(workspace: Workspace, progress: Progress) -> Refreshed:
         counts={"users": len(sequences), "events": len(sequences.items)},
         curves={},
         begun_from=champion.version,
+        body_position=body_position(snapshot.lineage),
     )
     return Refreshed(trained, champion.version, counted_whole=before is None)
 

@@ -18,7 +18,7 @@ from recsys.evaluation.run import evaluate_split
 from recsys.evaluation.workspace_protocol import protocol_of
 from recsys.model.head import head_size
 from recsys.ranking.recommender import Recommender
-from recsys.registry.card import BEGUN_FROM, model_card
+from recsys.registry.card import BEGUN_FROM, BODY_POSITION, model_card
 from recsys.registry.feature_lock import FEATURES_SECTION, features_section
 from recsys.registry.lineage import lineage
 from recsys.registry.loading import MODEL_SECTION, TRAINING_SECTION
@@ -95,6 +95,7 @@ def register_model(
     counts: Mapping[str, int],
     curves: Mapping[str, Sequence[float]],
     begun_from: str | None = None,
+    body_position: int | None = None,
     key: str | None = None,
 ) -> TrainResult:
     """Writes the snapshot and the run's files, and registers them as the next version.
@@ -109,12 +110,14 @@ def register_model(
         counts: how much was trained on what.
         curves: one value an epoch, by name.
         begun_from: the version that the body began from, None where it began from nothing.
+        body_position: the log position up to which the body was fitted, None where it is the data's.
         key: what a flow knows this run by; the version is tagged with it.
 
     Raises:
         RegistryError: MLflow refused something; no version was registered.
     """
     origin = lineage(dataset) | {CALIBRATED_ON: RULE} | ({BEGUN_FROM: begun_from} if begun_from else {})
+    origin |= {} if body_position is None else {BODY_POSITION: body_position}
     model = recommender.model
     settings = config.model_dump(mode="json")
     figures = {name: dict(own) for name, own in metrics.items()}

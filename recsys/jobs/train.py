@@ -9,11 +9,13 @@ from recsys.context.encoder import ContextEncoder
 from recsys.evaluation.calibrating import calibrated
 from recsys.evaluation.workspace_protocol import targets_of, training_sequences_of
 from recsys.events.log import EventLog
+from recsys.events.removals import Removals
 from recsys.jobs.materialise import materialise
 from recsys.jobs.previous_training import PreviousTraining
 from recsys.jobs.registering import UNREGISTERED, TrainResult, register_model, validation_metrics
 from recsys.model.calibration import Calibration
 from recsys.ranking.recommender import Recommender
+from recsys.registry.card import body_position
 from recsys.registry.chosen import chosen_version
 from recsys.registry.client import refuse_unreadable
 from recsys.registry.loading import TRAINING_SECTION
@@ -22,7 +24,7 @@ from recsys.training.config import TrainConfig
 from recsys.training.dataset import Dataset
 from recsys.training.memory_estimate import refuse_what_does_not_fit
 from recsys.training.progress import Progress, Silent
-from recsys.training.warm_start import refuse_to_begin_from
+from recsys.training.warm_start import refuse_other_data, refuse_to_begin_from
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -103,6 +105,9 @@ def _start(workspace: Workspace, version: str, config: TrainConfig, dataset: Dat
     snapshot = chosen_version(workspace, version).snapshot
     earlier = TrainConfig.model_validate(snapshot.config[TRAINING_SECTION])
     refuse_to_begin_from(version, earlier, int(str(snapshot.lineage["log_position"])), config, dataset.log_position)
+    pruned_at = Removals(workspace.event_log).last_pruned_at()
+    pruned_since = pruned_at is not None and pruned_at > body_position(snapshot.lineage)
+    refuse_other_data(version, snapshot.schema, dataset.schema, config, pruned_since=pruned_since)
     return BodyStart.of(snapshot.tensors, snapshot.vocabulary, dataset.vocabulary)
 
 

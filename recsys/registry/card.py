@@ -9,6 +9,13 @@ from recsys.training.dataset import Dataset
 
 BEGUN_FROM = "begun_from_version"
 """In a model's lineage: the version that its body began from, or whose body it kept."""
+BODY_POSITION = "body_log_position"
+"""In the lineage of a model that kept a body: the log position up to which that body was fitted."""
+
+
+def body_position(lineage: Mapping[str, object]) -> int:
+    """The log position up to which a model's body was fitted."""
+    return int(str(lineage.get(BODY_POSITION, lineage["log_position"])))
 
 
 def model_card(

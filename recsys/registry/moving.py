@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from recsys.errors import RegistryError
 from recsys.registry.history import (
     Move,
     announce_move,
@@ -42,11 +43,25 @@ def one_at_a_time(workspace: Workspace) -> AbstractContextManager[None]:
 
 
 def make_champion(client: MlflowClient, workspace: Workspace, registered: RegisteredVersion, move: Move) -> None:
-    """Local copy first, so that whatever is champion can always be served; `reconciled` sees to one cut short."""
+    """Local copy first, so that whatever is champion can always be served; `reconciled` sees to one cut short.
+
+    Raises:
+        RegistryError: the champion is another one than the move begins from: the lock holds on this machine alone.
+    """
     keep_snapshot(verified_snapshot(workspace, registered), workspace.snapshots)
+    present = aliased(client, workspace, CHAMPION)
+    if present != move.version_from:
+        raise RegistryError(
+            f"Meanwhile somebody else made {_named(present)} champion of {workspace.registered_model} instead of "
+            f"{_named(move.version_from)}: nothing was changed. Look who (recsys models list), and try again."
+        )
     announce_move(workspace, move)
     client.set_registered_model_alias(workspace.registered_model, CHAMPION, registered.version)
     _write_down(workspace, registered, move)
+
+
+def _named(version: str | None) -> str:
+    return "no version" if version is None else f"version {version}"
 
 
 def _write_down(workspace: Workspace, registered: RegisteredVersion, move: Move) -> None:

@@ -92,6 +92,8 @@ def promote(
             why=why,
         )
         if present == candidate.version:
+            if not dry_run:
+                _try_no_longer(client, workspace, present)
             return judged_move(verdict=f"Version {present} is the champion already.", moved=False)
         if not dry_run:
             client.set_registered_model_alias(workspace.registered_model, CHALLENGER, candidate.version)
@@ -108,9 +110,7 @@ def promote(
         move = judged_move(verdict=verdict.reason, rules=rules, forced=not verdict.allowed, moved=not dry_run)
         if not dry_run:
             make_champion(client, workspace, candidate, move)
-            client.delete_registered_model_alias(workspace.registered_model, CHALLENGER)
-            if aliased(client, workspace, LIVE_CHALLENGER) == candidate.version:
-                client.delete_registered_model_alias(workspace.registered_model, LIVE_CHALLENGER)
+            _try_no_longer(client, workspace, candidate.version)
         return move
 
 
@@ -150,6 +150,7 @@ def rollback(workspace: Workspace, *, by: str, why: str = "") -> Move:
             verdict="Rollbacks are not judged.",
         )
         make_champion(client, workspace, previous, move)
+        _try_no_longer(client, workspace, previous.version)
         return move
 
 
@@ -181,6 +182,13 @@ def challenge(workspace: Workspace, version: str | int | None) -> str | None:
         verified_snapshot(workspace, candidate)
         client.set_registered_model_alias(workspace.registered_model, LIVE_CHALLENGER, candidate.version)
         return before
+
+
+def _try_no_longer(client: MlflowClient, workspace: Workspace, version: str) -> None:
+    """Who became champion challenges nobody; a forgotten alias would bring it back to users at the next move."""
+    for alias in (CHALLENGER, LIVE_CHALLENGER):
+        if aliased(client, workspace, alias) == version:
+            client.delete_registered_model_alias(workspace.registered_model, alias)
 
 
 def _chosen(client: MlflowClient, workspace: Workspace, version: str | int | None) -> str:

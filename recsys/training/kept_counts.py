@@ -91,6 +91,7 @@ class KeptCounts:
         histories = None
         if isinstance(counts, MemoryCounts):
             tensors["cross"], histories = counts.cross.contiguous(), counts.histories
+        self.folder.mkdir(parents=True, exist_ok=True)  # a deletion may have removed it
         unfinished = self.folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}"
         save_file(tensors, unfinished, metadata={"histories": json.dumps(histories)})
         sync(unfinished)
@@ -98,6 +99,7 @@ class KeptCounts:
 
     def finish(self, counted: Counted, names: Mapping[str, object]) -> None:
         """After the last: from now on they are there, and no others."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob("*.safetensors"):
             if path.stem not in names:
                 path.unlink()

@@ -6,6 +6,7 @@ import numpy as np
 
 from recsys.allocator import keep_large_blocks
 from recsys.context.sequences import Sequences
+from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.training.attributes import ItemAttributes
 from recsys.training.body_start import BodyStart
@@ -36,8 +37,8 @@ def refuse_to_begin_from(
 ) -> None:
     """Refuses a start that would fit badly, or that has seen what heads are to learn from.
 
-    Events are only ever added after those that a version was fitted on, or go with their user, so that everybody's
-    last events are new to it; a share of the users that is drawn anew is not.
+    On data that `refuse_other_data` lets pass events are only ever added, or go with their user, so that everybody's
+    last events are new to an earlier version; a share of the users that is drawn anew is not.
 
     Raises:
         ConfigError: the bodies differ in shape, the version knows a later log, or it knew targets of this run.
@@ -55,7 +56,41 @@ def refuse_to_begin_from(
     elif not _beginnings_are_new(earlier, config):
         reason = "its body has seen beginnings that this run keeps back for the heads (generator.beginners, seed)"
     if reason:
-        raise ConfigError(f"Training cannot begin from version {version}: {reason}. Train from nothing.")
+        raise _refusal(version, reason)
+
+
+def refuse_other_data(
+    version: str, then: WorkspaceSchema, now: WorkspaceSchema, config: TrainConfig, *, pruned_since: bool
+) -> None:
+    """Refuses a start whose body may have seen this run's targets because data mean or hold something else by now.
+
+    Args:
+        version: what the body would begin from.
+        then: the schema that it was trained under.
+        now: the schema of this run.
+        config: of this run.
+        pruned_since: whether users' oldest events were pruned from the log since its body was fitted.
+
+    Raises:
+        ConfigError: it may have.
+    """
+    reason = None
+    if _decides_sequences(then) != _decides_sequences(now):
+        reason = "the schema says something else of events since, so that its body may have seen targets of this run"
+    elif now.baskets:
+        reason = "its body has seen the last baskets of users who came back since, which this run keeps back"
+    elif pruned_since and config.generator.beginners:
+        reason = "events were pruned since, and what are beginnings now its body has seen (generator.beginners)"
+    if reason:
+        raise _refusal(version, reason)
+
+
+def _decides_sequences(schema: WorkspaceSchema) -> tuple[object, ...]:
+    return schema.clock, schema.repeats, schema.baskets, schema.events
+
+
+def _refusal(version: str, reason: str) -> ConfigError:
+    return ConfigError(f"Training cannot begin from version {version}: {reason}. Train from nothing.")
 
 
 def _beginnings_are_new(earlier: TrainConfig, config: TrainConfig) -> bool:

@@ -76,6 +76,34 @@ def test_few_users_are_no_evidence_however_clear_they_look():
     assert {metric.verdict for metric in report.metrics} == {"too_little_data"}
 
 
+def test_an_arm_in_which_few_could_take_anything_is_no_evidence():
+    """Of equal arms the small one has none by chance more often than once in ten times."""
+    shown = experiment(1_500, (0.03, 0.0), share=0.1, each=1)
+    assert shown["rank"].count() >= 20
+    assert judge_experiment(shown, share=0.1).verdict == "too_little_data"
+
+
+def test_many_lists_taken_by_few_users_are_no_evidence():
+    shown = experiment(400, (0.0, 0.0), each=30)
+    takers = shown.with_columns(
+        rank=pl.when(pl.col("user_id").is_in([f"u{n}" for n in range(8)])).then(1).cast(pl.Int64)
+    )
+    assert judge_experiment(takers, share=0.5).verdict == "too_little_data"
+
+
+def test_a_challenger_that_nobody_takes_from_is_worse_where_many_would():
+    assert judge_experiment(experiment(2_000, (0.1, 0.0), share=0.1), share=0.1).verdict == "worse"
+
+
+def test_a_difference_that_may_be_larger_than_what_matters_is_not_ruled_out():
+    """An interval narrow enough, and beyond what matters on one side."""
+    report = judge_experiment(experiment(2_500, (0.5, 0.52), seed=4), share=0.5, detect=0.06)
+    click = report.metrics[0]
+    assert click.low < 0 < 0.06 * click.champion < click.high
+    assert (click.high - click.low) / 2 < 0.06 * click.champion
+    assert click.verdict == "too_little_data"
+
+
 def test_without_any_outcome_there_is_no_verdict_and_no_number():
     report = judge_experiment(experiment(1_000, (0.0, 0.0)), share=0.5)
     assert (report.verdict, report.users_needed) == ("too_little_data", None)

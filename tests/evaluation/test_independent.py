@@ -103,3 +103,9 @@ def test_arms_of_the_wrong_size_are_noticed_and_of_the_right_size_are_not():
     assert imbalance((9_000, 1_000), 0.1) == 1.0
     assert imbalance((9_000, 1_090), 0.1) > 0.001
     assert imbalance((9_000, 1_200), 0.1) < 0.001
+
+
+def test_few_expected_users_are_no_imbalance():
+    """Six where one is expected happens once in 1,700 times; χ² says once in a million."""
+    assert imbalance((994, 6), 0.001) == pytest.approx(0.0006, abs=0.0001)
+    assert imbalance((0, 0), 0.5) == 1.0

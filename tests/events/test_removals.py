@@ -130,6 +130,16 @@ def test_pruning_keeps_each_users_newest_by_time_whatever_their_order_in_the_log
     assert log.position() == 6
 
 
+def test_the_newest_pruning_is_known_after_it_is_complete(log, removals):
+    assert removals.last_pruned_at() is None
+    removals.prune(before=25, keep_last=0)
+    removals.scrub()
+    position = log.position()
+    assert (removals.pruned_at(), removals.last_pruned_at()) == (None, position)
+    removals.remove_users(["ann"])
+    assert removals.last_pruned_at() == position
+
+
 def test_pruning_nothing_leaves_the_log_as_it_was(log, removals):
     assert removals.prune(before=10, keep_last=0) == 0
     assert (log.position(), removals.are_done()) == (3, True)

@@ -111,6 +111,16 @@ def test_the_command_prints_tables_and_json_and_says_how_many_users_it_takes(wor
     assert "too little data" in done.output
 
 
+def test_enough_users_by_number_and_no_verdict_is_not_told_as_too_few(workspace):
+    arms = split(workspace, 120)
+    take(workspace, [*arms["champion"][:5], *arms["challenger"][:5]])
+    done = CliRunner().invoke(build_app(), ["compare", "-w", "shop", "--detect", "3"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "There are 120 users, as many as a difference of 300% of the champion's figures usually takes" in said
+    assert "an arm has too few users" in said
+
+
 def test_an_unbalanced_split_is_refused_with_its_numbers(workspace):
     ImpressionLog.of(workspace).append(
         [

@@ -13,16 +13,18 @@ from typer.testing import CliRunner
 
 from recsys.cli import refresh as commands
 from recsys.data.canonical import EVENT_SCHEMA
-from recsys.errors import ConfigError, RegistryError
+from recsys.errors import ConfigError, DataError, RegistryError
 from recsys.evaluation.workspace_protocol import training_sequences_of
 from recsys.events.log import EventLog
 from recsys.experts.refresh import MemoryCounts
 from recsys.jobs.delete_users import delete_users
 from recsys.jobs.materialise import materialise
 from recsys.jobs.refresh import refresh
+from recsys.registry.client import registry
 from recsys.registry.locks import exclusive
 from recsys.registry.promotion import champion, champion_version
 from recsys.registry.snapshot import load_snapshot
+from recsys.registry.versions import version_numbers
 from recsys.training.config import TrainConfig
 from recsys.training.dataset import Dataset
 from recsys.training.experts import closed_form_fits
@@ -108,6 +110,26 @@ def test_what_was_deleted_is_counted_no_longer(shop):
     assert not shop.counts.exists()
     found = refresh(shop)
     assert found.counted_whole
+    assert_follows(shop, found)
+
+
+def test_of_somebody_who_is_deleted_while_it_counts_nothing_is_kept_or_registered(shop, monkeypatch):
+    append(shop, *some(range(10), 3, seed=1))
+    of = MemoryCounts.of.__func__
+    deleted = []
+
+    def meanwhile(cls, sequences, *more):
+        if not deleted:
+            deleted.append(delete_users(shop, ["u03"]))
+        return of(cls, sequences, *more)
+
+    monkeypatch.setattr(MemoryCounts, "of", classmethod(meanwhile))
+    with pytest.raises(DataError, match="while they were counted"):
+        refresh(shop)
+    assert not shop.counts.exists()
+    with registry(shop) as client:
+        assert version_numbers(client, shop) == [1]
+    found = refresh(shop)
     assert_follows(shop, found)
 
 

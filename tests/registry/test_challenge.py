@@ -8,7 +8,7 @@ from recsys.errors import ConfigError, SnapshotError
 from recsys.registry.champion import champion_version
 from recsys.registry.client import registry
 from recsys.registry.judging import Verdict
-from recsys.registry.promotion import PromotionRefusedError, challenge, promote
+from recsys.registry.promotion import PromotionRefusedError, challenge, promote, rollback
 from recsys.registry.rules import Finding
 from recsys.registry.versions import LIVE_CHALLENGER, aliased, read_version
 
@@ -56,6 +56,20 @@ def test_a_promoted_challenger_challenges_no_longer(workspace, versions):
     challenge(workspace, "2")
     promote(workspace, "2", by="ada", why="it won", force=True)
     assert (champion_version(workspace), challenger(workspace)) == ("2", None)
+
+
+def test_a_challenger_that_a_rollback_makes_champion_challenges_no_longer(workspace, versions):
+    promote(workspace, "2", by="ada", why="it won", force=True)
+    challenge(workspace, "1")
+    rollback(workspace, by="ada")
+    assert (champion_version(workspace), challenger(workspace)) == ("1", None)
+
+
+def test_what_a_promotion_that_was_cut_short_left_goes_with_the_next(workspace, versions):
+    with registry(workspace) as client:
+        client.set_registered_model_alias(workspace.registered_model, LIVE_CHALLENGER, "1")
+    assert not promote(workspace, "1", by="ada").moved
+    assert challenger(workspace) is None
 
 
 def test_a_version_that_is_judged_or_refused_meets_no_user(workspace, versions):

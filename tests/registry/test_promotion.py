@@ -9,6 +9,7 @@ import pytest
 from recsys.errors import ConfigError, RegistryError, SnapshotError
 from recsys.registry.client import registry
 from recsys.registry.history import Move, announce_move, announced_move, moves
+from recsys.registry.judging import Verdict
 from recsys.registry.promotion import PromotionRefusedError, champion, promote, rollback
 from recsys.registry.snapshot import load_snapshot
 from recsys.registry.versions import aliased, read_version
@@ -183,6 +184,22 @@ def test_a_champion_set_in_mlflow_itself_is_recorded_and_can_be_rolled_back(work
         ("promote", "2", "3"),
     ]
     assert rollback(workspace, by="ada").version_to == "2"
+
+
+def test_a_champion_that_another_machine_made_meanwhile_is_not_overwritten(workspace, train):
+    """The lock is this machine's; on a shared tracking server somebody else may promote while this one judges."""
+    train(), train(), train()
+    promote(workspace, 1, by="ada")
+
+    def judged_slowly(*_):
+        with registry(workspace) as client:
+            client.set_registered_model_alias(workspace.registered_model, "champion", "2")
+        return Verdict(())
+
+    with pytest.raises(RegistryError, match=r"somebody else made version 2 champion .* instead of version 1"):
+        promote(workspace, 3, by="ada", judge=judged_slowly)
+    assert _alias(workspace, "champion") == "2"
+    assert promote(workspace, 3, by="ada", why="better still", force=True).version_from == "2"
 
 
 def test_the_record_is_one_json_object_a_line(workspace, train):

@@ -1,8 +1,11 @@
 """A body that begins from an earlier one is where that one was, and may begin only where it has seen no target."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from recsys.data.schema import EventMeaning, WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.experts.body import BodyConfig, SequenceEncoder
 from recsys.training.attributes import ItemAttributes
@@ -10,7 +13,7 @@ from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.body_start import BodyStart
 from recsys.training.config import load_config
 from recsys.training.loop import fit_body
-from recsys.training.warm_start import refuse_to_begin_from, warmed
+from recsys.training.warm_start import refuse_other_data, refuse_to_begin_from, warmed
 from recsys.training.windows import Windows
 
 BODY = BodyConfig(width=16, heads=1, layers=1, length=5, dropout=0.0)
@@ -104,3 +107,27 @@ def test_a_start_that_fits_badly_or_has_seen_targets_is_refused(earlier, positio
 def test_a_start_that_has_seen_no_target_is_taken():
     refuse_to_begin_from("3", LAST, 11, LAST, 11)
     refuse_to_begin_from("3", LAST, 5, load_config(overrides=["generator.held_out_events=1"]), 11)
+
+
+SHOP = WorkspaceSchema(name="shop", repeats=True)
+PURCHASES = replace(SHOP, events=EventMeaning(positive=("purchase",)))
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "config", "said"),
+    [
+        (SHOP, PURCHASES, LAST, "says something else of events"),
+        (SHOP, replace(SHOP, clock=False), LAST, "says something else of events"),
+        (replace(SHOP, baskets=True), replace(SHOP, baskets=True), LAST, "last baskets of users who came back"),
+        (SHOP, SHOP, load_config(overrides=["generator.beginners=0.1"]), "events were pruned since"),
+    ],
+)
+def test_a_start_whose_data_were_others_is_refused(then, now, config, said):
+    with pytest.raises(ConfigError, match=said):
+        refuse_other_data("3", then, now, config, pruned_since=True)
+
+
+def test_a_start_on_data_that_only_grew_or_are_described_otherwise_is_taken():
+    beginners = load_config(overrides=["generator.beginners=0.1"])
+    refuse_other_data("3", SHOP, replace(SHOP, user_columns={"age": "numeric"}), beginners, pruned_since=False)
+    refuse_other_data("3", SHOP, SHOP, load_config(overrides=["generator.beginners=0"]), pruned_since=True)
