@@ -48,11 +48,22 @@ def test_a_pruning_between_a_body_and_its_refresh_is_not_forgotten(shop, quick_c
         train(shop, beginners, begin_from=refreshed.model_version)
 
 
-def test_a_retraining_whose_champion_is_damaged_begins_from_nothing_and_says_so(shop, quick_body):
+@pytest.fixture
+def damaged(shop):
+    """The same with a champion that nobody can load; MLflow's folder is that of the workspace it is a copy of."""
     with registry(shop) as client:
         found = read_version(client, shop, "1")
-    for folder in (found.artifact, found.local(shop)):
-        Path(folder, "weights.safetensors").write_bytes(b"other weights")
+    weights = [Path(folder, "weights.safetensors") for folder in (found.artifact, found.local(shop))]
+    whole = [path.read_bytes() for path in weights]
+    for path in weights:
+        path.write_bytes(b"other weights")
+    yield shop
+    for path, content in zip(weights, whole, strict=True):
+        path.write_bytes(content)
+
+
+def test_a_retraining_whose_champion_is_damaged_begins_from_nothing_and_says_so(damaged, quick_body):
+    shop = damaged
     quick = ("body.width=8", "body.heads=1", "body.layers=1", "body.length=10", "generator.epochs=2")
     outputs = retrain(Request(workspace=shop, overrides=quick), Console(quiet=True))
     assert "version 2 registered, begun from nothing" in outputs["train"]["said"]
