@@ -33,7 +33,8 @@ def asked(monkeypatch):
     """
     epochs = []
 
-    def fit(windows, *, attributes, body, config, workers, seed, on_epoch):
+    def fit(windows, *, attributes, body, config, workers, seed, on_epoch, start):
+        assert start is None, "a budget begins from nothing"
         epochs.append(config.epochs)
         torch.manual_seed(seed)
         items = torch.randn(attributes.n_items + 1, body.width)
