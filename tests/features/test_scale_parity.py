@@ -1,7 +1,5 @@
 """The state machine of tests/properties/test_parity.py with rows in Redis and their registry in PostgreSQL."""
 
-import uuid
-
 import pytest
 from hypothesis import settings
 
@@ -14,14 +12,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("services")]
 
 
 class ScaleParity(test_parity.Parity):
-    """Every run has a workspace of its own name: the servers are shared, the folder is not."""
+    """The servers are shared by all runs, and by tests of other workspaces: each begins without rows of the last."""
 
     def new_workspace(self) -> Workspace:
-        workspace = Workspace(f"parity-{uuid.uuid4().hex[:12]}", self.home)
+        workspace = super().new_workspace()
         settings_file(workspace).parent.mkdir(parents=True, exist_ok=True)
         settings_file(workspace).write_text(
             'registry = "${RECSYS_TEST_REGISTRY}"\nonline_store = "${RECSYS_TEST_ONLINE_STORE}"\n'
         )
+        forget(workspace)
         return workspace
 
     def teardown(self) -> None:
