@@ -65,7 +65,7 @@ def test_an_acknowledged_event_shows_in_the_very_next_answer_each_time(client):
 
 def test_many_callers_at_once_each_see_their_own_events(service):
     def call(number):
-        user = f"caller{number}"
+        user = f"caller{number}-of-{service.log.stem}"
         with Client(service.url) as own:
             for n in range(10):
                 sequence = own.post_events({"user_id": user, "item_id": f"f{(number + n) % 40}"}).log_sequence
@@ -78,10 +78,11 @@ def test_many_callers_at_once_each_see_their_own_events(service):
         list(pool.map(call, range(8)))
 
 
-def test_a_user_who_came_with_an_event_is_known_at_once(client):
-    assert client.recommend("newcomer", k=1).degraded.reason == "unknown_user"
-    client.post_events({"user_id": "newcomer", "item_id": "f5"})
-    reply = client.recommend("newcomer", k=3)
+def test_a_user_who_came_with_an_event_is_known_at_once(client, service):
+    newcomer = f"newcomer-to-{service.log.stem}"
+    assert client.recommend(newcomer, k=1).degraded.reason == "unknown_user"
+    client.post_events({"user_id": newcomer, "item_id": "f5"})
+    reply = client.recommend(newcomer, k=3)
     assert reply.degraded is None
     assert "f5" not in ids(reply)
 
