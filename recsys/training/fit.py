@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from recsys.training.generator import fit_generator
 from recsys.training.held_out import HeldOut, ranking_loss
 from recsys.training.progress import Progress
 from recsys.training.stages import Stages, fit_stages
-from recsys.training.warm_start import fit_stages_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,9 @@ def fit_model(
         DataError: too few users, items or events to train on.
         TrainingError: a loss is not finite, or a worker failed.
     """
-    fit = fit_stages if start is None else partial(fit_stages_from, start)
-    stages = fit(sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress)
+    stages = fit_stages(
+        sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress, start=start
+    )
     held_out = stages.held_out
     hypernetwork, curves = fit_heads(held_out, config, progress)
     return Fitted(

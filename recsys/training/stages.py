@@ -15,6 +15,7 @@ from recsys.context.sequences import Sequences, prefix_contexts
 from recsys.errors import ConfigError, DataError
 from recsys.model.scoring import ScoringNetwork, expert_scales
 from recsys.training.attributes import ItemAttributes
+from recsys.training.body_start import BodyStart
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun
 from recsys.training.experts import closed_form_fits, fit_body_expert, fit_closed_form
@@ -54,6 +55,7 @@ def fit_stages(
     clock: bool,
     repeats: bool,
     progress: Progress,
+    start: BodyStart | None = None,
 ) -> Stages:
     """Fits everything but heads.
 
@@ -63,10 +65,10 @@ def fit_stages(
     errors are those of `fit_model`.
     """
     keep_large_blocks()
-    start = begin(sequences, attributes, config, clock=clock, repeats=repeats, has_profile=profile.shape[1] > 0)
-    body = fit_body_expert(start.fit_on, attributes, config, progress, clock=clock)
+    begun = begin(sequences, attributes, config, clock=clock, repeats=repeats, has_profile=profile.shape[1] > 0)
+    body = fit_body_expert(begun.fit_on, attributes, config, progress, clock=clock, start=start)
     return stages_on(
-        body, start, sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress
+        body, begun, sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress
     )
 
 

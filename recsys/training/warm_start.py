@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from recsys.allocator import keep_large_blocks
-from recsys.context.sequences import Sequences
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
-from recsys.training.attributes import ItemAttributes
-from recsys.training.body_start import BodyStart
 from recsys.training.config import TrainConfig
-from recsys.training.experts import fit_body_expert
-from recsys.training.progress import Progress
-from recsys.training.stages import Stages, begin, stages_on
 
 EPOCHS = 1 / 3
 """Share of the configured epochs that a body gets which does not begin from nothing."""
@@ -98,22 +89,3 @@ def _beginnings_are_new(earlier: TrainConfig, config: TrainConfig) -> bool:
     before, now = earlier.generator, config.generator
     same = earlier.seed == config.seed and before.beginner_events >= now.beginner_events
     return not now.beginners or (same and before.beginners >= now.beginners)
-
-
-def fit_stages_from(
-    start: BodyStart,
-    sequences: Sequences,
-    profile: np.ndarray,
-    attributes: ItemAttributes,
-    config: TrainConfig,
-    *,
-    clock: bool,
-    repeats: bool,
-    progress: Progress,
-) -> Stages:
-    """`fit_stages` with a body that begins from another; arguments and errors are the same."""
-    keep_large_blocks()
-    kinds = {"clock": clock, "repeats": repeats}
-    begun = begin(sequences, attributes, config, has_profile=profile.shape[1] > 0, **kinds)
-    body = fit_body_expert(begun.fit_on, attributes, config, progress, clock=clock, start=start)
-    return stages_on(body, begun, sequences, profile, attributes, config, progress=progress, **kinds)

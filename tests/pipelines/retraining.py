@@ -74,7 +74,6 @@ def run(home: Path, export: Path | None, kill: tuple[str, str] | None = None) ->
     """The flow, killed before or after a step's output is written down."""
     os.environ[HOME_VARIABLE] = str(home)
     recsys.training.stages.fit_body_expert = body
-    recsys.training.warm_start.fit_body_expert = body
     if kill is not None:
         _arm(*kill)
     request = Request(workspace=Workspace.named(NAME), data=export, overrides=SETTINGS)
