@@ -15,8 +15,7 @@ from recsys.serving.degraded import described
 from recsys.serving.more_replies import HeadsReply
 from recsys.serving.ports import ModelSource
 from recsys.serving.problems import InvalidField, InvalidRequestError
-from recsys.serving.recommending import microseconds_now, reason
-from recsys.serving.replies import ContextUsed
+from recsys.serving.recommending import WHO, context_used, microseconds_now, reason
 from recsys.serving.requests import Identifier, InlineContext, Listed, RequestModel
 
 SAFETENSORS = "application/vnd.safetensors"
@@ -74,21 +73,20 @@ class Heads:
             NoChampionError: there is no model.
         """
         if request.user_id is None and request.context is None:
-            raise InvalidRequestError(InvalidField(("user_id",), "Give a user_id, a context, or both."))
+            raise InvalidRequestError(InvalidField(("user_id",), WHO))
         model = self.models.current()
         features = model.features
         found = resolve(request.user_id, request.context, features.contexts, features.schema, self.clock())
         known = [item for item in request.items if item in model.vocabulary]
         head = model.ranker.portable(found.row, known)
         degraded = described(reason(found, model))
-        used = ContextUsed(stored=found.stored, events=found.row.event_count, log_sequence=found.row.log_sequence)
         about: dict[str, object] = {
             "request_id": request_id,
             "model_version": model.version,
             "feature_service": features.service,
             "degraded": None if degraded is None else degraded.model_dump(),
             "user_id": request.user_id,
-            "context": used.model_dump(),
+            "context": context_used(found).model_dump(),
             "kind": head.kind,
             "experts": list(head.experts),
             "item_ids": known,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from recsys.context.batch import FeatureRow
 from recsys.context.reasons import EMPTY_CONTEXT, Reason
 from recsys.serving.answered import Answered
@@ -20,6 +22,9 @@ from recsys.serving.problems import InvalidField, InvalidRequestError
 from recsys.serving.replies import ContextUsed, Origin, RecommendationReply
 from recsys.serving.requests import MAX_EXPLAINED, RecommendationRequest
 from recsys.serving.splitting import Assigned
+
+WHO = "Give a user_id, a context, or both."
+"""What is missing where a request is about nobody."""
 
 
 def microseconds_now() -> int:
@@ -65,7 +70,8 @@ class Recommending:
         k = _k(request, model)
         resolved = resolve(request.user_id, request.context, features.contexts, features.schema, now)
         started = time.perf_counter()
-        ranking = self._ranking(request, resolved.row, k, model)
+        allowed = self.choice.allowed(request.filters, model)
+        ranking = _ranking(request, resolved.row, k, model, allowed)
         seconds = time.perf_counter() - started
         explained = model.ranker.explain(resolved.row, ranking.item_ids[:MAX_EXPLAINED]) if request.explain else ()
         reply = RecommendationReply(
@@ -76,33 +82,39 @@ class Recommending:
             arm=assigned.arm,
             origin=_origin(model),
             user_id=request.user_id,
-            context=ContextUsed(
-                stored=resolved.stored, events=resolved.row.event_count, log_sequence=resolved.row.log_sequence
-            ),
+            context=context_used(resolved),
             items=listed(ranking, explained, self.choice.items.current().titles),
             ignored_items=_ignored(request, model),
             shortfall=shortfall(
-                request,
-                len(ranking.item_ids),
-                k,
-                self.choice.allowed(request.filters, model),
-                hides_seen=_hides_seen(request, resolved.row, model),
+                request, len(ranking.item_ids), k, allowed, hides_seen=_hides_seen(request, resolved.row, model)
             ),
         )
-        return Answered(request, reply, assigned, resolved.row, now, seconds, partial(self._ranking, request))
+        return Answered(request, reply, assigned, resolved.row, now, seconds, partial(self._again, request))
 
-    def _ranking(self, request: RecommendationRequest, row: FeatureRow, k: int, model: ServedModel) -> RankedItems:
-        """What a model answers to a request, from a row of the features that it reads."""
-        [ranking] = model.ranker.recommend(
-            [row],
-            k=k,
-            exclude_seen=request.exclude_seen,
-            exclude_items=[item for item in request.exclude_items if item in model.vocabulary],
-            include_only=request.include_only,
-            allowed=self.choice.allowed(request.filters, model),
-            diversity=request.diversity,
-        )
-        return ranking
+    def _again(self, request: RecommendationRequest, row: FeatureRow, k: int, model: ServedModel) -> RankedItems:
+        """What another model answers to a request, from a row of the features that it reads."""
+        return _ranking(request, row, k, model, self.choice.allowed(request.filters, model))
+
+
+def context_used(resolved: Resolved) -> ContextUsed:
+    """What a reply says of the context that it was computed from."""
+    row = resolved.row
+    return ContextUsed(stored=resolved.stored, events=row.event_count, log_sequence=row.log_sequence)
+
+
+def _ranking(
+    request: RecommendationRequest, row: FeatureRow, k: int, model: ServedModel, allowed: np.ndarray | None
+) -> RankedItems:
+    [ranking] = model.ranker.recommend(
+        [row],
+        k=k,
+        exclude_seen=request.exclude_seen,
+        exclude_items=[item for item in request.exclude_items if item in model.vocabulary],
+        include_only=request.include_only,
+        allowed=allowed,
+        diversity=request.diversity,
+    )
+    return ranking
 
 
 def _hides_seen(request: RecommendationRequest, row: FeatureRow, model: ServedModel) -> bool:
@@ -119,7 +131,7 @@ def _origin(model: ServedModel) -> Origin:
 def _k(request: RecommendationRequest, model: ServedModel) -> int:
     """How many items to answer with; the default is no mistake of the caller's in a small catalogue."""
     if request.user_id is None and request.context is None:
-        raise InvalidRequestError(InvalidField(("user_id",), "Give a user_id, a context, or both."))
+        raise InvalidRequestError(InvalidField(("user_id",), WHO))
     size = len(model.vocabulary)
     if request.k <= size:
         return request.k

@@ -12,8 +12,7 @@ from recsys.serving.degraded import described
 from recsys.serving.more_replies import ScoredUser, ScoresReply
 from recsys.serving.ports import Estimated, ModelSource, ServedModel
 from recsys.serving.problems import InvalidField, InvalidRequestError
-from recsys.serving.recommending import microseconds_now, reason
-from recsys.serving.replies import ContextUsed
+from recsys.serving.recommending import WHO, context_used, microseconds_now, reason
 from recsys.serving.requests import Identifier, InlineContext, Listed, RequestModel
 
 MAX_USERS = 100
@@ -96,7 +95,7 @@ def _candidates(request: ScoresRequest) -> list[Sequence[str]]:
     found: list[Sequence[str]] = []
     for n, user in enumerate(request.users):
         if user.user_id is None and user.context is None:
-            wrong.append(InvalidField(("users", n, "user_id"), "Give a user_id, a context, or both."))
+            wrong.append(InvalidField(("users", n, "user_id"), WHO))
         own = request.items if user.items is None else user.items
         if not own:
             wrong.append(InvalidField(("users", n, "items"), "Give candidates here, or for everybody in items."))
@@ -121,7 +120,7 @@ def _scored(resolved: Resolved, items: Sequence[str], found: Estimated, model: S
     return ScoredUser(
         user_id=row.user_id,
         degraded=described(reason(resolved, model)),
-        context=ContextUsed(stored=resolved.stored, events=row.event_count, log_sequence=row.log_sequence),
+        context=context_used(resolved),
         item_ids=list(items),
         scores=list(found.scores),
         probabilities=None if found.probabilities is None else list(found.probabilities),
