@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from fastapi import FastAPI
@@ -79,13 +79,8 @@ def serve(
         FeatureStoreError: the workspace's features were never materialised.
         ServiceError: a worker could not start.
     """
-    asking = asks_for_keys(host, workspace.keys_file, auth=auth, without_auth=without_auth)
-    protection = Protection(
-        keys_file=workspace.keys_file if asking else None,
-        max_in_flight=max_in_flight,
-        notice_seconds=notice_seconds,
-        access_log=access_log,
-    )
+    limits = Protection(max_in_flight=max_in_flight, notice_seconds=notice_seconds, access_log=access_log)
+    protection = keyed(limits, workspace, host, auth=auth, without_auth=without_auth)
     finish_deletions(workspace)
     build = Building(workspace, protection, experiment or ExperimentOptions())
 
@@ -93,7 +88,14 @@ def serve(
         version, trouble = build.state() if workers == 1 else told_by(listening)
         on_ready(Serving(listening.url, listening.docs, workspace.name, version, trouble))
 
-    run(build, host=host, port=port, allow_remote=asking or without_auth, workers=workers, on_ready=ready)
+    allowed = protection.keys_file is not None or without_auth
+    run(build, host=host, port=port, allow_remote=allowed, workers=workers, on_ready=ready)
+
+
+def keyed(limits: Protection, workspace: Workspace, host: str, *, auth: bool | None, without_auth: bool) -> Protection:
+    """The limits, with the workspace's keys where callers need one; arguments and errors are those of `serve`."""
+    asking = asks_for_keys(host, workspace.keys_file, auth=auth, without_auth=without_auth)
+    return replace(limits, keys_file=workspace.keys_file if asking else None)
 
 
 class Building:

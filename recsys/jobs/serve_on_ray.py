@@ -10,16 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.cluster import ray_cluster
 from recsys.errors import ClusterError
 from recsys.jobs.delete_users import finish_deletions
-from recsys.jobs.serve import Building, Serving, told_by
-from recsys.serving.access import asks_for_keys
+from recsys.jobs.serve import Building, Serving, keyed, told_by
 from recsys.serving.admission import MAX_IN_FLIGHT
 from recsys.serving.experiment import ExperimentOptions
-from recsys.serving.middleware import REQUEST_ID_HEADER
 from recsys.serving.protection import Protection
 from recsys.serving.server import DEFAULT_HOST, DEFAULT_PORT, reserved
 from recsys.workspace import Workspace
@@ -30,7 +27,6 @@ QUEUE = 8
 _DRAIN_SECONDS = 20.0
 _CORES = 0.5
 """That Ray counts for a replica; it may use more while others do not."""
-_REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 
 
 def serve_on_ray(
@@ -67,13 +63,13 @@ def serve_on_ray(
         ClusterError: Ray, or a replica, could not be started.
         ConfigError: the port is taken, the address is not allowed, or there are no keys to ask for.
     """
-    asking = asks_for_keys(host, workspace.keys_file, auth=auth, without_auth=without_auth)
-    protection = Protection(
-        keys_file=workspace.keys_file if asking else None,
+    limits = Protection(
         max_in_flight=max_in_flight,
         notice_seconds=0.0,
         access_log=access_log,
+        names_requests=False,  # Ray's proxy does, by the id that the application was given
     )
+    protection = keyed(limits, workspace, host, auth=auth, without_auth=without_auth)
     listening, port = reserved(host, port)
     finish_deletions(workspace)
     build = Building(workspace, protection, experiment or ExperimentOptions())
@@ -92,8 +88,8 @@ def _deploy(build: Building, host: str, port: int, replicas: int, max_in_flight:
     from ray.serve.config import AutoscalingConfig, HTTPOptions
     from ray.serve.schema import LoggingConfig
 
-    def application() -> ASGIApp:
-        return OneRequestId(build())
+    def application() -> FastAPI:
+        return build()
 
     quiet = LoggingConfig(log_level=logging.WARNING, enable_access_log=False)
     served: Any = serve.deployment(
@@ -118,26 +114,6 @@ def _shut_down() -> None:
 
     serve.delete(NAME)
     serve.shutdown()  # type: ignore[no-untyped-call]
-
-
-class OneRequestId:
-    """Ray's proxy names the request in every reply itself, by the id that the application was given.
-
-    Args:
-        app: the service.
-    """
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def once(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                named = [(name, value) for name, value in message["headers"] if name.lower() != _REQUEST_ID]
-                message = {**message, "headers": named}
-            await send(message)
-
-        await self._app(scope, receive, once)
 
 
 @contextmanager

@@ -27,10 +27,16 @@ def request_id(scope: MutableMapping[str, Any]) -> str:
 
 
 class RequestIds:
-    """Takes the caller's X-Request-ID when it is harmless, else makes one; sends it back as a header."""
+    """Takes the caller's X-Request-ID when it is harmless, else makes one; sends it back as a header.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: what comes after.
+        told: whether it is sent back.
+    """
+
+    def __init__(self, app: ASGIApp, told: bool = True) -> None:
         self.app = app
+        self._told = told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,7 +53,7 @@ class RequestIds:
                 MutableHeaders(scope=message)[REQUEST_ID_HEADER] = known
             await send(message)
 
-        await self.app(scope, receive, send_named)
+        await self.app(scope, receive, send_named if self._told else send)
 
 
 class BodyLimit:

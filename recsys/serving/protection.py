@@ -31,12 +31,14 @@ class Protection:
         max_in_flight: how many requests are answered at a time; more are told to come back.
         notice_seconds: how long it goes on answering after it was told to leave.
         access_log: whether each request is logged.
+        names_requests: whether replies carry the request's id as a header; no, where a proxy puts it there.
     """
 
     keys_file: Path | None = None
     max_in_flight: int = MAX_IN_FLIGHT
     notice_seconds: float = NOTICE_SECONDS
     access_log: bool = False
+    names_requests: bool = True
 
 
 OPEN = Protection()
@@ -57,4 +59,4 @@ def protect(app: FastAPI, protection: Protection, draining: Draining, meters: Me
         under_way=meters.under_way,
     )
     app.add_middleware(Observing, meters=meters, access_log=protection.access_log)
-    app.add_middleware(RequestIds)
+    app.add_middleware(RequestIds, told=protection.names_requests)
