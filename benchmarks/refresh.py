@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first loaded
 
-from benchmarks.units.files import machine, read_json, write_json  # noqa: E402
+from benchmarks.units.files import read_json, stamp, write_json  # noqa: E402
 from recsys.context.sequences import Sequences  # noqa: E402
 from recsys.data.importer import read_folder  # noqa: E402
 from recsys.data.movielens import movielens_100k  # noqa: E402
@@ -35,7 +33,6 @@ from recsys.experts.long_term import LongTermConfig  # noqa: E402
 from recsys.experts.memory import MemoryConfig  # noqa: E402
 from recsys.experts.refresh import LongTermCounts, MemoryCounts  # noqa: E402
 from recsys.jobs.ingest import ingest  # noqa: E402
-from recsys.registry.lineage import code_commit  # noqa: E402
 from recsys.training.dataset import Dataset  # noqa: E402
 from recsys.workspace import Workspace  # noqa: E402
 
@@ -51,12 +48,7 @@ def main() -> None:
     sequences, n_items = _sequences(asked.workspace, asked.data)
     found = [_measure(sequences, n_items, share, asked.repeats) for share in asked.shares]
     entry = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": code_commit(),
-        "command": shlex.join(["python", "benchmarks/refresh.py", *sys.argv[1:]]),
-        "machine": machine(),
-        "load_before": asked.load,
-        "threads": os.environ["OMP_NUM_THREADS"],
+        **stamp("refresh.py", asked.load),
         "users": len(sequences),
         "items": n_items,
         "events": len(sequences.items),
