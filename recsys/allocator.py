@@ -13,6 +13,16 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGEST = 2**31 - 1
 
 
+def give_back() -> bool:
+    """Gives what is free at this moment back to the system, once: what starting up needed is needed no more.
+
+    Returns:
+        Whether the allocator could be told: with glibc it can.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+    return trim is not None and bool(trim(0))
+
+
 def keep_large_blocks() -> bool:
     """From now on this process keeps freed memory for its own next use. Memory in use does not grow by it.
 

@@ -43,6 +43,7 @@ class FeatureRow:
         affinity_names: categories of the history's items, such as "genres=Comedy": the 20 largest, largest first.
         affinity_weights: the share of each in all that the history holds of its attribute.
         profile: the typed profile columns of the workspace's schema; a missing value is None.
+        inline: it holds what only this request knows, and nobody may keep.
         degraded: why this row is a fallback (`unknown_user`, `store_timeout`, …), None when it is not.
     """
 
@@ -68,6 +69,7 @@ class FeatureRow:
     affinity_names: tuple[str, ...] = ()
     affinity_weights: tuple[float, ...] = ()
     profile: Mapping[str, object] = field(default_factory=dict)
+    inline: bool = False
     degraded: Reason | None = None
 
 
@@ -109,6 +111,10 @@ class ContextBatch:
 
     def __len__(self) -> int:
         return self.history.shape[0]
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of them, in the order of the attributes."""
+        return tuple(getattr(self, name) for name in self.__dataclass_fields__)
 
     @property
     def any_known(self) -> Tensor:

@@ -64,6 +64,6 @@ def _open(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
 
 def _file_number(path: Path) -> int | None:
     try:
-        return path.stat().st_ino
+        return os.stat(path).st_ino
     except FileNotFoundError:
         return None

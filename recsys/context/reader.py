@@ -7,6 +7,7 @@ exact. Rankings, models and HTTP are unknown here; Feast is behind `recsys.conte
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import polars as pl
@@ -21,10 +22,28 @@ from recsys.deadline import check_deadline, time_budget
 from recsys.errors import ConfigError, FeatureStoreError, LeaseError
 from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.events.lease import FoldLease
+from recsys.events.one_user import fold_user
 from recsys.events.removals import Removals
 from recsys.workspace import Workspace
 
 _POSITIONS = (columns.LOG_POSITION, columns.SEEN_LOG_POSITION)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outrun:
+    """Users whose stored row is not what the log would give now.
+
+    Attributes:
+        by_events: newer events of theirs are in the log.
+        otherwise: the catalogue changed, or something was taken out of the log.
+    """
+
+    by_events: frozenset[str] = frozenset()
+    otherwise: frozenset[str] = frozenset()
+
+    @property
+    def users(self) -> list[str]:
+        return sorted(self.by_events | self.otherwise)
 
 
 class ContextReader(Protocol):
@@ -90,14 +109,27 @@ class FeastReader:
         stored = self._store.read_online(user_ids)
         rows = feature_rows(stored, self.schema)
         outrun = self._outrun(user_ids, _positions(stored, rows))
-        missing = _degraded(rows, UNKNOWN_USER)
-        stale = list(dict.fromkeys([*outrun, *missing, *_degraded(rows, BROKEN_ROW)]))
-        if not stale:
-            return rows
-        check_deadline()
-        again = {user_id: unknown_user(user_id, self.schema) for user_id in (*outrun, *missing)}
-        again |= {str(row.user_id): row for row in self._refolded(stale)}
+        again = self._with_newer_events(rows, outrun)
+        doubted = dict.fromkeys([*outrun.users, *_degraded(rows, UNKNOWN_USER)])
+        stale = [user_id for user_id in (doubted | dict.fromkeys(_degraded(rows, BROKEN_ROW))) if user_id not in again]
+        if stale:
+            check_deadline()
+            again = {user_id: unknown_user(user_id, self.schema) for user_id in doubted} | again
+            again |= {str(row.user_id): row for row in self._refolded(stale)}
         return [again.get(user_id, row) for user_id, row in zip(user_ids, rows, strict=True)]
+
+    def _with_newer_events(self, rows: Sequence[FeatureRow], outrun: _Outrun) -> dict[str, FeatureRow]:
+        """Rows of those of whom nothing is new but events: the profile that was stored is still theirs."""
+        found: dict[str, FeatureRow] = {}
+        for row in rows:
+            user_id = str(row.user_id)
+            if user_id in found or user_id not in outrun.by_events or user_id in outrun.otherwise or not row.present:
+                continue
+            check_deadline()
+            if events := self._folder.log.own_events(user_id):
+                folded = fold_user(events, self.schema, self._folder.items.current().by_item)
+                found[user_id] = replace(row, **folded)  # type: ignore[arg-type]
+        return found
 
     def as_of(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[FeatureRow]:
         """One row a (user, moment), in that order: the user's events strictly before the effective moment.
@@ -119,7 +151,7 @@ class FeastReader:
         stale = (
             pl.col(columns.VALID_UNTIL).is_null()
             | (pl.col(columns.EFFECTIVE_AT) > pl.col(columns.VALID_UNTIL))
-            | pl.col(columns.USER_ID).is_in([*outrun, *_degraded(rows, BROKEN_ROW)])
+            | pl.col(columns.USER_ID).is_in([*outrun.users, *_degraded(rows, BROKEN_ROW)])
         )
         exact = found.select(stale.alias("stale"))["stale"].not_()
         if exact.all():
@@ -160,7 +192,7 @@ class FeastReader:
     def _refolded(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         return feature_rows(self._folder.now(user_ids).to_dict(as_series=False), self.schema)
 
-    def _outrun(self, user_ids: Sequence[str], positions: Sequence[int]) -> list[str]:
+    def _outrun(self, user_ids: Sequence[str], positions: Sequence[int]) -> _Outrun:
         """The users whose events or catalogue changed since the position at which their row was folded (0: no row)."""
         oldest, position = min(positions), self._folder.log.position()
         if position < max(positions):
@@ -171,20 +203,19 @@ class FeastReader:
             )
         changed = self._changes.felt_by(user_ids, oldest)
         if position == oldest and not changed:
-            return []
-        folded_at = pl.DataFrame(
-            {columns.USER_ID: list(user_ids), columns.LOG_POSITION: list(positions)},
-            schema={columns.USER_ID: pl.String(), columns.LOG_POSITION: pl.Int64()},
+            return _Outrun()
+        folded_at = list(zip(user_ids, positions, strict=True))
+        newest = self._folder.log.newest_of(sorted(set(user_ids)), after=oldest)
+        altered = [*changed, *self._removals.felt_by(user_ids, oldest)]
+        return _Outrun(
+            by_events=frozenset(user_id for user_id, at in folded_at if newest.get(user_id, 0) > at),
+            otherwise=frozenset(
+                user_id
+                for concerned, since in altered
+                for user_id, at in folded_at
+                if at < since and concerned in (None, user_id)
+            ),
         )
-        tail = self._folder.log.read(sorted(set(user_ids)), after=oldest)
-        newer = tail.join(folded_at, on=columns.USER_ID).filter(
-            pl.col(columns.LOG_SEQUENCE) > pl.col(columns.LOG_POSITION)
-        )
-        outrun = set(newer[columns.USER_ID])
-        for user_id, at in (*changed, *self._removals.felt_by(user_ids, oldest)):
-            affected = folded_at.filter(pl.col(columns.LOG_POSITION) < at)[columns.USER_ID]
-            outrun.update(affected if user_id is None else affected.filter(affected == user_id))
-        return sorted(outrun)
 
 
 def _positions(stored: Mapping[str, Sequence[object]], rows: Sequence[FeatureRow]) -> list[int]:

@@ -102,7 +102,7 @@ def feature_rows(stored: Mapping[str, Sequence[object]], schema: WorkspaceSchema
         value is null or of another type.
     """
     fields = profile_fields(schema)
-    names = row_schema(schema).names()
+    names = (columns.USER_ID, *CONTEXT_COLUMNS, *SEEN_COLUMNS, *fields.values())
     return [
         _row_or_broken(dict(zip(names, values, strict=True)), fields, schema)
         for values in zip(*(stored[name] for name in names), strict=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import polars as pl
@@ -12,7 +13,7 @@ from recsys.columns import ITEM_ID
 from recsys.data.schema import WorkspaceSchema
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ItemCategories:
     """What each item belongs to.
 
@@ -45,6 +46,13 @@ class ItemCategories:
     @property
     def attributes(self) -> Sequence[str]:
         return self.values.columns
+
+    @cached_property
+    def by_item(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """For each attribute what each item belongs to; for looking up items one at a time."""
+        item_ids = self.item_ids.to_list()
+        members = {name: self.values[name].fill_null([]).to_list() for name in self.attributes}
+        return {name: dict(zip(item_ids, own, strict=True)) for name, own in members.items()}
 
     def of_items(self, item_ids: pl.Series) -> pl.DataFrame:
         """The columns of `values`, one row an item asked for, in that order; null for an item of no catalogue."""

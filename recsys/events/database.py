@@ -168,7 +168,7 @@ def open_database(path: Path, content: Content = EVENT_LOG) -> sqlite3.Connectio
 
 def _file_number(path: Path) -> int | None:
     try:
-        return path.stat().st_ino
+        return os.stat(path).st_ino
     except OSError:  # missing, or not to be reached: opening it tells why
         return None
 

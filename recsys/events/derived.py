@@ -38,8 +38,8 @@ DERIVED_COLUMNS: Mapping[str, pl.DataType] = {
 }
 MOST_AFFINITIES = 20
 
-_DAY = 86_400_000_000
-_PARTS = 65_536
+DAY = 86_400_000_000
+LOGARITHM_PARTS = 65_536
 """Logarithms are counted in these parts, as whole numbers; 200 squares of them stay far below 2**63."""
 _NAME, _WEIGHT = "name", "weight"
 
@@ -56,10 +56,10 @@ def activity(times: pl.Expr, *, clock: bool) -> list[pl.Expr]:
     gap = pl.when(times.len() > 1).then((times.last() - times.first()) // (times.len().cast(pl.Int64) - 1))
     return [
         *(
-            (times > times.last() - days * _DAY).sum().cast(pl.Int64).alias(name)
+            (times > times.last() - days * DAY).sum().cast(pl.Int64).alias(name)
             for name, days in ((EVENTS_LAST_7_DAYS, 7), (EVENTS_LAST_30_DAYS, 30))
         ),
-        (times // _DAY).n_unique().cast(pl.Int64).alias(ACTIVE_DAYS),
+        (times // DAY).n_unique().cast(pl.Int64).alias(ACTIVE_DAYS),
         gap.otherwise(0).fill_null(0).alias(MEAN_GAP),
     ]
 
@@ -70,12 +70,12 @@ def popularity(before: pl.Expr) -> list[pl.Expr]:
     Mean and standard deviation of log(1 + events of the item that the log held before), and the share of events that
     were their item's first; all 0 without events.
     """
-    parts = ((before.cast(pl.Float64).log1p()) * _PARTS).round().cast(pl.Int64)
+    parts = ((before.cast(pl.Float64).log1p()) * LOGARITHM_PARTS).round().cast(pl.Int64)
     number = before.len().cast(pl.Int64)
     variance = number * (parts * parts).sum() - parts.sum() * parts.sum()
     found = {
-        POPULARITY_MEAN: parts.sum() / number / _PARTS,
-        POPULARITY_SPREAD: variance.cast(pl.Float64).sqrt() / number / _PARTS,
+        POPULARITY_MEAN: parts.sum() / number / LOGARITHM_PARTS,
+        POPULARITY_SPREAD: variance.cast(pl.Float64).sqrt() / number / LOGARITHM_PARTS,
         FIRST_SHARE: (before == 0).sum().cast(pl.Int64) / number,
     }
     return [pl.when(number > 0).then(own).otherwise(0.0).alias(name) for name, own in found.items()]

@@ -28,6 +28,7 @@ from recsys.deadline import bounded
 from recsys.events.appending import Appended, append_rows, received
 from recsys.events.asking import asked
 from recsys.events.database import LOCK_WAIT_SECONDS, Database
+from recsys.events.one_user import OwnEvent
 from recsys.events.tables import move_position, position
 from recsys.failpoints import Failpoint, reached
 
@@ -113,6 +114,25 @@ class EventLog:
         with bounded(connection, LOCK_WAIT_SECONDS):
             rows = connection.execute(query, arguments).fetchall()
         return pl.DataFrame(rows, schema=LOG_SCHEMA, orient="row")
+
+    def newest_of(self, user_ids: Sequence[str], after: int) -> dict[str, int]:
+        """The sequence of each of these users' newest event, where it is greater than `after`."""
+        connection = self._database.connection()
+        query = (
+            "SELECT user_id, max(log_sequence) FROM events WHERE log_sequence > ? "
+            "AND user_id IN (SELECT value FROM json_each(?)) GROUP BY user_id"
+        )
+        with bounded(connection, LOCK_WAIT_SECONDS):
+            return dict(connection.execute(query, [after, asked(user_ids)]).fetchall())
+
+    def own_events(self, user_id: str) -> list[OwnEvent]:
+        """One user's events, as `fold_user` takes them."""
+        query = (
+            "SELECT log_sequence, item_id, occurred_at, event, value, item_events_before FROM events WHERE user_id = ?"
+        )
+        connection = self._database.connection()
+        with bounded(connection, LOCK_WAIT_SECONDS):
+            return [OwnEvent(*own) for own in connection.execute(query, [user_id])]
 
     def next_users(self, after: str | None, number: int) -> list[str]:
         """The next user ids in order of their bytes, at most `number`; None begins with the first."""

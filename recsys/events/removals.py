@@ -132,6 +132,16 @@ class Removals:
         """Those of these users who were deleted after a position of the log, also when they have come back since."""
         return deleted_after(self._database.connection(), user_ids, position)
 
+    def newest(self) -> int:
+        """The position of the newest removal; 0 when there was none."""
+        query = "SELECT coalesce(max(log_sequence), 0) FROM removals"
+        return int(self._database.connection().execute(query).fetchone()[0])
+
+    def pruned_after(self, position: int) -> bool:
+        """Whether old events of everybody were taken out after a position."""
+        query = "SELECT EXISTS (SELECT 1 FROM removals WHERE digest IS NULL AND log_sequence > ?)"
+        return bool(self._database.connection().execute(query, [position]).fetchone()[0])
+
     def take_over(self, other: Removals, user_ids: Sequence[str]) -> list[str]:
         """Deletes from this log whom another log has deleted, as of then: for a log that comes from a backup.
 

@@ -8,6 +8,9 @@ on a CPU.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -77,6 +80,12 @@ class GatedBlock(nn.Module):
         self.dropout = LockedDropout(dropout)
         self.position_bias = nn.Parameter(torch.zeros(heads, length))
         self.gap_bias = nn.Parameter(torch.zeros(heads, GAP_BUCKETS)) if clock else None
+        self._kept: tuple[tuple[int, int], Tensor] | None = None
+
+    def train(self, mode: bool = True) -> Self:
+        """Training changes the weights: what was made of them is let go."""
+        self._kept = None
+        return super().train(mode)
 
     def forward(self, states: Tensor, gaps: Tensor | None) -> Tensor:
         """(batch, length, width) → the same; `gaps` as `TimeInputs.gaps` returns them."""
@@ -91,17 +100,35 @@ class GatedBlock(nn.Module):
         return states + added
 
     def _bias(self, length: int, gaps: Tensor | None) -> Tensor:
-        position = torch.arange(length, device=self.position_bias.device)
-        bias = self.position_bias[:, (position[:, None] - position[None, :]).clamp(min=0)]
+        fixed = not (self.training or torch.is_grad_enabled())
+        bias = self._kept_position_bias()[:, :length, :length] if fixed else self._position_bias(length)
         if self.gap_bias is None or gaps is None:
             return bias
         both: Tensor = bias + self.gap_bias[:, gaps].transpose(0, 1)
         return both
 
+    def _position_bias(self, length: int) -> Tensor:
+        """(heads, length, length) by the distance back; it depends on nothing else, so a shorter one is its corner."""
+        position = torch.arange(length, device=self.position_bias.device)
+        return self.position_bias[:, (position[:, None] - position[None, :]).clamp(min=0)]
+
+    def _kept_position_bias(self) -> Tensor:
+        """That of the longest sequence, made once for the weights as they are."""
+        bias = self.position_bias
+        made_of = (bias.data_ptr(), bias._version)
+        if self._kept is None or self._kept[0] != made_of:
+            self._kept = (made_of, self._position_bias(self.length))
+        return self._kept[1]
+
     def _causal(self, states: Tensor) -> Tensor:
-        length = states.shape[1]
-        causal: Tensor = torch.ones(length, length, device=states.device).tril() / self.length**0.5
-        return causal
+        return _causal(self.length, states.device)[: states.shape[1], : states.shape[1]]
+
+
+@cache
+def _causal(length: int, device: torch.device) -> Tensor:
+    """(length, length) 0 for what comes later, else what the sum over events is divided by."""
+    causal: Tensor = torch.ones(length, length, device=device).tril() / length**0.5
+    return causal
 
 
 class SoftmaxBlock(nn.Module):

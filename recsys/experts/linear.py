@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -23,9 +25,15 @@ def decayed_sum(weights: Tensor, history: Tensor, decay: float) -> Tensor:
         history: (batch, length) int64 item index, right-aligned.
         decay: between 0 and 1.
     """
-    age = torch.arange(history.shape[1] - 1, -1, -1)
-    strength = (decay**age).to(weights.dtype).expand(history.shape)
+    strength = _strengths(history.shape[1], decay, weights.dtype).expand(history.shape)
     return functional.embedding_bag(history, weights, per_sample_weights=strength, mode="sum")
+
+
+@lru_cache(maxsize=64)
+def _strengths(length: int, decay: float, dtype: torch.dtype) -> Tensor:
+    """(length,) what each event weighs, oldest first."""
+    age = torch.arange(length - 1, -1, -1)
+    return (decay**age).to(dtype)
 
 
 def check_rows(weights: Tensor, n_items: int) -> Tensor:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy import stats
-
 
 def overlap(one: Sequence[str], other: Sequence[str]) -> float:
     """Share of the longer list's items that are in both, 0 to 1; 1 for two empty lists."""
@@ -17,4 +15,8 @@ def rank_correlation(one: Sequence[str], other: Sequence[str]) -> float | None:
     """Kendall's tau over the items in both lists, -1 to 1; None where fewer than two are."""
     places = {item: place for place, item in enumerate(other)}
     both = [places[item] for item in one if item in places]
-    return float(stats.kendalltau(range(len(both)), both).statistic) if len(both) > 1 else None
+    if len(both) < 2:
+        return None
+    from scipy import stats  # half a second and 40 MB, which only a shadow needs
+
+    return float(stats.kendalltau(range(len(both)), both).statistic)

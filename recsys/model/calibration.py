@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 
 _CERTAIN = 1e-12
 _SURE = 1e-3
@@ -126,6 +125,8 @@ def fit_line(probabilities: np.ndarray, came: np.ndarray, sizes: np.ndarray | No
     if len(came) == 0 or came.all() or not came.any():
         return Line()
     read = [_log_odds(probabilities), *([] if sizes is None else [np.log(sizes)])]
+    from sklearn.linear_model import LogisticRegression  # a second and 30 MB, which only a fit needs
+
     fitted = LogisticRegression(C=_LIGHT_PENALTY).fit(np.stack(read, axis=1), came)
     slope, *per_size = fitted.coef_[0].tolist()
     return Line(slope, float(fitted.intercept_[0]), *per_size) if slope > 0 else Line()

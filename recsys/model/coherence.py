@@ -5,6 +5,8 @@ The state tells what may come next; these tell how far the order and the length 
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -50,17 +52,22 @@ def _likeness(events: Tensor, known: Tensor) -> Tensor:
     """(batch, spans x lags) mean cosine of events a lag apart, the later one within the span."""
     window = min(max(SPANS) + max(max(lags) for lags in LAGS), events.shape[1])
     newest, there = events[:, -window:], known[:, -window:]
-    cosines = torch.bmm(newest, newest.transpose(1, 2))
-    found = []
-    for span in SPANS:
-        for lags in LAGS:
-            total = counted = newest.new_zeros(len(events))
-            for lag in (one for one in lags if one < window):
-                both = (there[:, lag:] * there[:, : window - lag])[:, -span:]
-                own = torch.diagonal(cosines, -lag, 1, 2)[:, -span:]
-                total, counted = total + (own * both).sum(1), counted + both.sum(1)
-            found.append(total / counted.clamp(min=1))
-    return torch.stack(found, dim=1)
+    cosines = torch.bmm(newest, newest.transpose(1, 2))  # 0 where one of both is no event
+    both = there[:, :, None] * there[:, None, :]
+    counts = _pairs(window).to(events)
+    return (cosines.flatten(1) @ counts) / (both.flatten(1) @ counts).clamp(min=1)
+
+
+@cache
+def _pairs(window: int) -> Tensor:
+    """(window x window, spans x lags) 1 where two events are a lag apart and the later one is within the span."""
+    later, earlier = torch.arange(window)[:, None], torch.arange(window)[None, :]
+    counted = [
+        (later >= window - span) & (torch.stack([later - earlier == lag for lag in lags]).any(0))
+        for span in SPANS
+        for lags in LAGS
+    ]
+    return torch.stack(counted, dim=2).flatten(0, 1).float()
 
 
 def _drift(events: Tensor, known: Tensor) -> Tensor:

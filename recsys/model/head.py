@@ -49,10 +49,14 @@ class HeadWeights:
     core: Tensor | None = None
     offset: Tensor | None = None
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Those that this kind of head has."""
+        parts = (self.gains, self.log_temperature, self.film, self.core, self.offset)
+        return tuple(part for part in parts if part is not None)
+
     def flat(self) -> Tensor:
         """(batch, numbers) all weights of each head side by side."""
-        parts = (self.gains, self.log_temperature[:, None], self.film, self.core, self.offset)
-        return torch.cat([part.flatten(1) for part in parts if part is not None], dim=1)
+        return torch.cat([part.flatten(1) if part.ndim > 1 else part[:, None] for part in self.tensors()], dim=1)
 
 
 def head_size(config: HeadConfig, n_experts: int, width: int) -> int:

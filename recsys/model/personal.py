@@ -50,6 +50,23 @@ class ModelConfig(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Generated:
+    """What contexts become before any item is scored.
+
+    Attributes:
+        states: (batch, width) the body's state.
+        head: the generated heads.
+    """
+
+    states: Tensor
+    head: HeadWeights
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of them."""
+        return (self.states, *self.head.tensors())
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """What one forward pass gives.
 
@@ -62,6 +79,11 @@ class Scored:
     outputs: ExpertOutputs
     head: HeadWeights
     scores: Tensor
+
+    @property
+    def generated(self) -> Generated:
+        """What the scores were made from, beside the items."""
+        return Generated(self.outputs.states, self.head)
 
 
 class PersonalModel:
@@ -89,6 +111,12 @@ class PersonalModel:
         inputs = self.hypernetwork.inputs(self.statistics(context, outputs), outputs.states)
         head = self.hypernetwork(inputs, context.any_known)
         return Scored(outputs, head, self.network.score(outputs, head))
+
+    @torch.no_grad()
+    def again(self, context: ContextBatch, generated: Generated) -> Scored:
+        """What `forward` gives, from what it generated for the same contexts before: neither body nor generator run."""
+        outputs = self.network.outputs(context, generated.states)
+        return Scored(outputs, generated.head, self.network.score(outputs, generated.head))
 
     @torch.no_grad()
     def shared_scores(self, outputs: ExpertOutputs) -> Tensor:

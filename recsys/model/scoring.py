@@ -129,9 +129,14 @@ class ScoringNetwork:
                 raise RuntimeError(f"the expert '{name}' scores {shape[-1]} items and the body {self.n_items}")
 
     @torch.no_grad()
-    def outputs(self, context: ContextBatch) -> ExpertOutputs:
-        """Runs every expert once."""
-        states = self.body.states(context)
+    def outputs(self, context: ContextBatch, states: Tensor | None = None) -> ExpertOutputs:
+        """Runs every expert once.
+
+        Args:
+            context: the batch.
+            states: (batch, width) the body's, where they are known already; None: they are computed.
+        """
+        states = self.body.states(context) if states is None else states
         scores = [states @ self.body.items[1:].T, *(expert.score(context) for expert in self.others.values())]
         scaled = on_one_scale(torch.stack(scores, dim=1), self.scales, self.logarithmic)
         if self._novelty is not None and bool(self.discovers.any()):
@@ -182,7 +187,7 @@ class ScoringNetwork:
         bent = states * (1 + head.film)
         if head.core is not None:
             left, right = self.bases
-            bent = bent + torch.einsum("br,wr->bw", torch.einsum("brs,bs->br", head.core, states @ right), left)
+            bent = bent + torch.bmm(head.core, (states @ right)[:, :, None])[:, :, 0] @ left.T
         if head.offset is not None:
             bent = bent + head.offset
         return bent

@@ -5,7 +5,6 @@ Every statistic is a function of the context and of shared item tables alone; th
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import torch
@@ -82,8 +81,8 @@ def _opinions(scores: Tensor) -> list[Tensor]:
     margin = top[:, :, 0] - top[:, :, 1]
     centred = scores - scores.mean(2, keepdim=True)
     unit = centred / centred.norm(dim=2, keepdim=True).clamp(min=1e-6)
-    pairs = list(itertools.combinations(range(scores.shape[1]), 2))
-    agreement = torch.stack([(unit[:, a] * unit[:, b]).sum(1) for a, b in pairs], dim=1)
+    one, other = torch.triu_indices(scores.shape[1], scores.shape[1], offset=1)
+    agreement = torch.bmm(unit, unit.transpose(1, 2))[:, one, other]
     return [entropy, peak, margin, agreement]
 
 

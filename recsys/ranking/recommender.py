@@ -18,12 +18,13 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.model.calibration import Calibration
 from recsys.model.head import HeadWeights
-from recsys.model.personal import PersonalModel
+from recsys.model.personal import PersonalModel, Scored
 from recsys.model.portable import PortableHead, portable_head
 from recsys.model.repetition import usual_basket
 from recsys.ranking.diversity import diverse_order, pool_size
 from recsys.ranking.estimates import Estimates, estimates
 from recsys.ranking.explanation import Explanation, explain_items
+from recsys.ranking.kept_heads import Kept, KeptHeads, content_of
 from recsys.ranking.masks import item_mask, seen_mask
 from recsys.ranking.similarity import nearest
 from recsys.ranking.top_k import top_k
@@ -51,6 +52,8 @@ class Recommender:
         schema: the workspace's schema as of training.
         calibration: logits to probabilities.
         version: what to call this model in replies.
+        kept: keeps what was generated for users; None: nothing is kept.
+        identity: tells this model from others in `kept`, whatever they are called.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Recommender:
         schema: WorkspaceSchema,
         calibration: Calibration,
         version: str,
+        kept: KeptHeads | None = None,
+        identity: str = "",
     ) -> None:
         self.model = model
         self.encoder = encoder
@@ -67,10 +72,21 @@ class Recommender:
         self.calibration = calibration
         self.version = version
         self.vocabulary = encoder.vocabulary
+        self._kept = kept
+        self._identity = identity
 
     def calibrated(self, calibration: Calibration) -> Recommender:
         """The same recommender with other probabilities."""
-        return Recommender(self.model, self.encoder, self.schema, calibration, self.version)
+        return Recommender(self.model, self.encoder, self.schema, calibration, self.version, self._kept, self._identity)
+
+    def keeping(self, kept: KeptHeads, identity: str) -> Recommender:
+        """The same recommender, which keeps what it generates for users.
+
+        Args:
+            kept: where.
+            identity: another one for every other model, such as the hash of the model's content.
+        """
+        return Recommender(self.model, self.encoder, self.schema, self.calibration, self.version, kept, identity)
 
     def recommend(
         self,
@@ -106,15 +122,15 @@ class Recommender:
             raise ConfigError(f"diversity is {diversity}; give a number from 0 to 1.")
         if not rows:
             return []
-        context = self.encoder.encode(rows, moments)
-        scores = self.model.forward(context).scores
+        context, scored = self._forward(rows, moments)
         masked = self.mask(context, exclude_seen=exclude_seen)
-        masked |= item_mask(self.encoder.item_indices(exclude_items), len(self.vocabulary))
+        if exclude_items:
+            masked |= item_mask(self.encoder.item_indices(exclude_items), len(self.vocabulary))
         if include_only is not None:
             masked |= ~item_mask(self.encoder.item_indices(include_only), len(self.vocabulary))
         if allowed is not None:
             masked |= ~torch.from_numpy(allowed)
-        return self._best(scores.masked_fill(masked, -torch.inf), k, diversity)
+        return self._best(scored.scores.masked_fill(masked, -torch.inf), k, diversity)
 
     def flags(self, item_ids: Sequence[str]) -> np.ndarray:
         """(n_items,) bool in the vocabulary's order: True at these items; unknown ones are ignored."""
@@ -123,11 +139,11 @@ class Recommender:
 
     def score(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> Tensor:
         """(batch, n_items) logits of every item, nothing masked; column j is `vocabulary[j]`."""
-        return self.model.forward(self.encoder.encode(rows, moments)).scores
+        return self._forward(rows, moments)[1].scores
 
     def heads(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> HeadWeights:
         """The generated head of each context."""
-        return self.model.forward(self.encoder.encode(rows, moments)).head
+        return self._forward(rows, moments)[1].head
 
     def portable(self, row: FeatureRow, item_ids: Sequence[str]) -> PortableHead:
         """One context's head with all that is needed to score these items elsewhere, in that order.
@@ -161,8 +177,8 @@ class Recommender:
 
     def probabilities(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> Tensor:
         """(batch, n_items) calibrated probability that each item is the next one; 0 for items that are masked."""
-        context = self.encoder.encode(rows, moments)
-        return self._probabilities(context, self.model.forward(context).scores)
+        context, scored = self._forward(rows, moments)
+        return self._probabilities(context, scored.scores)
 
     def estimate(
         self, rows: Sequence[FeatureRow], item_ids: Sequence[Sequence[str]], *, probabilities: bool = False
@@ -176,8 +192,8 @@ class Recommender:
         """
         if not rows:
             return []
-        context = self.encoder.encode(rows)
-        scores = self.model.forward(context).scores
+        context, scored = self._forward(rows, None)
+        scores = scored.scores
         chances = self._probabilities(context, scores) if probabilities else None
         return [
             estimates(scores[n], None if chances is None else chances[n], self.encoder.item_indices(own))
@@ -207,6 +223,21 @@ class Recommender:
     def context_faults(self) -> Mapping[str, int]:
         """How often each fault of a context was met and treated so far, see `ContextFaults`."""
         return self.encoder.faults.as_dict()
+
+    def _forward(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None) -> tuple[ContextBatch, Scored]:
+        """Encodes and scores; of a stored user's row what does not depend on the items is kept."""
+        user_id = rows[0].user_id if len(rows) == 1 else None
+        if self._kept is None or user_id is None or rows[0].inline or not rows[0].present:
+            context = self.encoder.encode(rows, moments)
+            return context, self.model.forward(context)
+        content = content_of(rows[0], None if moments is None else moments[0])
+        found = self._kept.find(self._identity, user_id, content)
+        if found is not None:
+            return found.context, self.model.again(found.context, found.generated)
+        context = self.encoder.encode(rows, moments)
+        scored = self.model.forward(context)
+        self._kept.keep(self._identity, user_id, content, Kept(context, scored.generated))
+        return context, scored
 
     def _known_indices(self, item_ids: Sequence[str]) -> np.ndarray:
         indices = self.encoder.item_indices(item_ids)

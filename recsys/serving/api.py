@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, asynccontextmanager
+from functools import partial
 from typing import Annotated
 
 from fastapi import Body, FastAPI, Request, Response
 
 from recsys import __version__
+from recsys.ranking.kept_heads import KeptHeads
 from recsys.serving import examples, problems
+from recsys.serving.answering import Answering, bound_other_threads
 from recsys.serving.catalogue_requests import CatalogueRequests
 from recsys.serving.choosing import Choice
 from recsys.serving.degraded import described
@@ -56,6 +59,7 @@ def create_app(
     running: Sequence[AbstractContextManager[object]] = (),
     experiment: Experiment | None = None,
     protection: Protection = OPEN,
+    kept: KeptHeads | None = None,
 ) -> FastAPI:
     """Builds the application over its ports.
 
@@ -71,9 +75,12 @@ def create_app(
         running: entered when the server starts, left in reverse when it stops.
         experiment: who answers whom, and what is kept of it; None: the champion answers and nothing is kept.
         protection: who may come in, and how many at a time.
+        kept: what the models keep of users, to be counted.
     """
     experiment = experiment or Experiment(Split(models))
     draining, meters = Draining(protection.notice_seconds), Meters()
+    if kept is not None:
+        kept.tell = meters.kept
     app = FastAPI(
         title="recsys",
         version=__version__,
@@ -83,7 +90,7 @@ def create_app(
         lifespan=_lifespan((*running, draining)),
     )
     choice = Choice(items or NoItems())
-    _add_recommendations(app, Recommending(experiment, choice, clock))
+    _add_recommendations(app, Recommending(experiment, choice, clock), Answering())
     add_scores(app, Scoring(models, clock))
     add_heads(app, Heads(models, clock))
     add_similar(app, Similar(models, choice))
@@ -102,14 +109,14 @@ def create_app(
     return app
 
 
-def _add_recommendations(app: FastAPI, recommending: Recommending) -> None:
+def _add_recommendations(app: FastAPI, recommending: Recommending, answering: Answering) -> None:
     @app.post(
         "/v1/recommendations",
         response_model=RecommendationReply,
         responses=documented(examples.RECOMMENDATION_REPLY, 400, 413, 415, 422, 503),
         summary="The best items for a user, a context, or both",
     )
-    def recommend(
+    async def recommend(
         request: Request,
         body: Annotated[RecommendationRequest, Body(openapi_examples=examples.RECOMMENDATION_REQUESTS)],
     ) -> Response:
@@ -118,7 +125,8 @@ def _add_recommendations(app: FastAPI, recommending: Recommending) -> None:
         A never-seen user with an inline history gets personal items in the same call; an empty context gets what
         suits everybody, and `degraded` says so.
         """
-        return Json(recommending.answer(body, request_id(request.scope)))
+        answer = partial(recommending.answer, body, request_id(request.scope))
+        return Json(answer() if recommending.is_quick(body) else await answering.run(answer))
 
 
 def _add_events(app: FastAPI, intake: Intake) -> None:
@@ -191,6 +199,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        bound_other_threads()
         with ExitStack() as stack:
             for resource in running:
                 stack.enter_context(resource)

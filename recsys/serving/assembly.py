@@ -6,15 +6,18 @@ A model that reads another version of the features brings them along: both take 
 from __future__ import annotations
 
 import logging
+import sqlite3
+import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 
 import torch
 from fastapi import FastAPI
 
+from recsys.allocator import give_back
 from recsys.context.batch import FeatureRow
-from recsys.context.engine import Engine
+from recsys.context.engine import EMBEDDED, Engine
 from recsys.context.reader import FeastReader
 from recsys.context.rows import feature_service_name
 from recsys.data.schema import WorkspaceSchema
@@ -22,8 +25,10 @@ from recsys.errors import FeatureStoreError, RecsysError
 from recsys.events.impressions import ImpressionLog
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
+from recsys.events.removals import Removals
 from recsys.events.shadow_scores import ShadowLog
 from recsys.garbage import keep_what_is_there
+from recsys.ranking.kept_heads import KeptHeads
 from recsys.registry.champion import champion, opened_champion
 from recsys.registry.chosen import chosen_version
 from recsys.registry.client import registry
@@ -37,14 +42,20 @@ from recsys.serving.challenger import ChallengerSource
 from recsys.serving.champion import ChampionSource
 from recsys.serving.degraded import REGISTRY_UNREACHABLE
 from recsys.serving.experiment import ExperimentOptions, started
+from recsys.serving.forgetting import Forgetting
 from recsys.serving.item_changes import ItemChanges
 from recsys.serving.live import LiveFolder
 from recsys.serving.live_items import LiveItems
-from recsys.serving.ports import DeleteUsers, ServedFeatures, ServedModel
+from recsys.serving.ports import Deleted, DeleteUsers, ServedFeatures, ServedModel
 from recsys.serving.protection import OPEN, Protection
 from recsys.serving.splitting import Split
 from recsys.workspace import Workspace
 
+KEPT_BYTES = 48 * 1024 * 1024
+"""Of what is kept of users between their requests: some 3,500 of them, with 200 events each."""
+_SQLITE_BYTES = 32 * 1024 * 1024
+GATHER_SECONDS = 1.0
+_SWITCH_SECONDS = 0.0005
 _NOBODY = "recsys-warm-up"
 _PLAIN = ExperimentOptions()
 _log = logging.getLogger(__name__)
@@ -76,6 +87,9 @@ def assemble(
             registry cannot be reached.
     """
     torch.set_num_threads(1)
+    sys.setswitchinterval(_SWITCH_SECONDS)  # a request that waits for the background's Python waits for that long
+    _bound_sqlite()
+    kept = KeptHeads(KEPT_BYTES)
     first = _opened(workspace, _served_schema(workspace))
     models: ChampionSource
     challengers: ChallengerSource
@@ -88,15 +102,18 @@ def assemble(
     def moved() -> object:
         return _last_move(workspace)
 
-    models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, in_use()), stamp=moved)
+    models = ChampionSource(lambda: _named(workspace), lambda: _loaded(workspace, in_use(), kept), stamp=moved)
     challengers = ChallengerSource(
         lambda: _named_challenger(workspace),
-        lambda version: _loaded_challenger(workspace, version, in_use()),
+        lambda version: _loaded_challenger(workspace, version, in_use(), kept),
         stamp=moved,
     )
     models.refresh()
-    live = LiveFolder(FoldLease(workspace.event_log), lambda token: _follow_log(in_use(), token))
-    running: list[AbstractContextManager[object]] = [live, models]
+    live = LiveFolder(
+        FoldLease(workspace.event_log), lambda token: _follow_log(in_use(), token), gather_seconds=GATHER_SECONDS
+    )
+    forgetting = Forgetting(Removals(workspace.event_log), kept)
+    running: list[AbstractContextManager[object]] = [live, models, forgetting]
     if options.has_challenger:
         challengers.refresh()
         running.append(challengers)
@@ -104,6 +121,7 @@ def assemble(
     experiment = started(options, split, ImpressionLog.of(workspace).append, ShadowLog(workspace.impressions).append)
     running += experiment.running
     keep_what_is_there()
+    give_back()
     app = create_app(
         models=models,
         features=first,
@@ -111,12 +129,31 @@ def assemble(
         live=live,
         items=LiveItems(workspace),
         item_writer=ItemChanges(workspace),
-        delete_users=delete_users,
+        delete_users=None if delete_users is None else _forgotten(delete_users, forgetting),
         running=running,
         experiment=experiment,
         protection=protection,
+        kept=kept,
     )
     return app, models
+
+
+def _bound_sqlite() -> None:
+    """Bounds the pages that all connections of this process hold together; each alone may hold 64 MB, for imports."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"PRAGMA soft_heap_limit = {_SQLITE_BYTES}")
+
+
+def _forgotten(delete_users: DeleteUsers, forgetting: Forgetting) -> DeleteUsers:
+    """The deletion, which leaves nothing in this process's memory either, also where it could not be completed."""
+
+    def deleting(user_ids: Sequence[str]) -> Deleted:
+        try:
+            return delete_users(user_ids)
+        finally:
+            forgetting.look()
+
+    return deleting
 
 
 def _follow_log(features: Sequence[ServedFeatures], token: int) -> bool:
@@ -135,9 +172,17 @@ def _served_schema(workspace: Workspace) -> WorkspaceSchema:
 
 def _opened(workspace: Workspace, schema: WorkspaceSchema) -> ServedFeatures:
     """Opens one version of the features and asks it once, so that the first request does not wait for that."""
-    reader = FeastReader(workspace, schema, budget=Engine.of(workspace).read_timeout_ms / 1_000)
+    engine = Engine.of(workspace)
+    reader = FeastReader(workspace, schema, budget=engine.read_timeout_ms / 1_000)
     _warm_up(reader)
-    return ServedFeatures(reader, schema, feature_service_name(schema), reader.catch_up, reader.behind)
+    return ServedFeatures(
+        contexts=reader,
+        schema=schema,
+        service=feature_service_name(schema),
+        catch_up=reader.catch_up,
+        behind=reader.behind,
+        embedded=engine.online_store == EMBEDDED,
+    )
 
 
 def _warm_up(reader: FeastReader) -> None:
@@ -176,26 +221,33 @@ def _named_challenger(workspace: Workspace) -> str | None:
         return aliased(client, workspace, LIVE_CHALLENGER)
 
 
-def _loaded(workspace: Workspace, in_use: Sequence[ServedFeatures]) -> ServedModel:
+def _loaded(workspace: Workspace, in_use: Sequence[ServedFeatures], kept: KeptHeads) -> ServedModel:
     """The champion, or its last good local copy."""
     found, snapshot = opened_champion(workspace)
     if found.degraded is not None:
         _log.warning("%s", found.degraded)
-    model = _ready(workspace, found.version, found.content_hash, snapshot, in_use)
+    model = _ready(workspace, found.version, found.content_hash, snapshot, in_use, kept)
     return model if found.degraded is None else replace(model, degraded=REGISTRY_UNREACHABLE)
 
 
-def _loaded_challenger(workspace: Workspace, version: str, in_use: Sequence[ServedFeatures]) -> ServedModel:
+def _loaded_challenger(
+    workspace: Workspace, version: str, in_use: Sequence[ServedFeatures], kept: KeptHeads
+) -> ServedModel:
     snapshot = chosen_version(workspace, version).snapshot
-    return _ready(workspace, version, snapshot.content_hash, snapshot, in_use)
+    return _ready(workspace, version, snapshot.content_hash, snapshot, in_use, kept)
 
 
 def _ready(
-    workspace: Workspace, version: str, content_hash: str, snapshot: Snapshot, in_use: Sequence[ServedFeatures]
+    workspace: Workspace,
+    version: str,
+    content_hash: str,
+    snapshot: Snapshot,
+    in_use: Sequence[ServedFeatures],
+    kept: KeptHeads,
 ) -> ServedModel:
     """A version with the features that it reads: some of those in use, or others that are opened beside them."""
     lease = _lease(workspace, version)
-    recommender = load_recommender(snapshot, version)
+    recommender = load_recommender(snapshot, version).keeping(kept, content_hash)
     recommender.recommend([FeatureRow(user_id=None)], k=1)
     fitting = next((features for features in in_use if features.schema == snapshot.schema), None)
     return ServedModel(

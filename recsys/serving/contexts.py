@@ -141,6 +141,7 @@ def _with_inline(row: FeatureRow, inline: InlineContext, schema: WorkspaceSchema
         first_event_at=row.first_event_at or (times[0] if times else 0),
         last_event_at=max(row.last_event_at, *times) if times else row.last_event_at,
         profile=profile,
+        inline=True,
     )
 
 

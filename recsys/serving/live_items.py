@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
-from pathlib import Path
 
 from recsys.data.availability import unavailable_items
 from recsys.data.catalogue import Catalogue
@@ -28,6 +28,7 @@ class LiveItems:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._files = (str(workspace.items_file), str(workspace.unavailable_file))
         self._lock = threading.Lock()
         self._stamp = self._look()
         self._items = self._read()
@@ -49,17 +50,17 @@ class LiveItems:
         self._stamp = stamp
 
     def _look(self) -> object:
-        return _file_stamp(self._workspace.items_file), _file_stamp(self._workspace.unavailable_file)
+        return [_file_stamp(path) for path in self._files]
 
     def _read(self) -> Items:
         catalogue = Catalogue.load_items(self._workspace)
         return Items(catalogue.items, catalogue.schema, unavailable_items(self._workspace))
 
 
-def _file_stamp(path: Path) -> tuple[int, int, int] | None:
+def _file_stamp(path: str) -> tuple[int, int, int] | None:
     """Another value after each change: files are replaced, never written into."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size

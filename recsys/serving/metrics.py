@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
+from typing import get_args
 
 from fastapi import FastAPI, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, values
@@ -14,6 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from recsys.errors import RecsysError
+from recsys.ranking.kept_heads import Outcome
 from recsys.serving.ports import EventSink, ModelSource, NoChampionError, ServedFeatures
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -46,6 +48,19 @@ class Meters:
             ["code"],
             registry=self._registry,
         )
+        self._kept = Counter(
+            "recsys_kept_heads",
+            "Looks for what was generated for a user before, and what went of it.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._kept_bytes = Gauge(
+            "recsys_kept_heads_bytes",
+            "Memory that it takes, about.",
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self._outcomes = {outcome: self._kept.labels(outcome) for outcome in get_args(Outcome)}
         self._in_flight = Gauge(
             "recsys_requests_in_flight",
             "Requests under way.",
@@ -73,6 +88,11 @@ class Meters:
     def refused(self, code: str) -> None:
         """Counts one refusal, by its problem's code."""
         self._refused.labels(code).inc()
+
+    def kept(self, outcome: Outcome, held_bytes: int) -> None:
+        """Counts what became of something that may be kept."""
+        self._outcomes[outcome].inc()
+        self._kept_bytes.set(held_bytes)
 
     def under_way(self, change: int) -> None:
         self._in_flight.inc(change)

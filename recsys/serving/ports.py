@@ -167,6 +167,7 @@ class ServedFeatures:
         service: its feature service.
         catch_up: folds the log's next events into its online rows under a lease's token; says whether there are more.
         behind: how many places of the log its online rows have not taken in yet.
+        embedded: reading them waits for no other process.
     """
 
     contexts: OnlineContexts
@@ -174,6 +175,7 @@ class ServedFeatures:
     service: str
     catch_up: Callable[[int], bool] = lambda token: False
     behind: Callable[[], int] = lambda: 0
+    embedded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import httpx
 import orjson
 
 from recsys.errors import ServiceError
+from recsys.serving.metrics import SHARED_FOLDER
 from recsys.serving.server import DEFAULT_HOST
 from recsys.workspace import HOME_VARIABLE, Workspace
 
@@ -139,4 +140,5 @@ def served(workspace: Workspace, *, port: int = 0, timeout: float = START_SECOND
 
 
 def _environment(workspace: Workspace) -> dict[str, str]:
-    return {**os.environ, HOME_VARIABLE: str(workspace.home)}
+    inherited = {name: value for name, value in os.environ.items() if name != SHARED_FOLDER}  # Feast sets it on import
+    return {**inherited, HOME_VARIABLE: str(workspace.home)}

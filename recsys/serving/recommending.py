@@ -64,6 +64,15 @@ class Recommending:
         self.experiment.note(answered)
         return answered.reply
 
+    def is_quick(self, request: RecommendationRequest) -> bool:
+        """Whether the answer takes milliseconds of computing and waits for nobody.
+
+        Raises:
+            NoChampionError: there is no model.
+        """
+        embedded = self.experiment.split.champion.current().features.embedded
+        return embedded and not request.explain and not request.diversity
+
     def _answered(self, request: RecommendationRequest, request_id: str, assigned: Assigned) -> Answered:
         model, now = assigned.model, self.clock()
         features = model.features

@@ -87,6 +87,7 @@ def champions(monkeypatch):
     ranker = SimpleNamespace(
         vocabulary=("a",), context_faults=dict, recommend=lambda rows, k, **_: [SimpleNamespace(item_ids=(), scores=())]
     )
+    ranker.keeping = lambda kept, identity: ranker
     for name, stand_in in (
         ("champion", known.found),
         ("opened_champion", known.opened),

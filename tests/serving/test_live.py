@@ -126,3 +126,14 @@ def test_closing_does_what_is_left_and_frees_the_lease_at_once(path):
     live.close()
     assert work.left == 0
     assert FoldLease(path).acquire("serving") is not None
+
+
+def test_calls_that_come_close_together_are_one_step(path):
+    work = Work()
+    with LiveFolder(lease(path), work, poll_seconds=60, gather_seconds=0.3) as live:
+        assert until(lambda: work.tokens)
+        before = len(work.tokens)
+        for _ in range(5):
+            live.refresh(["ann"])
+        assert live.settle(5)
+        assert len(work.tokens) == before + 1

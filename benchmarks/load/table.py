@@ -1,0 +1,51 @@
+"""The service's figures as the table of its bars."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def printed(figures: Mapping[str, Any]) -> str:
+    """One line a bar: what was measured, beside what, and the bar."""
+    mix, heads = figures["mix"], figures["heads_in_process"]
+    changed, effect = mix["context_just_changed"], figures["event_to_changed_ranking"]
+    ratio, no_op = figures["highest_rate_ratio"], figures["highest_rate_no_op"]["rate"]
+    rows = [
+        (
+            f"recommendations, mix, {mix['rate']:g}/s, hit rate {mix['hit_rate_of_all']:.0%}",
+            f"p50 {mix['recommendations']['p50']} ms, p99 {mix['recommendations']['p99']} ms",
+            "p50 ≤ 3 ms, p99 ≤ 20 ms",
+        ),
+        ("context just changed, in that mix", f"p50 {changed['p50']} ms, p99 {changed['p99']} ms", "p50 ≤ 7 ms"),
+        (
+            f"highest rate of the mix, beside a no-op's {no_op:g}/s",
+            f"{figures['highest_rate']['rate']:g}/s, {ratio or 0:.1%}",
+            "≥ 15 %",
+        ),
+        (
+            "generated beside shared head, everything anew",
+            f"{heads['anew_ratio']} x",
+            "≤ 1.15 x",
+        ),
+        ("generated beside shared head, state and head kept", f"{heads['kept_ratio']} x", "≤ 1.15 x"),
+        (
+            f"event posted to changed ranking, {effect['shown']} of {effect['asked']} shown",
+            f"p99 {effect['p99']} ms",
+            "p99 ≤ 60 ms",
+        ),
+        ("start to ready", f"{figures['seconds_to_ready']} s", "≤ 8 s"),
+        ("memory, one process, after everything", f"{figures['memory_mb']['after_everything']} MB", "≤ 800 MB"),
+        ("a million items", "not measured", "p99 ≤ 30 ms, recall@100 ≥ .95"),
+    ]
+    table = Table("path", "measured", "bar")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(table)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text

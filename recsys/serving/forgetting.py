@@ -1,0 +1,75 @@
+"""Has what is kept in memory of a user go with the user, whichever process deletes. It knows removals, not heads."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Collection
+from types import TracebackType
+from typing import Protocol, Self
+
+from recsys.errors import RecsysError
+from recsys.events.removals import Removals
+
+LOOK_SECONDS = 0.5
+_log = logging.getLogger(__name__)
+
+
+class Memory(Protocol):
+    """What keeps something of users; `recsys.ranking.kept_heads.KeptHeads` is one."""
+
+    def user_ids(self) -> Collection[str]: ...
+
+    def forget(self, user_ids: Collection[str]) -> None: ...
+
+    def clear(self) -> None: ...
+
+
+class Forgetting:
+    """Looks at the log's removals, and takes out of a memory whom they concern. As a context manager it goes on so.
+
+    Args:
+        removals: of the workspace's log.
+        memory: what forgets.
+        look_seconds: how often they are looked at; a deletion by this process need not wait for it (`look`).
+    """
+
+    def __init__(self, removals: Removals, memory: Memory, *, look_seconds: float = LOOK_SECONDS) -> None:
+        self._removals = removals
+        self._memory = memory
+        self._every = look_seconds
+        self._looking = threading.Lock()
+        self._seen = removals.newest()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="forgetting", daemon=True)
+
+    def look(self) -> None:
+        """Forgets whoever was deleted since the last look; after a pruning everybody, whose old events went."""
+        with self._looking:
+            newest = self._removals.newest()
+            if newest == self._seen:
+                return
+            if newest < self._seen or self._removals.pruned_after(self._seen):
+                self._memory.clear()
+            else:
+                self._memory.forget(self._removals.deleted_after(list(self._memory.user_ids()), self._seen))
+            self._seen = newest
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+
+    def _work(self) -> None:
+        while not self._stop.wait(self._every):
+            try:
+                self.look()
+            except (RecsysError, sqlite3.Error) as error:
+                _log.warning("the log's removals cannot be read, nothing is kept in memory: %s", error)
+                self._memory.clear()
