@@ -24,7 +24,7 @@ from recsys.data.movielens import movielens_100k  # noqa: E402
 from recsys.jobs.ingest import ingest  # noqa: E402
 from recsys.jobs.materialise import materialise  # noqa: E402
 from recsys.registry.promotion import promote  # noqa: E402
-from recsys.serving.process import ServerProcess  # noqa: E402
+from recsys.serving.processes.process import ServerProcess  # noqa: E402
 from recsys.workspace import HOME_VARIABLE, Workspace  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "flips.json"

@@ -33,7 +33,7 @@ from recsys.jobs.materialise import materialise  # noqa: E402
 from recsys.registry.champion import opened_champion  # noqa: E402
 from recsys.registry.loading import load_recommender  # noqa: E402
 from recsys.registry.promotion import promote  # noqa: E402
-from recsys.serving.process import ServerProcess  # noqa: E402
+from recsys.serving.processes.process import ServerProcess  # noqa: E402
 from recsys.workspace import HOME_VARIABLE, Workspace  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "serving.json"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from recsys.client import Client, RecommendationReply
-from recsys.serving.process import served
+from recsys.serving.processes.process import served
 from recsys.workspace import Workspace
 
 VISITOR_TITLES = ("Toy Story", "Aladdin", "The Lion King")

@@ -13,7 +13,7 @@ from benchmarks.registry.traffic import Traffic, expected_answers
 from benchmarks.registry.versions import allow
 from recsys.client import Client
 from recsys.registry.promotion import champion_version, promote, rollback
-from recsys.serving.process import ServerProcess
+from recsys.serving.processes.process import ServerProcess
 from recsys.workspace import Workspace
 
 FOLLOW_SECONDS = 120.0

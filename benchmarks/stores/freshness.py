@@ -15,7 +15,7 @@ from recsys.context.reader import FeastReader
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.lease import FoldLease
-from recsys.serving.live import LiveFolder
+from recsys.serving.folder.live import LiveFolder
 from recsys.workspace import Workspace
 
 

@@ -44,8 +44,8 @@ def create(
     Example: recsys keys create --workspace movielens-100k --name shop --scope read --rate 100/s
     """
     with reported(as_json) as report:
-        from recsys.serving.keys import KeyStore
-        from recsys.serving.scopes import parsed_scopes
+        from recsys.serving.edge.keys import KeyStore
+        from recsys.serving.edge.scopes import parsed_scopes
 
         target = Workspace.existing(workspace)
         token = KeyStore(target.keys_file).create(name, parsed_scopes(scope), rate)
@@ -60,7 +60,7 @@ def list_keys(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     Example: recsys keys list --workspace movielens-100k
     """
     with reported(as_json) as report:
-        from recsys.serving.keys import KeyStore
+        from recsys.serving.edge.keys import KeyStore
 
         found = KeyStore(Workspace.existing(workspace).keys_file).listed()
         table = Table(title_justify="left")
@@ -83,7 +83,7 @@ def revoke(
     Example: recsys keys revoke shop --workspace movielens-100k
     """
     with reported(as_json) as report:
-        from recsys.serving.keys import KeyStore
+        from recsys.serving.edge.keys import KeyStore
 
         KeyStore(Workspace.existing(workspace).keys_file).revoke(name)
         report.show(f"Key '{name}' opens nothing any more.")

@@ -76,7 +76,7 @@ def serve(
         if not as_json:
             report.show(f"Loading the champion of {target.name} …")
         from recsys.jobs.serve import serve as run_service
-        from recsys.serving.experiment import ExperimentOptions
+        from recsys.serving.experiment.experiment import ExperimentOptions
 
         def announce(serving: Serving) -> None:
             if not as_json:

@@ -7,7 +7,7 @@ from recsys.client.asynchronous import AsyncClient
 from recsys.client.calls import Event
 from recsys.client.sync import Client
 from recsys.errors import ServiceError
-from recsys.serving.more_replies import (
+from recsys.serving.messages.more_replies import (
     DeletionReply,
     HeadsReply,
     ItemReply,
@@ -15,7 +15,7 @@ from recsys.serving.more_replies import (
     SimilarReply,
     UserContextReply,
 )
-from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
+from recsys.serving.messages.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 
 __all__ = [
     "AsyncClient",

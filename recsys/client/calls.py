@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from recsys.errors import ConfigError
-from recsys.serving.more_replies import (
+from recsys.serving.messages.more_replies import (
     DeletionReply,
     HeadsReply,
     ItemReply,
@@ -20,7 +20,7 @@ from recsys.serving.more_replies import (
     SimilarReply,
     UserContextReply,
 )
-from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
+from recsys.serving.messages.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 
 Reply = TypeVar("Reply")
 Json = dict[str, Any]

@@ -12,7 +12,7 @@ from tenacity import Retrying
 from recsys.client import calls
 from recsys.client.calls import Call, Event, Json, RecommendOptions, Reply
 from recsys.client.exchanges import ATTEMPTS, TIMEOUT_SECONDS, headers, received, retrying, unanswered
-from recsys.serving.more_replies import (
+from recsys.serving.messages.more_replies import (
     DeletionReply,
     HeadsReply,
     ItemReply,
@@ -20,7 +20,7 @@ from recsys.serving.more_replies import (
     SimilarReply,
     UserContextReply,
 )
-from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
+from recsys.serving.messages.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
 
 
 class Client:

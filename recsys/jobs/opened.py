@@ -23,8 +23,8 @@ from recsys.registry.champion import Champion, opened_champion
 from recsys.registry.loading import load_recommender
 from recsys.registry.snapshot import Snapshot
 from recsys.serving.contexts import resolve
-from recsys.serving.problems import InvalidRequestError
-from recsys.serving.requests import InlineContext, InlineEvent
+from recsys.serving.http.problems import InvalidRequestError
+from recsys.serving.messages.requests import InlineContext, InlineEvent
 from recsys.workspace import Workspace
 
 

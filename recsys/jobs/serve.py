@@ -11,14 +11,14 @@ from fastapi import FastAPI
 from recsys.client import Client
 from recsys.errors import RecsysError, ServiceError
 from recsys.jobs.delete_users import delete_users, finish_deletions
-from recsys.serving.access import asks_for_keys
-from recsys.serving.admission import MAX_IN_FLIGHT
 from recsys.serving.assembly import assemble
-from recsys.serving.champion import ChampionSource
-from recsys.serving.draining import NOTICE_SECONDS
-from recsys.serving.experiment import ExperimentOptions
-from recsys.serving.protection import Protection
-from recsys.serving.server import DEFAULT_HOST, DEFAULT_PORT, Listening, run
+from recsys.serving.edge.access import asks_for_keys
+from recsys.serving.edge.admission import MAX_IN_FLIGHT
+from recsys.serving.edge.draining import NOTICE_SECONDS
+from recsys.serving.edge.protection import Protection
+from recsys.serving.experiment.experiment import ExperimentOptions
+from recsys.serving.models.champion import ChampionSource
+from recsys.serving.processes.server import DEFAULT_HOST, DEFAULT_PORT, Listening, run
 from recsys.workspace import Workspace
 
 

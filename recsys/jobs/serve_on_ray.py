@@ -15,10 +15,10 @@ from recsys.cluster import ray_cluster
 from recsys.errors import ClusterError
 from recsys.jobs.delete_users import finish_deletions
 from recsys.jobs.serve import Building, Serving, keyed, told_by
-from recsys.serving.admission import MAX_IN_FLIGHT
-from recsys.serving.experiment import ExperimentOptions
-from recsys.serving.protection import Protection
-from recsys.serving.server import DEFAULT_HOST, DEFAULT_PORT, reserved
+from recsys.serving.edge.admission import MAX_IN_FLIGHT
+from recsys.serving.edge.protection import Protection
+from recsys.serving.experiment.experiment import ExperimentOptions
+from recsys.serving.processes.server import DEFAULT_HOST, DEFAULT_PORT, reserved
 from recsys.workspace import Workspace
 
 NAME = "recsys"

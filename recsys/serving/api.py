@@ -11,33 +11,34 @@ from fastapi import Body, FastAPI, Request, Response
 
 from recsys import __version__
 from recsys.ranking.kept_heads import KeptHeads
-from recsys.serving import examples, problems
-from recsys.serving.answering import Answering, bound_other_threads
-from recsys.serving.catalogue_requests import CatalogueRequests
-from recsys.serving.choosing import Choice
-from recsys.serving.degraded import described
-from recsys.serving.documentation import describe, documented
-from recsys.serving.draining import Draining
-from recsys.serving.experiment import Experiment
-from recsys.serving.heads import Heads
-from recsys.serving.intake import Intake
-from recsys.serving.items import ItemSource, NoItems
-from recsys.serving.json_reply import Json
-from recsys.serving.metrics import Meters, ServiceState, add_metrics
-from recsys.serving.middleware import request_id
+from recsys.serving.answers.answering import Answering, bound_other_threads
+from recsys.serving.answers.catalogue_requests import CatalogueRequests
+from recsys.serving.answers.choosing import Choice
+from recsys.serving.answers.heads import Heads
+from recsys.serving.answers.intake import Intake
+from recsys.serving.answers.recommending import Recommending, microseconds_now
+from recsys.serving.answers.scoring import Scoring
+from recsys.serving.answers.similar import Similar
+from recsys.serving.answers.users import Forgetting, KnownUsers
+from recsys.serving.edge.draining import Draining
+from recsys.serving.edge.metrics import Meters, ServiceState, add_metrics
+from recsys.serving.edge.protection import OPEN, Protection, protect
+from recsys.serving.experiment.experiment import Experiment
+from recsys.serving.experiment.splitting import Split
+from recsys.serving.folder.items import ItemSource, NoItems
+from recsys.serving.http import problems
+from recsys.serving.http.documentation import describe, documented
+from recsys.serving.http.json_reply import Json
+from recsys.serving.http.middleware import request_id
+from recsys.serving.messages import examples
+from recsys.serving.messages.degraded import described
+from recsys.serving.messages.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
+from recsys.serving.messages.requests import EventsRequest, RecommendationRequest
 from recsys.serving.ports import DeleteUsers, EventSink, ItemWriter, LiveRows, ModelSource, ServedFeatures
-from recsys.serving.protection import OPEN, Protection, protect
-from recsys.serving.recommending import Recommending, microseconds_now
-from recsys.serving.replies import EventsReply, Health, ModelReply, Readiness, RecommendationReply
-from recsys.serving.requests import EventsRequest, RecommendationRequest
 from recsys.serving.routes.heads import add_heads
 from recsys.serving.routes.items import add_item_changes, add_similar
 from recsys.serving.routes.scores import add_scores
 from recsys.serving.routes.users import add_context, add_deletion
-from recsys.serving.scoring import Scoring
-from recsys.serving.similar import Similar
-from recsys.serving.splitting import Split
-from recsys.serving.users import Forgetting, KnownUsers
 
 _DESCRIPTION = """Personal recommendations from a context, not from a stored user vector.
 

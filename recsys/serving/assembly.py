@@ -38,17 +38,17 @@ from recsys.registry.local import champion_file
 from recsys.registry.snapshot import SCHEMA_FILE, Snapshot
 from recsys.registry.versions import CHAMPION, LIVE_CHALLENGER, aliased
 from recsys.serving.api import create_app
-from recsys.serving.challenger import ChallengerSource
-from recsys.serving.champion import ChampionSource
-from recsys.serving.degraded import REGISTRY_UNREACHABLE
-from recsys.serving.experiment import ExperimentOptions, started
-from recsys.serving.forgetting import Forgetting
-from recsys.serving.item_changes import ItemChanges
-from recsys.serving.live import LiveFolder
-from recsys.serving.live_items import LiveItems
+from recsys.serving.edge.protection import OPEN, Protection
+from recsys.serving.experiment.experiment import ExperimentOptions, started
+from recsys.serving.experiment.splitting import Split
+from recsys.serving.folder.forgetting import Forgetting
+from recsys.serving.folder.item_changes import ItemChanges
+from recsys.serving.folder.live import LiveFolder
+from recsys.serving.folder.live_items import LiveItems
+from recsys.serving.messages.degraded import REGISTRY_UNREACHABLE
+from recsys.serving.models.challenger import ChallengerSource
+from recsys.serving.models.champion import ChampionSource
 from recsys.serving.ports import Deleted, DeleteUsers, ServedFeatures, ServedModel
-from recsys.serving.protection import OPEN, Protection
-from recsys.serving.splitting import Split
 from recsys.workspace import Workspace
 
 KEPT_BYTES = 48 * 1024 * 1024

@@ -17,10 +17,10 @@ from recsys.context.reasons import EMPTY_CONTEXT, STORE_ERROR, STORE_TIMEOUT, UN
 from recsys.data.schema import ColumnType, WorkspaceSchema
 from recsys.errors import DataError, StoreTimeoutError
 from recsys.events.fold import HISTORY_LENGTH
-from recsys.serving.column_values import complaint
+from recsys.serving.http.problems import InvalidField, InvalidRequestError
+from recsys.serving.messages.column_values import complaint
+from recsys.serving.messages.requests import InlineContext, InlineEvent, ProfileValue
 from recsys.serving.ports import OnlineContexts
-from recsys.serving.problems import InvalidField, InvalidRequestError
-from recsys.serving.requests import InlineContext, InlineEvent, ProfileValue
 
 _SECOND = 1_000_000
 BEFORE_1970 = "This moment lies before 1970; check its unit."

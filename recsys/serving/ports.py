@@ -13,7 +13,7 @@ from recsys.context.batch import FeatureRow
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import RecsysError
 from recsys.model.portable import PortableHead
-from recsys.serving.degraded import ModelReason
+from recsys.serving.messages.degraded import ModelReason
 
 
 class NoChampionError(RecsysError):

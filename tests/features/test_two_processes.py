@@ -27,7 +27,7 @@ from recsys.data.canonical import EVENT_SCHEMA
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
-from recsys.serving.live import LiveFolder
+from recsys.serving.folder.live import LiveFolder
 from recsys.workspace import Workspace
 
 name, users, count = sys.argv[2], sys.argv[3].split(","), int(sys.argv[4])

@@ -17,7 +17,7 @@ from recsys.events.impressions import Impression, ImpressionLog
 from recsys.jobs.append import append_event
 from recsys.jobs.compare import compare
 from recsys.jobs.materialise import materialise
-from recsys.serving.splitting import place
+from recsys.serving.experiment.splitting import place
 from recsys.workspace import Workspace
 
 NOW = time.time_ns() // 1000
@@ -160,7 +160,7 @@ def test_a_real_service_splits_its_users_and_the_better_arm_is_found(films):
     from recsys.registry.leases import versions_in_use
     from recsys.registry.tracking import log_run
     from recsys.serving.assembly import assemble
-    from recsys.serving.experiment import ExperimentOptions
+    from recsys.serving.experiment.experiment import ExperimentOptions
 
     materialise(films)  # it is a copy, whose store still points to where it was copied from
     snapshot = load_champion(films)
@@ -190,7 +190,7 @@ def test_a_real_service_splits_its_users_and_the_better_arm_is_found(films):
 @pytest.mark.slow
 def test_what_a_service_showed_before_it_was_told_to_stop_is_on_the_disk(films, tmp_path):
     from recsys.client import Client
-    from recsys.serving.process import ServerProcess
+    from recsys.serving.processes.process import ServerProcess
 
     materialise(films)  # it is a copy, whose store still points to where it was copied from
     process = ServerProcess.start(films, "--impressions", log=tmp_path / "serve.log")

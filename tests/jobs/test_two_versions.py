@@ -20,7 +20,7 @@ from recsys.jobs.ingest import ingest
 from recsys.jobs.materialise import materialise
 from recsys.jobs.prune import prune
 from recsys.jobs.restore import restore
-from recsys.serving.live import LiveFolder
+from recsys.serving.folder.live import LiveFolder
 from recsys.workspace import Workspace
 
 pytestmark = pytest.mark.slow

@@ -19,9 +19,9 @@ from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.ranking.recommender import Recommender
 from recsys.serving.api import create_app
-from recsys.serving.item_changes import ItemChanges
-from recsys.serving.items import Items
-from recsys.serving.live_items import LiveItems
+from recsys.serving.folder.item_changes import ItemChanges
+from recsys.serving.folder.items import Items
+from recsys.serving.folder.live_items import LiveItems
 from recsys.serving.ports import NoChampionError, ServedFeatures, ServedModel
 from recsys.workspace import Workspace
 

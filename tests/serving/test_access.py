@@ -5,12 +5,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from recsys.errors import ConfigError
-from recsys.serving.access import asks_for_keys, is_loopback
 from recsys.serving.api import create_app
-from recsys.serving.keys import KeyStore
-from recsys.serving.problems import Problem
-from recsys.serving.protection import Protection
-from recsys.serving.scopes import SCOPES, Scope
+from recsys.serving.edge.access import asks_for_keys, is_loopback
+from recsys.serving.edge.keys import KeyStore
+from recsys.serving.edge.protection import Protection
+from recsys.serving.edge.scopes import SCOPES, Scope
+from recsys.serving.http.problems import Problem
 
 ASK = {"user_id": "ann", "k": 1}
 TELL = {"events": [{"user_id": "ann", "item_id": "a"}]}
@@ -115,7 +115,7 @@ def test_a_route_that_nobody_gave_a_scope_needs_an_administrator(app, http, keys
 
 def test_every_route_has_a_scope_of_its_own(service):
     routes = {(method, route.path) for route in service.app.routes for method in route.methods - {"HEAD"}}
-    assert routes <= set(SCOPES), "name them in recsys/serving/scopes.py"
+    assert routes <= set(SCOPES), "name them in recsys/serving/edge/scopes.py"
     assert {route for route, scope in SCOPES.items() if scope is None} == {("GET", "/healthz"), ("GET", "/readyz")}
 
 

@@ -15,7 +15,7 @@ from recsys.errors import FeatureStoreError
 from recsys.registry.leases import versions_in_use
 from recsys.registry.local import champion_file
 from recsys.serving import assembly
-from recsys.serving.experiment import ExperimentOptions
+from recsys.serving.experiment.experiment import ExperimentOptions
 from recsys.serving.ports import NoChampionError
 from recsys.workspace import Workspace
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys.serving.problems import Problem
+from recsys.serving.http.problems import Problem
 
 RECOMMEND, EVENTS = "/v1/recommendations", "/v1/events"
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from recsys.serving.beside import Beside
+from recsys.serving.experiment.beside import Beside
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recsys.errors import RegistryError, SnapshotError
-from recsys.serving.challenger import ChallengerSource
+from recsys.serving.models.challenger import ChallengerSource
 from recsys.serving.ports import ServedModel
 
 

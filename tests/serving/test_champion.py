@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from recsys.errors import RegistryError, SnapshotError
-from recsys.serving.champion import ChampionSource
+from recsys.serving.models.champion import ChampionSource
 from recsys.serving.ports import NoChampionError, ServedModel
 
 

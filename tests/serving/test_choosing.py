@@ -9,7 +9,7 @@ from recsys.context.encoder import ContextEncoder
 from recsys.data.availability import save_unavailable_items
 from recsys.data.catalogue import Catalogue
 from recsys.ranking.recommender import Recommender
-from recsys.serving import choosing
+from recsys.serving.answers import choosing
 
 RECOMMEND = "/v1/recommendations"
 CONTEXT = {"history": [{"item_id": item} for item in ("m1", "m5", "m9")]}

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from recsys.context import reasons
-from recsys.serving.degraded import SENTENCES, ModelReason, described
+from recsys.serving.messages.degraded import SENTENCES, ModelReason, described
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "your-data.md"
 

@@ -5,10 +5,12 @@ import sys
 
 import pytest
 
-from recsys.serving import examples, more_examples, replies, requests
-from recsys.serving.catalogue_requests import ItemRequest
-from recsys.serving.heads import HeadsRequest
-from recsys.serving.more_replies import (
+from recsys.serving.answers.catalogue_requests import ItemRequest
+from recsys.serving.answers.heads import HeadsRequest
+from recsys.serving.answers.scoring import ScoresRequest
+from recsys.serving.http.problems import Problem
+from recsys.serving.messages import examples, more_examples, replies, requests
+from recsys.serving.messages.more_replies import (
     DeletionReply,
     HeadsReply,
     ItemReply,
@@ -16,8 +18,6 @@ from recsys.serving.more_replies import (
     SimilarReply,
     UserContextReply,
 )
-from recsys.serving.problems import Problem
-from recsys.serving.scoring import ScoresRequest
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_importing_the_service_brings_in_neither_torchrec_nor_ray():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["recsys.serving.assembly", "recsys.serving.workers", "recsys.jobs.serve"])
+@pytest.mark.parametrize("module", ["recsys.serving.assembly", "recsys.serving.processes.workers", "recsys.jobs.serve"])
 def test_what_a_serving_process_imports_holds_neither_torchrec_nor_ray(module):
     heavy = {"ray", "torchrec", "fbgemm_gpu"}
     program = f"import sys, {module}; print(sorted({{n.split('.')[0] for n in sys.modules}} & {heavy}))"

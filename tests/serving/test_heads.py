@@ -9,7 +9,7 @@ import pytest
 from safetensors import deserialize
 from safetensors.numpy import load
 
-from recsys.serving.heads import SAFETENSORS
+from recsys.serving.answers.heads import SAFETENSORS
 
 HEADS, SCORES = "/v1/heads", "/v1/scores"
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"

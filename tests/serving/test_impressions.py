@@ -6,8 +6,8 @@ import pytest
 
 from recsys.events.impressions import ImpressionLog
 from recsys.serving.api import create_app
-from recsys.serving.experiment import Experiment, impression_recorder
-from recsys.serving.splitting import Split
+from recsys.serving.experiment.experiment import Experiment, impression_recorder
+from recsys.serving.experiment.splitting import Split
 from tests.serving.conftest import NOW, TestClient
 
 

@@ -10,7 +10,7 @@ from recsys.data.availability import unavailable_items
 from recsys.data.catalogue import Catalogue
 from recsys.errors import DataError
 from recsys.events.catalogue_changes import CatalogueChanges
-from recsys.serving.live_items import LiveItems
+from recsys.serving.folder.live_items import LiveItems
 from tests.serving.modelled import SCHEMA
 
 CONTEXT = {"history": [{"item_id": "m1"}]}

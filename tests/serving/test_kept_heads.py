@@ -18,8 +18,8 @@ from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.ranking.kept_heads import KeptHeads, content_of
 from recsys.serving.contexts import resolve
-from recsys.serving.forgetting import Forgetting
-from recsys.serving.requests import InlineContext, InlineEvent
+from recsys.serving.folder.forgetting import Forgetting
+from recsys.serving.messages.requests import InlineContext, InlineEvent
 from tests.serving.conftest import LogContexts
 from tests.serving.modelled import SCHEMA, VOCABULARY, small_recommender
 

@@ -8,8 +8,8 @@ import pytest
 
 from recsys.durable import replace_file
 from recsys.errors import ConfigError
-from recsys.serving.keys import KeyRing, KeyStore
-from recsys.serving.scopes import Scope
+from recsys.serving.edge.keys import KeyRing, KeyStore
+from recsys.serving.edge.scopes import Scope
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from recsys.serving.admission import Admission
 from recsys.serving.api import create_app
-from recsys.serving.bodies import MAX_DEPTH, BodyShape, nesting
-from recsys.serving.draining import Draining
-from recsys.serving.logs import CURRENT_REQUEST, formatter
-from recsys.serving.metrics import SHARED_FOLDER
-from recsys.serving.middleware import BodyLimit
-from recsys.serving.problems import Problem
-from recsys.serving.protection import Protection
+from recsys.serving.edge.admission import Admission
+from recsys.serving.edge.bodies import MAX_DEPTH, BodyShape, nesting
+from recsys.serving.edge.draining import Draining
+from recsys.serving.edge.metrics import SHARED_FOLDER
+from recsys.serving.edge.protection import Protection
+from recsys.serving.http.logs import CURRENT_REQUEST, formatter
+from recsys.serving.http.middleware import BodyLimit
+from recsys.serving.http.problems import Problem
 
 JSON = {"Content-Type": "application/json"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from recsys.errors import LeaseError
 from recsys.events.lease import FoldLease
-from recsys.serving.live import LiveFolder
+from recsys.serving.folder.live import LiveFolder
 
 
 @pytest.fixture

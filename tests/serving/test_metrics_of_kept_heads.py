@@ -6,7 +6,7 @@ import pytest
 
 from recsys.ranking.kept_heads import KeptHeads
 from recsys.serving.api import create_app
-from recsys.serving.metrics import SHARED_FOLDER
+from recsys.serving.edge.metrics import SHARED_FOLDER
 from tests.serving.conftest import FixedModel, NotedRefreshes, ServedFeatures, ServedModel, TestClient
 from tests.serving.modelled import SCHEMA, VOCABULARY, small_recommender
 

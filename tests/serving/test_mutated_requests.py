@@ -7,8 +7,8 @@ from urllib.parse import quote
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys.serving import examples, more_examples
-from recsys.serving.problems import Problem
+from recsys.serving.http.problems import Problem
+from recsys.serving.messages import examples, more_examples
 
 EXAMPLES = [
     ("POST", path, entry["value"])

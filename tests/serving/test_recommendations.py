@@ -7,8 +7,8 @@ import pytest
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import StoreTimeoutError
 from recsys.serving.contexts import resolve
-from recsys.serving.replies import RecommendationReply
-from recsys.serving.requests import InlineContext
+from recsys.serving.messages.replies import RecommendationReply
+from recsys.serving.messages.requests import InlineContext
 
 NOW = 1_800_000_000_000_000
 

@@ -13,17 +13,17 @@ import httpx
 import pytest
 
 from recsys.errors import ConfigError
-from recsys.serving.server import run
+from recsys.serving.processes.server import run
 
 PROGRAM = textwrap.dedent(
     """
     import time
     from contextlib import asynccontextmanager
     from fastapi import FastAPI
-    from recsys.serving.admission import Admission
-    from recsys.serving.connections import BoundedConnection
-    from recsys.serving.draining import Draining
-    from recsys.serving.server import run
+    from recsys.serving.edge.admission import Admission
+    from recsys.serving.processes.connections import BoundedConnection
+    from recsys.serving.edge.draining import Draining
+    from recsys.serving.processes.server import run
 
     draining = Draining(1.0)
 

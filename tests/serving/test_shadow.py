@@ -10,11 +10,11 @@ import pytest
 
 from recsys.context.batch import FeatureRow
 from recsys.errors import ConfigError
-from recsys.serving import shadow as module
 from recsys.serving.api import create_app
-from recsys.serving.experiment import Experiment, ExperimentOptions
-from recsys.serving.shadow import Shadow
-from recsys.serving.splitting import Split
+from recsys.serving.experiment import shadow as module
+from recsys.serving.experiment.experiment import Experiment, ExperimentOptions
+from recsys.serving.experiment.shadow import Shadow
+from recsys.serving.experiment.splitting import Split
 from tests.serving.conftest import NOW, NeighbourRanker, TestClient
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from recsys.errors import ConfigError
 from recsys.serving.api import create_app
-from recsys.serving.experiment import Experiment, ExperimentOptions, impression_recorder
-from recsys.serving.splitting import Split, place
+from recsys.serving.experiment.experiment import Experiment, ExperimentOptions, impression_recorder
+from recsys.serving.experiment.splitting import Split, place
 from tests.serving.conftest import NOW, NeighbourRanker, TestClient
 
 USERS = [f"user-{n}" for n in range(20_000)]

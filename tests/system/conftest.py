@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from recsys.client import Client
-from recsys.serving.process import ServerProcess
+from recsys.serving.processes.process import ServerProcess
 from recsys.workspace import HOME_VARIABLE, Workspace
 
 NAME = "small-films"

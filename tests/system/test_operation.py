@@ -15,9 +15,9 @@ from recsys.client import Client, ServiceError
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.lease import FoldLease
-from recsys.serving.keys import KeyStore
-from recsys.serving.process import ServerProcess
-from recsys.serving.scopes import Scope
+from recsys.serving.edge.keys import KeyStore
+from recsys.serving.edge.scopes import Scope
+from recsys.serving.processes.process import ServerProcess
 from recsys.workspace import Workspace
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from recsys.client import Client
 from recsys.registry.leases import versions_in_use
 from recsys.registry.promotion import promote, rollback
 from recsys.registry.retention import collect
-from recsys.serving.process import ServerProcess
+from recsys.serving.processes.process import ServerProcess
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from recsys.serving.process import ServerProcess
+from recsys.serving.processes.process import ServerProcess
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from recsys.client import Client, ServiceError
 from recsys.context.reader import FeastReader
 from recsys.data.schema import WorkspaceSchema
 from recsys.events.log import EventLog
-from recsys.serving.process import ServerProcess
+from recsys.serving.processes.process import ServerProcess
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recsys.serving.process import ServerProcess
+from recsys.serving.processes.process import ServerProcess
 from tests.system import test_service
 
 pytestmark = pytest.mark.slow

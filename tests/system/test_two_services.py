@@ -15,7 +15,7 @@ from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
 from recsys.jobs.delete_users import delete_users
 from recsys.jobs.materialise import materialise
-from recsys.serving.process import ServerProcess
+from recsys.serving.processes.process import ServerProcess
 
 pytestmark = pytest.mark.slow
 

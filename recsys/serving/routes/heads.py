@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import Body, FastAPI, Header, Request, Response
 
-from recsys.serving import more_examples as examples
-from recsys.serving.documentation import documented
-from recsys.serving.heads import SAFETENSORS, Heads, HeadsRequest
-from recsys.serving.json_reply import Json
-from recsys.serving.middleware import request_id
-from recsys.serving.more_replies import HeadsReply
+from recsys.serving.answers.heads import SAFETENSORS, Heads, HeadsRequest
+from recsys.serving.http.documentation import documented
+from recsys.serving.http.json_reply import Json
+from recsys.serving.http.middleware import request_id
+from recsys.serving.messages import more_examples as examples
+from recsys.serving.messages.more_replies import HeadsReply
 
 _NEVER = re.compile(r"q=0(\.0*)?")
 

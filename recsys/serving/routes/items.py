@@ -6,14 +6,14 @@ from typing import Annotated
 
 from fastapi import Body, FastAPI, Query, Request, Response
 
-from recsys.serving import more_examples as examples
-from recsys.serving.catalogue_requests import CatalogueRequests, ItemRequest
-from recsys.serving.documentation import documented
-from recsys.serving.json_reply import Json
-from recsys.serving.middleware import request_id
-from recsys.serving.more_replies import ItemReply, SimilarReply
+from recsys.serving.answers.catalogue_requests import CatalogueRequests, ItemRequest
+from recsys.serving.answers.similar import Similar, SimilarQuery
+from recsys.serving.http.documentation import documented
+from recsys.serving.http.json_reply import Json
+from recsys.serving.http.middleware import request_id
+from recsys.serving.messages import more_examples as examples
+from recsys.serving.messages.more_replies import ItemReply, SimilarReply
 from recsys.serving.routes.paths import ItemId
-from recsys.serving.similar import Similar, SimilarQuery
 
 
 def add_similar(app: FastAPI, similar: Similar) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import Body, FastAPI, Request, Response
 
-from recsys.serving import more_examples as examples
-from recsys.serving.documentation import documented
-from recsys.serving.json_reply import Json
-from recsys.serving.middleware import request_id
-from recsys.serving.more_replies import ScoresReply
-from recsys.serving.scoring import ScoresRequest, Scoring
+from recsys.serving.answers.scoring import ScoresRequest, Scoring
+from recsys.serving.http.documentation import documented
+from recsys.serving.http.json_reply import Json
+from recsys.serving.http.middleware import request_id
+from recsys.serving.messages import more_examples as examples
+from recsys.serving.messages.more_replies import ScoresReply
 
 SCORES_PATH = "/v1/scores"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
 
-from recsys.serving import more_examples as examples
-from recsys.serving.documentation import documented
-from recsys.serving.json_reply import Json
-from recsys.serving.middleware import request_id
-from recsys.serving.more_replies import DeletionReply, UserContextReply
+from recsys.serving.answers.users import Forgetting, KnownUsers
+from recsys.serving.http.documentation import documented
+from recsys.serving.http.json_reply import Json
+from recsys.serving.http.middleware import request_id
+from recsys.serving.messages import more_examples as examples
+from recsys.serving.messages.more_replies import DeletionReply, UserContextReply
 from recsys.serving.routes.paths import UserId
-from recsys.serving.users import Forgetting, KnownUsers
 
 
 def add_context(app: FastAPI, users: KnownUsers) -> None:

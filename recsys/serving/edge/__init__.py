@@ -1,0 +1,1 @@
+"""What stands between the port and the routes: keys, bounds, rates, counts."""

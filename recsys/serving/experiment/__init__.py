@@ -1,0 +1,1 @@
+"""Which model answers whom, and what is kept of it."""

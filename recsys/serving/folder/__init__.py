@@ -1,0 +1,1 @@
+"""What the service follows and changes in the workspace's folder."""

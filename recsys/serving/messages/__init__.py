@@ -1,0 +1,1 @@
+"""What callers send and get: typed requests and replies, with examples."""

@@ -1,0 +1,1 @@
+"""Processes that listen: one, or several workers."""
