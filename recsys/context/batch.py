@@ -44,6 +44,7 @@ class FeatureRow:
         affinity_weights: the share of each in all that the history holds of its attribute.
         profile: the typed profile columns of the workspace's schema; a missing value is None.
         inline: it holds what only this request knows, and nobody may keep.
+        stamp: within this process two rows of one stamp have the same content; None: nobody compared them.
         degraded: why this row is a fallback (`unknown_user`, `store_timeout`, …), None when it is not.
     """
 
@@ -70,6 +71,7 @@ class FeatureRow:
     affinity_weights: tuple[float, ...] = ()
     profile: Mapping[str, object] = field(default_factory=dict)
     inline: bool = False
+    stamp: int | None = field(default=None, compare=False, repr=False)
     degraded: Reason | None = None
 
 

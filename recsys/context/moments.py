@@ -25,9 +25,9 @@ def believable(row: FeatureRow, latest: int) -> FeatureRow:
         The row as it is where all times can be believed, otherwise a fallback, degraded `future_event` or
         `event_before_1970`.
     """
-    ahead = any(at > latest for at in (*row.history_times, *row.seen_last, row.last_event_at))
-    if not ahead:
-        early = any(at <= 0 for at in row.history_times)
+    times = row.history_times
+    if max(row.last_event_at, max(times, default=0), max(row.seen_last, default=0)) <= latest:
+        early = min(times, default=1) <= 0
         return replace(row, degraded=BEFORE_1970) if early else row
     history = zip(row.history_items, row.history_times, row.history_values, strict=True)
     kept = [(item, at, value) for item, at, value in history if at <= latest]
@@ -40,5 +40,6 @@ def believable(row: FeatureRow, latest: int) -> FeatureRow:
         event_count=row.event_count - (len(row.history_items) - len(kept)),
         first_event_at=min(row.first_event_at, latest),
         last_event_at=max((at for _, at, _ in kept), default=0),
+        stamp=None,
         degraded=FUTURE_EVENT,
     )

@@ -7,7 +7,7 @@ exact. Rankings, models and HTTP are unknown here; Feast is behind `recsys.conte
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import polars as pl
@@ -15,35 +15,19 @@ import polars as pl
 from recsys import columns
 from recsys.context.batch import FeatureRow
 from recsys.context.folding import RowFolder
+from recsys.context.kept_rows import KeptRow, KeptRows
 from recsys.context.reasons import BROKEN_ROW, UNKNOWN_USER
-from recsys.context.rows import feature_rows, unknown_user
+from recsys.context.rows import feature_rows, feature_service_name, unknown_user
+from recsys.context.user_memory import UserMemory
 from recsys.data.schema import WorkspaceSchema
 from recsys.deadline import check_deadline, time_budget
-from recsys.errors import ConfigError, FeatureStoreError, LeaseError
-from recsys.events.catalogue_changes import CatalogueChanges
+from recsys.errors import ConfigError, LeaseError
 from recsys.events.lease import FoldLease
 from recsys.events.one_user import fold_user
-from recsys.events.removals import Removals
+from recsys.events.outrun import Outrun, Outruns
 from recsys.workspace import Workspace
 
 _POSITIONS = (columns.LOG_POSITION, columns.SEEN_LOG_POSITION)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outrun:
-    """Users whose stored row is not what the log would give now.
-
-    Attributes:
-        by_events: newer events of theirs are in the log.
-        otherwise: the catalogue changed, or something was taken out of the log.
-    """
-
-    by_events: frozenset[str] = frozenset()
-    otherwise: frozenset[str] = frozenset()
-
-    @property
-    def users(self) -> list[str]:
-        return sorted(self.by_events | self.otherwise)
 
 
 class ContextReader(Protocol):
@@ -67,12 +51,19 @@ class FeastReader:
         workspace: the workspace.
         schema: its schema.
         budget: seconds that one call of `online` may take; None: as long as it takes.
+        memory: keeps the rows of users who are asked for one at a time; None: each is read again.
 
     Raises:
         FeatureStoreError: the store has no features of this schema, or cannot be reached.
     """
 
-    def __init__(self, workspace: Workspace, schema: WorkspaceSchema, budget: float | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        schema: WorkspaceSchema,
+        budget: float | None = None,
+        memory: UserMemory[KeptRow] | None = None,
+    ) -> None:
         from recsys.context.catch_up import CatchUp
         from recsys.context.store import FeatureStoreAdapter
         from recsys.context.user_store import UserStore
@@ -85,8 +76,9 @@ class FeastReader:
         self._folder = RowFolder.of(workspace, schema)
         self._catch_up = CatchUp(self._store, self._folder)
         self._lease = FoldLease(workspace.event_log)
-        self._removals = Removals(workspace.event_log)
-        self._changes = CatalogueChanges(workspace.event_log)
+        self._outruns = Outruns(workspace.event_log, schema.name)
+        owner = feature_service_name(schema)
+        self._kept = None if memory is None else KeptRows(memory, owner, workspace.event_log)
 
     def online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         """One row a user, in that order, with every acknowledged event folded in.
@@ -103,12 +95,22 @@ class FeastReader:
         if not user_ids:
             return []
         with time_budget(self._budget):
-            return self._online(user_ids)
+            if self._kept is not None and len(user_ids) == 1:
+                return [self._kept_or_read(self._kept, user_ids[0])]
+            return self._read(user_ids)
 
-    def _online(self, user_ids: Sequence[str]) -> list[FeatureRow]:
+    def _kept_or_read(self, rows: KeptRows, user_id: str) -> FeatureRow:
+        """One user's row, from the store only where what is kept of it does not tell."""
+        kept, standing = rows.standing(user_id)
+        row = None if kept is None or standing.otherwise else kept.row
+        if row is not None and standing.has_events:
+            row = self._folded_again(row)
+        return rows.keep(self._read([user_id])[0] if row is None else row, standing)
+
+    def _read(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         stored = self._store.read_online(user_ids)
         rows = feature_rows(stored, self.schema)
-        outrun = self._outrun(user_ids, _positions(stored, rows))
+        outrun = self._outruns.of(user_ids, _positions(stored, rows))
         again = self._with_newer_events(rows, outrun)
         doubted = dict.fromkeys([*outrun.users, *_degraded(rows, UNKNOWN_USER)])
         stale = [user_id for user_id in (doubted | dict.fromkeys(_degraded(rows, BROKEN_ROW))) if user_id not in again]
@@ -118,18 +120,25 @@ class FeastReader:
             again |= {str(row.user_id): row for row in self._refolded(stale)}
         return [again.get(user_id, row) for user_id, row in zip(user_ids, rows, strict=True)]
 
-    def _with_newer_events(self, rows: Sequence[FeatureRow], outrun: _Outrun) -> dict[str, FeatureRow]:
+    def _with_newer_events(self, rows: Sequence[FeatureRow], outrun: Outrun) -> dict[str, FeatureRow]:
         """Rows of those of whom nothing is new but events: the profile that was stored is still theirs."""
         found: dict[str, FeatureRow] = {}
         for row in rows:
             user_id = str(row.user_id)
             if user_id in found or user_id not in outrun.by_events or user_id in outrun.otherwise or not row.present:
                 continue
-            check_deadline()
-            if events := self._folder.log.own_events(user_id):
-                folded = fold_user(events, self.schema, self._folder.items.current().by_item)
-                found[user_id] = replace(row, **folded)  # type: ignore[arg-type]
+            if (again := self._folded_again(row)) is not None:
+                found[user_id] = again
         return found
+
+    def _folded_again(self, row: FeatureRow) -> FeatureRow | None:
+        """The row with all events of its user; None where the log has none any longer."""
+        check_deadline()
+        events = self._folder.log.own_events(str(row.user_id))
+        if not events:
+            return None
+        folded = fold_user(events, self.schema, self._folder.items.current().by_item)
+        return replace(row, stamp=None, **folded)  # type: ignore[arg-type]
 
     def as_of(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[FeatureRow]:
         """One row a (user, moment), in that order: the user's events strictly before the effective moment.
@@ -147,7 +156,7 @@ class FeastReader:
         )
         found = self._store.read_as_of(asked)
         rows = feature_rows(found.to_dict(as_series=False), self.schema)
-        outrun = self._outrun(user_ids, found[columns.LOG_POSITION].fill_null(0).to_list())
+        outrun = self._outruns.of(user_ids, found[columns.LOG_POSITION].fill_null(0).to_list())
         stale = (
             pl.col(columns.VALID_UNTIL).is_null()
             | (pl.col(columns.EFFECTIVE_AT) > pl.col(columns.VALID_UNTIL))
@@ -191,31 +200,6 @@ class FeastReader:
 
     def _refolded(self, user_ids: Sequence[str]) -> list[FeatureRow]:
         return feature_rows(self._folder.now(user_ids).to_dict(as_series=False), self.schema)
-
-    def _outrun(self, user_ids: Sequence[str], positions: Sequence[int]) -> _Outrun:
-        """The users whose events or catalogue changed since the position at which their row was folded (0: no row)."""
-        oldest, position = min(positions), self._folder.log.position()
-        if position < max(positions):
-            raise FeatureStoreError(
-                f"The event log of '{self.schema.name}' ends at {position}, before the {max(positions)} that stored "
-                "rows were folded at: it was replaced or restored. Rebuild the rows from it: "
-                f"recsys features materialise --rebuild --workspace {self.schema.name}"
-            )
-        changed = self._changes.felt_by(user_ids, oldest)
-        if position == oldest and not changed:
-            return _Outrun()
-        folded_at = list(zip(user_ids, positions, strict=True))
-        newest = self._folder.log.newest_of(sorted(set(user_ids)), after=oldest)
-        altered = [*changed, *self._removals.felt_by(user_ids, oldest)]
-        return _Outrun(
-            by_events=frozenset(user_id for user_id, at in folded_at if newest.get(user_id, 0) > at),
-            otherwise=frozenset(
-                user_id
-                for concerned, since in altered
-                for user_id, at in folded_at
-                if at < since and concerned in (None, user_id)
-            ),
-        )
 
 
 def _positions(stored: Mapping[str, Sequence[object]], rows: Sequence[FeatureRow]) -> list[int]:

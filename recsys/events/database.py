@@ -71,6 +71,11 @@ class Database:
         self._local.connection, self._local.opened = opened, (os.getpid(), number)
         return opened
 
+    def file_number(self) -> int | None:
+        """Of the file that the calling thread's connection is on: another file has another one."""
+        number: int | None = self._local.opened[1]
+        return number
+
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that shuts out every other writer of the file until it is committed at the end."""

@@ -56,6 +56,9 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS catalogue_changes_felt ON catalogue_changes (log_sequence)",
     "CREATE TABLE IF NOT EXISTS salt (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB NOT NULL) STRICT",
 )
+POSITION = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
+"""The query for the log's position."""
+
 _INDEXES = {
     "events_by_id": "CREATE UNIQUE INDEX IF NOT EXISTS events_by_id ON events (event_id)",
     "events_by_user": "CREATE INDEX IF NOT EXISTS events_by_user ON events (user_id, log_sequence)",
@@ -77,8 +80,7 @@ def make_indexes(connection: sqlite3.Connection) -> None:
 
 def position(connection: sqlite3.Connection) -> int:
     """The log's position. It outlives the deletion of the newest events, unlike max(log_sequence)."""
-    query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
-    return int(connection.execute(query).fetchone()[0])
+    return int(connection.execute(POSITION).fetchone()[0])
 
 
 def move_position(connection: sqlite3.Connection, to: int) -> None:

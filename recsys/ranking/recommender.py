@@ -236,7 +236,7 @@ class Recommender:
             return found.context, self.model.again(found.context, found.generated)
         context = self.encoder.encode(rows, moments)
         scored = self.model.forward(context)
-        self._kept.keep(self._identity, user_id, content, Kept(context, scored.generated))
+        self._kept.keep(self._identity, user_id, Kept(content, context, scored.generated))
         return context, scored
 
     def _known_indices(self, item_ids: Sequence[str]) -> np.ndarray:

@@ -99,7 +99,9 @@ def _resolved(row: FeatureRow, inline: InlineContext | None, schema: WorkspaceSc
             degraded = None
     if degraded is None and not row.present and not row.history_items:
         degraded = EMPTY_CONTEXT
-    return Resolved(row=replace(row, degraded=degraded), stored=row.present, degraded=degraded)
+    if degraded != row.degraded:
+        row = replace(row, degraded=degraded)
+    return Resolved(row=row, stored=row.present, degraded=degraded)
 
 
 def microseconds(moment: datetime) -> int:
@@ -142,6 +144,7 @@ def _with_inline(row: FeatureRow, inline: InlineContext, schema: WorkspaceSchema
         last_event_at=max(row.last_event_at, *times) if times else row.last_event_at,
         profile=profile,
         inline=True,
+        stamp=None,
     )
 
 

@@ -308,6 +308,7 @@ def test_the_commands_say_what_they_did_and_what_is_wrong(workspace, tmp_path):
 @pytest.mark.slow
 def test_feature_rows_come_back_and_are_made_anew_in_another_home(workspace, tmp_path, monkeypatch):
     from recsys.context.reader import FeastReader
+    from recsys.context.user_memory import UserMemory
     from recsys.data.schema import WorkspaceSchema
 
     schema = WorkspaceSchema.load(workspace.schema_file)
@@ -315,9 +316,12 @@ def test_feature_rows_come_back_and_are_made_anew_in_another_home(workspace, tmp
     expected = FeastReader(workspace, schema).online(["ann", "silent", "nobody"])
     file = tmp_path / "whole.backup"
     backup(workspace, file)
+    running = FeastReader(workspace, schema, memory=UserMemory(10**6))
     append_event(workspace, {"user_id": "ann", "item_id": "later"})
+    assert "later" in running.online(["ann"])[0].history_items
     materialise(workspace)
     restore(file, replace=True)
+    assert running.online(["ann"]) == expected[:1]
     assert FeastReader(workspace, schema).online(["ann", "silent", "nobody"]) == expected
     other = elsewhere(monkeypatch, tmp_path / "other")
     restore(file)

@@ -22,7 +22,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from recsys.context.batch import ContextBatch
 from recsys.context.folding import RowFolder
+from recsys.context.kept_rows import KeptRow
 from recsys.context.rows import feature_rows, unknown_user
+from recsys.context.user_memory import UserMemory
 from recsys.data.canonical import EVENT_SCHEMA
 from recsys.data.imported import ImportedData
 from recsys.data.schema import EventMeaning, WorkspaceSchema
@@ -189,7 +191,8 @@ class Parity(RuleBasedStateMachine):
     def restart(self) -> None:
         from recsys.context.reader import FeastReader
 
-        self.readers = [FeastReader(self.workspace, schema) for schema in self.schemas]
+        memory: UserMemory[KeptRow] = UserMemory(10**6)
+        self.readers = [FeastReader(self.workspace, schema, memory=memory) for schema in self.schemas]
 
     @invariant()
     def the_log_holds_what_was_acknowledged_and_not_removed(self) -> None:
@@ -206,6 +209,7 @@ class Parity(RuleBasedStateMachine):
         online, alone = reader.online(USERS), known(folder.now(USERS), schema)
         rebuilt = [alone.get(user, unknown_user(user, schema)) for user in USERS]
         assert list(map(repr, online)) == list(map(repr, rebuilt))
+        assert [repr(reader.online([user])[0]) for user in USERS] == list(map(repr, rebuilt))  # kept, if it still holds
         pairs = [(user, moment) for user in USERS for moment in MOMENTS]
         frame = pl.DataFrame(pairs, schema={"user_id": pl.String, "effective_at": pl.Int64}, orient="row")
         before = folder.before(frame)

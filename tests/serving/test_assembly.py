@@ -16,6 +16,7 @@ from recsys.registry.leases import versions_in_use
 from recsys.registry.local import champion_file
 from recsys.serving import assembly
 from recsys.serving.experiment.experiment import ExperimentOptions
+from recsys.serving.models import opening
 from recsys.serving.ports import NoChampionError
 from recsys.workspace import Workspace
 
@@ -30,7 +31,7 @@ class Reader:
     opened: ClassVar[list[str]] = []
     folded: ClassVar[list[str]] = []
 
-    def __init__(self, workspace, schema, budget):
+    def __init__(self, workspace, schema, budget, memory):
         self.service = feature_service_name(schema)
         if self.service in self.gone:
             raise FeatureStoreError(f"The workspace has no features of the version {self.service}.")
@@ -76,8 +77,8 @@ class Challengers:
 @pytest.fixture
 def challengers(monkeypatch):
     known = Challengers()
-    monkeypatch.setattr(assembly, "chosen_version", known.chosen)
-    monkeypatch.setattr(assembly, "_named_challenger", lambda _: known.version)
+    monkeypatch.setattr(opening, "chosen_version", known.chosen)
+    monkeypatch.setattr(opening.Opening, "challengers_name", lambda _: known.version)
     return known
 
 
@@ -93,9 +94,9 @@ def champions(monkeypatch):
         ("opened_champion", known.opened),
         ("load_recommender", lambda snapshot, version: ranker),
         ("FeastReader", Reader),
-        ("_named", lambda _: known.version),
     ):
-        monkeypatch.setattr(assembly, name, stand_in)
+        monkeypatch.setattr(opening, name, stand_in)
+    monkeypatch.setattr(opening.Opening, "champions_name", lambda _: known.version)
     for name, empty in (("gone", ()), ("opened", []), ("folded", [])):
         monkeypatch.setattr(Reader, name, empty)
     return known
@@ -242,7 +243,7 @@ def test_a_challenger_whose_features_are_not_there_is_none(workspace, champions,
 
 def test_without_the_options_nobody_asks_for_a_challenger(workspace, champions, challengers, monkeypatch):
     champions.version, champions.schema = "1", OLDER
-    monkeypatch.setattr(assembly, "_named_challenger", lambda _: pytest.fail("asked"))
+    monkeypatch.setattr(opening.Opening, "challengers_name", lambda _: pytest.fail("asked"))
     app, _ = assembly.assemble(workspace, options=ExperimentOptions(impressions=True))
     assert app is not None
     assert not workspace.impressions.exists()

@@ -14,8 +14,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from recsys.context.user_memory import Outcome
 from recsys.errors import RecsysError
-from recsys.ranking.kept_heads import Outcome
 from recsys.serving.ports import EventSink, ModelSource, NoChampionError, ServedFeatures
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"

@@ -1,0 +1,36 @@
+"""What one process keeps in memory of users between their requests: their rows, and what was generated for them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from recsys.context.kept_rows import KeptRow
+from recsys.context.user_memory import UserMemory
+from recsys.ranking.kept_heads import KeptHeads
+
+HEADS_BYTES = 48 * 1024 * 1024
+"""Some 3,500 users with 200 events each."""
+ROWS_BYTES = 64 * 1024 * 1024
+"""More of them: what is generated is found by the row that was kept."""
+
+
+class Memories:
+    """Forgets in all places at once."""
+
+    def __init__(self) -> None:
+        self.heads = KeptHeads(HEADS_BYTES)
+        self.rows: UserMemory[KeptRow] = UserMemory(ROWS_BYTES)
+
+    def user_ids(self) -> Collection[str]:
+        """Of whom something is kept."""
+        return {*self.heads.user_ids(), *self.rows.user_ids()}
+
+    def forget(self, user_ids: Collection[str]) -> None:
+        """Leaves nothing of these users, see `UserMemory.forget`."""
+        self.heads.forget(user_ids)
+        self.rows.forget(user_ids)
+
+    def clear(self) -> None:
+        """Leaves nothing of anybody."""
+        self.heads.clear()
+        self.rows.clear()
