@@ -14,7 +14,8 @@ import torch
 from benchmarks.load.arrivals import AFTER_EVENT, CHANGED, INLINE, STORED, Arrival, Population
 from benchmarks.load.sending import Sent, send
 from recsys.client import Client
-from recsys.context.batch import FeatureRow
+from recsys.context.batch import ContextBatch, FeatureRow
+from recsys.model.personal import Generated
 from recsys.ranking.recommender import Recommender
 
 MOST_P99_MS = 50.0
@@ -78,17 +79,22 @@ def measure_effect(url: str, population: Population, number: int) -> dict[str, A
 def measure_heads(recommender: Recommender, rows: Sequence[FeatureRow]) -> dict[str, Any]:
     """Scoring with each user's own head beside scoring with the shared one, on the same experts, in this process."""
     torch.set_num_threads(1)
-    model, network = recommender.model, recommender.model.network
+    model, network, say = recommender.model, recommender.model.network, recommender.model.network.others_say
     contexts = [recommender.encoder.encode([row]) for row in rows]
     kept = [model.forward(context).generated for context in contexts]
-    own: dict[str, list[float]] = {"anew": [], "anew_shared": [], "kept": [], "kept_shared": []}
-    for context, generated in zip(contexts * 3, kept * 3, strict=True):
-        own["anew"].append(_timed(model.forward, context))
-        own["anew_shared"].append(_timed(lambda one: model.shared_scores(network.outputs(one)), context))
-        own["kept"].append(_timed(model.again, context, generated))
-        own["kept_shared"].append(
-            _timed(lambda one, states: model.shared_scores(network.outputs(one, states)), context, generated.states)
-        )
+    contexts = [context.trimmed() for context in contexts]
+    ways: dict[str, Callable[[ContextBatch, Generated], object]] = {
+        "anew": lambda context, _: model.forward(context),
+        "anew_shared": lambda context, _: model.shared_scores(network.outputs(context)),
+        "kept": lambda context, made: model.again(made, network.others_say(context)),
+        "kept_shared": lambda context, made: network.score_again(
+            made.states, network.others_say(context), model.shared
+        ),
+    }
+    own: dict[str, list[float]] = {name: [] for name in ways}
+    for order in (list(ways), list(ways)[::-1]) * 2:
+        for name in order:  # each way meets all contexts before the next one does, so that none finds another's cache
+            own[name] += [_timed(ways[name], *pair) for pair in zip(contexts, kept, strict=True)]
     medians = {name: float(np.median(values)) * 1_000 for name, values in own.items()}
     return {
         "milliseconds": {name: round(value, 3) for name, value in medians.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -113,6 +113,13 @@ class ContextBatch:
 
     def __len__(self) -> int:
         return self.history.shape[0]
+
+    def trimmed(self) -> ContextBatch:
+        """The same contexts without the leading places that no history reaches: what reads them finds the same."""
+        reached = (self.history > 0).any(0).nonzero()
+        start = int(reached[0]) if len(reached) else self.history.shape[1] - 1
+        kept = {name: getattr(self, name)[:, start:].clone() for name in ("history", "times", "values")}
+        return replace(self, **kept)
 
     def tensors(self) -> tuple[Tensor, ...]:
         """All of them, in the order of the attributes."""

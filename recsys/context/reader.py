@@ -14,6 +14,7 @@ import polars as pl
 
 from recsys import columns
 from recsys.context.batch import FeatureRow
+from recsys.context.feast_import import import_feast
 from recsys.context.folding import RowFolder
 from recsys.context.kept_rows import KeptRow, KeptRows
 from recsys.context.reasons import BROKEN_ROW, UNKNOWN_USER
@@ -64,6 +65,7 @@ class FeastReader:
         budget: float | None = None,
         memory: UserMemory[KeptRow] | None = None,
     ) -> None:
+        import_feast()
         from recsys.context.catch_up import CatchUp
         from recsys.context.store import FeatureStoreAdapter
         from recsys.context.user_store import UserStore

@@ -71,16 +71,37 @@ class SequenceEncoder(nn.Module):
         Returns:
             (batch, length, width) states.
         """
-        gaps = None
-        if self.times is not None:
-            if times is None:
-                raise ValueError("This body was made for events with times; none were given.")
-            vectors, gaps = vectors + self.times.hours(times), self.times.gaps(times)
-        states = self.dropout(vectors)
+        states, gaps = self._inputs(vectors, times)
         for block in self.blocks:
             states = block(states, gaps)
         normalised: Tensor = self.norm(states)
         return normalised
+
+    def newest(self, vectors: Tensor, times: Tensor | None, at: Tensor) -> Tensor:
+        """(batch, width) the states that `forward` gives at one place of each sequence.
+
+        Nothing reads the others behind the last block, which is therefore computed for that place alone.
+
+        Args:
+            vectors: as for `forward`.
+            times: as for `forward`.
+            at: (batch,) int64, the places.
+        """
+        states, gaps = self._inputs(vectors, times)
+        for block in self.blocks[:-1]:
+            states = block(states, gaps)
+        last = self.blocks[-1]
+        assert isinstance(last, GatedBlock | SoftmaxBlock)
+        normalised: Tensor = self.norm(last.newest(states, gaps, at))
+        return normalised
+
+    def _inputs(self, vectors: Tensor, times: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """States before the first block, and the gaps between events where they count."""
+        if self.times is None:
+            return self.dropout(vectors), None
+        if times is None:
+            raise ValueError("This body was made for events with times; none were given.")
+        return self.dropout(vectors + self.times.hours(times)), self.times.gaps(times)
 
 
 class BodyExpert:
@@ -110,8 +131,8 @@ class BodyExpert:
         position = torch.arange(longest)[None, :] + (longest - length)[:, None]
         source, inside = position.clamp(max=longest - 1), position < longest
         aligned = torch.where(inside, history.gather(1, source), 0)
-        states = self.encoder(self.items[aligned], torch.where(inside, times.gather(1, source), 0))
-        last = states[torch.arange(len(history)), (length - 1).clamp(min=0)]
+        aligned_times = torch.where(inside, times.gather(1, source), 0)
+        last = self.encoder.newest(self.items[aligned], aligned_times, (length - 1).clamp(min=0))
         return torch.where((length > 0)[:, None], last, 0.0)
 
     def score(self, context: ContextBatch) -> Tensor:

@@ -17,6 +17,7 @@ SPANS = (10, 60)
 """Over how many newest events the likeness is averaged."""
 MEANS = (5, 20, 200)
 """Newest events whose mean vectors are compared."""
+_NO_LENGTH = 1e-6
 N_COHERENCE = len(LAGS) * len(SPANS) + len(MEANS) + len(MEANS) * (len(MEANS) - 1) // 2
 
 
@@ -73,10 +74,15 @@ def _pairs(window: int) -> Tensor:
 def _drift(events: Tensor, known: Tensor) -> Tensor:
     """(batch, means + pairs of means): the length of each mean vector, and the cosine of each two."""
     means = [events[:, -span:].sum(1) / known[:, -span:].sum(1, keepdim=True).clamp(min=1) for span in MEANS]
-    lengths = [mean.norm(dim=1) for mean in means]
-    pairs = [
-        functional.cosine_similarity(one, other, dim=1, eps=1e-6)
-        for place, one in enumerate(means)
-        for other in means[place + 1 :]
-    ]
-    return torch.stack([*lengths, *pairs], dim=1)
+    stacked = torch.stack(means, dim=1)
+    lengths = stacked.norm(dim=2)
+    unit = stacked / lengths.clamp(min=_NO_LENGTH)[:, :, None]
+    one, other = pairs_of(len(means))
+    return torch.cat([lengths, torch.bmm(unit, unit.transpose(1, 2))[:, one, other]], dim=1)
+
+
+@cache
+def pairs_of(number: int) -> tuple[Tensor, Tensor]:
+    """Both members of each pair out of so many, in order: (pairs,) int64 each."""
+    one, other = torch.triu_indices(number, number, offset=1)
+    return one, other

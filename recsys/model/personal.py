@@ -113,10 +113,14 @@ class PersonalModel:
         return Scored(outputs, head, self.network.score(outputs, head))
 
     @torch.no_grad()
-    def again(self, context: ContextBatch, generated: Generated) -> Scored:
-        """What `forward` gives, from what it generated for the same contexts before: neither body nor generator run."""
-        outputs = self.network.outputs(context, generated.states)
-        return Scored(outputs, generated.head, self.network.score(outputs, generated.head))
+    def again(self, generated: Generated, others: Tensor) -> Tensor:
+        """The scores that `forward` gives, from what was computed for the same contexts before; no item is looked up.
+
+        Args:
+            generated: states and heads.
+            others: (batch, experts - 1, n_items) what the experts beside the body say (`ScoringNetwork.others_say`).
+        """
+        return self.network.score_again(generated.states, others, generated.head)
 
     @torch.no_grad()
     def shared_scores(self, outputs: ExpertOutputs) -> Tensor:

@@ -29,10 +29,18 @@ class ExpertOutputs:
     Attributes:
         states: (batch, width) the body's state.
         scores: (batch, experts, n_items) scores on one scale, experts in the network's order, the body first.
+        others: (batch, experts - 1, n_items) those of the experts beside the body, in a tensor of their own; None: they
+            are read from `scores`.
     """
 
     states: Tensor
     scores: Tensor
+    others: Tensor | None = None
+
+    @property
+    def beside_body(self) -> Tensor:
+        """(batch, experts - 1, n_items) what the experts beside the body say."""
+        return self.scores[:, 1:] if self.others is None else self.others
 
 
 class ScoringNetwork:
@@ -70,6 +78,8 @@ class ScoringNetwork:
         self.unit_items = unit_vectors(body.items)
         self.logarithmic = torch.tensor([expert.logarithmic for expert in (body, *self.others.values())])
         self.rescalable = self.logarithmic & ~self.discovers
+        self._body_discovers, *discovering = self.discovers.tolist()
+        self._discovering = [place for place, discovers in enumerate(discovering, start=1) if discovers]
 
     def replaced(self, *, others: Mapping[str, Expert] | None = None, scales: Tensor | None = None) -> ScoringNetwork:
         """The same network with other experts beside the body, or at other scales."""
@@ -129,28 +139,51 @@ class ScoringNetwork:
                 raise RuntimeError(f"the expert '{name}' scores {shape[-1]} items and the body {self.n_items}")
 
     @torch.no_grad()
-    def outputs(self, context: ContextBatch, states: Tensor | None = None) -> ExpertOutputs:
-        """Runs every expert once.
+    def outputs(self, context: ContextBatch) -> ExpertOutputs:
+        """Runs every expert once."""
+        states, others = self.body.states(context), self.others_say(context)
+        scores = torch.cat([self._body_says(states, others)[:, None], others], dim=1)
+        return ExpertOutputs(states, scores, others)
+
+    @torch.no_grad()
+    def others_say(self, context: ContextBatch) -> Tensor:
+        """(batch, experts - 1, n_items) scores on one scale of every expert but the body."""
+        scores = torch.stack([expert.score(context) for expert in self.others.values()], dim=1)
+        scaled = on_one_scale(scores, self.scales[1:], self.logarithmic[1:])
+        if self._novelty is not None:
+            new = scaled[:, self._novelty - 1].clone()
+            for place in self._discovering:
+                scaled[:, place - 1] = _of_new_items(scaled[:, place - 1], new)
+        return scaled
+
+    @torch.no_grad()
+    def score_again(self, states: Tensor, others: Tensor, head: HeadWeights) -> Tensor:
+        """(batch, n_items) logits, from what is known already: neither the body nor another expert runs.
 
         Args:
-            context: the batch.
-            states: (batch, width) the body's, where they are known already; None: they are computed.
+            states: (batch, width) the body's.
+            others: what `others_say` gave.
+            head: of each context.
         """
-        states = self.body.states(context) if states is None else states
-        scores = [states @ self.body.items[1:].T, *(expert.score(context) for expert in self.others.values())]
-        scaled = on_one_scale(torch.stack(scores, dim=1), self.scales, self.logarithmic)
-        if self._novelty is not None and bool(self.discovers.any()):
-            scaled[:, self.discovers] = _of_new_items(scaled[:, self.discovers], scaled[:, self._novelty, None])
-        return ExpertOutputs(states, scaled)
+        bent = self._bend(states, head)
+        return self._blended(self._body_says(states if bent is None else bent, others), others, head)
+
+    def _blended(self, body: Tensor, others: Tensor, head: HeadWeights) -> Tensor:
+        strength = self._strength(head).expand(len(body), -1)
+        return torch.bmm(strength[:, None, 1:], others)[:, 0] + strength[:, :1] * body
+
+    def _body_says(self, states: Tensor, others: Tensor) -> Tensor:
+        """(batch, n_items) on the common scale."""
+        scores: Tensor = (states @ self.body.items[1:].T) / self.scales[0]
+        if self._novelty is None or not self._body_discovers:
+            return scores
+        return _of_new_items(scores, others[:, self._novelty - 1])
 
     def score(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, n_items) logits: the gained experts, summed, over the temperature."""
-        strength = self._strength(head).expand(len(outputs.scores), -1)
-        bent = self._bend(outputs.states, head)
-        if bent is None:
-            return torch.bmm(strength[:, None, :], outputs.scores)[:, 0]
-        others = torch.bmm(strength[:, None, 1:], outputs.scores[:, 1:])[:, 0]
-        return others + strength[:, :1] * self.body_scores(bent, outputs)
+        bent, others = self._bend(outputs.states, head), outputs.beside_body
+        body = outputs.scores[:, 0] if bent is None else self._body_says(bent, others)
+        return self._blended(body, others, head)
 
     def shares(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, experts, n_items): each expert's part of the logits; they sum to `score`."""
@@ -167,13 +200,11 @@ class ScoringNetwork:
             states: (batch, width).
             outputs: the experts' say of the same contexts; it tells which items are new.
         """
-        scores: Tensor = (states @ self.body.items[1:].T) / self.scales[0]
-        new = self.new_items(outputs)
-        return scores if new is None else _of_new_items(scores, new)
+        return self._body_says(states, outputs.beside_body)
 
     def new_items(self, outputs: ExpertOutputs) -> Tensor | None:
         """(batch, n_items) which items the body speaks of, 1 where it does; None where it speaks of all alike."""
-        if self._novelty is None or not self.discovers[0]:
+        if self._novelty is None or not self._body_discovers:
             return None
         return outputs.scores[:, self._novelty]
 

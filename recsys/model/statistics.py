@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
-from recsys.model.coherence import coherence
+from recsys.model.coherence import coherence, pairs_of
 from recsys.model.head import StatisticGroup
 from recsys.model.repetition import repetition
 from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 
 _SECOND = 1_000_000
 _RECENT = 10
+_NO_LENGTH = 1e-6
 
 
 def context_statistics(
@@ -74,16 +75,17 @@ def _times(times: Tensor, known: Tensor) -> list[Tensor]:
 
 def _opinions(scores: Tensor) -> list[Tensor]:
     """Entropy, peak and margin of each expert, correlation of each pair."""
-    probability = torch.softmax(scores, dim=2)
-    entropy = -(probability * torch.log(probability.clamp(min=1e-12))).sum(2)
     top = scores.topk(2, dim=2).values
-    peak = top[:, :, 0] - scores.mean(2)
-    margin = top[:, :, 0] - top[:, :, 1]
-    centred = scores - scores.mean(2, keepdim=True)
-    unit = centred / centred.norm(dim=2, keepdim=True).clamp(min=1e-6)
-    one, other = torch.triu_indices(scores.shape[1], scores.shape[1], offset=1)
-    agreement = torch.bmm(unit, unit.transpose(1, 2))[:, one, other]
-    return [entropy, peak, margin, agreement]
+    highest, mean = top[:, :, 0], scores.mean(2, keepdim=True)
+    probability = torch.softmax(scores, dim=2)
+    normaliser = highest - torch.log(probability.amax(2))
+    entropy = normaliser - torch.linalg.vecdot(probability, scores)
+    centred = scores - mean
+    products = torch.bmm(centred, centred.transpose(1, 2))
+    norms = products.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt().clamp(min=_NO_LENGTH)
+    one, other = pairs_of(scores.shape[1])
+    agreement = products[:, one, other] / (norms[:, one] * norms[:, other])
+    return [entropy, highest - mean[:, :, 0], highest - top[:, :, 1], agreement]
 
 
 def _masked_moments(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

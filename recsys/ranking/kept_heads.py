@@ -1,14 +1,19 @@
 """Keeps what was generated for a user until the user's row is another one: encoded context, body's state, head.
 
-Scores are never kept. What is kept holds for the content of all that it was made from, so nothing has to say when
-it is outdated: after an event, a changed profile or a promotion it is not found. It knows neither stores nor requests.
+Of fewer users, what the experts say as well: it is large. A user's scores are never kept. What is kept holds for the
+content of all that it was made from, so nothing has to say when it is outdated: after an event, a changed profile or a
+promotion it is not found. It knows neither stores nor requests.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from array import array
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from recsys.context.batch import ContextBatch, FeatureRow
 from recsys.context.user_memory import UserMemory
@@ -40,7 +45,38 @@ class Kept:
 
 
 class KeptHeads(UserMemory[Kept]):
-    """The users asked for last, up to a number of bytes; for all models of a process and for many threads."""
+    """The users asked for last, up to a number of bytes; for all models of a process and for many threads.
+
+    Args:
+        most_bytes: of states, heads and contexts; 0 keeps nothing.
+        experts_bytes: of what the experts say, beside that.
+    """
+
+    def __init__(self, most_bytes: int, experts_bytes: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(most_bytes, clock=clock)
+        self._experts: UserMemory[tuple[bytes, Tensor]] = UserMemory(experts_bytes, clock=clock)
+
+    @property
+    def held_bytes(self) -> int:
+        return super().held_bytes + self._experts.held_bytes
+
+    def find_experts(self, model: str, user_id: str, content: bytes) -> Tensor | None:
+        """What that model's experts said of that row, if it is kept."""
+        made_of, found = self._experts.look(model, user_id) or (None, None)
+        return found if made_of == content else None
+
+    def keep_experts(self, model: str, user_id: str, content: bytes, said: Tensor) -> None:
+        """Keeps what the experts said, in the place of what they said before."""
+        self._experts.put(model, user_id, (content, said), _AN_ENTRY + said.nbytes)
+
+    def user_ids(self) -> Collection[str]:
+        """Of whom something is kept."""
+        return {*super().user_ids(), *self._experts.user_ids()}
+
+    def forget(self, user_ids: Collection[str]) -> None:
+        """Leaves nothing of these users, see `UserMemory.forget`."""
+        super().forget(user_ids)
+        self._experts.forget(user_ids)
 
     def find(self, model: str, user_id: str, content: bytes) -> Kept | None:
         """What is kept of that row for that model."""

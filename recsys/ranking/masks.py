@@ -12,6 +12,9 @@ from recsys.context.batch import ContextBatch
 def seen_mask(context: ContextBatch, n_items: int) -> Tensor:
     """(batch, n_items) bool: True at each context's seen items."""
     mask = torch.zeros(len(context), n_items, dtype=torch.bool)
+    if len(context) == 1:
+        mask[0, context.seen - 1] = True
+        return mask
     rows = torch.repeat_interleave(torch.arange(len(context)), context.seen_offsets.diff())
     mask[rows, context.seen - 1] = True
     return mask

@@ -18,7 +18,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.model.calibration import Calibration
 from recsys.model.head import HeadWeights
-from recsys.model.personal import PersonalModel, Scored
+from recsys.model.personal import Generated, PersonalModel
 from recsys.model.portable import PortableHead, portable_head
 from recsys.model.repetition import usual_basket
 from recsys.ranking.diversity import diverse_order, pool_size
@@ -122,7 +122,7 @@ class Recommender:
             raise ConfigError(f"diversity is {diversity}; give a number from 0 to 1.")
         if not rows:
             return []
-        context, scored = self._forward(rows, moments)
+        context, scores, _ = self._forward(rows, moments)
         masked = self.mask(context, exclude_seen=exclude_seen)
         if exclude_items:
             masked |= item_mask(self.encoder.item_indices(exclude_items), len(self.vocabulary))
@@ -130,7 +130,7 @@ class Recommender:
             masked |= ~item_mask(self.encoder.item_indices(include_only), len(self.vocabulary))
         if allowed is not None:
             masked |= ~torch.from_numpy(allowed)
-        return self._best(scored.scores.masked_fill(masked, -torch.inf), k, diversity)
+        return self._best(scores.masked_fill(masked, -torch.inf), k, diversity)
 
     def flags(self, item_ids: Sequence[str]) -> np.ndarray:
         """(n_items,) bool in the vocabulary's order: True at these items; unknown ones are ignored."""
@@ -139,11 +139,11 @@ class Recommender:
 
     def score(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> Tensor:
         """(batch, n_items) logits of every item, nothing masked; column j is `vocabulary[j]`."""
-        return self._forward(rows, moments)[1].scores
+        return self._forward(rows, moments)[1]
 
     def heads(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> HeadWeights:
         """The generated head of each context."""
-        return self._forward(rows, moments)[1].head
+        return self._forward(rows, moments)[2]
 
     def portable(self, row: FeatureRow, item_ids: Sequence[str]) -> PortableHead:
         """One context's head with all that is needed to score these items elsewhere, in that order.
@@ -177,8 +177,8 @@ class Recommender:
 
     def probabilities(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> Tensor:
         """(batch, n_items) calibrated probability that each item is the next one; 0 for items that are masked."""
-        context, scored = self._forward(rows, moments)
-        return self._probabilities(context, scored.scores)
+        context, scores, _ = self._forward(rows, moments)
+        return self._probabilities(context, scores)
 
     def estimate(
         self, rows: Sequence[FeatureRow], item_ids: Sequence[Sequence[str]], *, probabilities: bool = False
@@ -192,8 +192,7 @@ class Recommender:
         """
         if not rows:
             return []
-        context, scored = self._forward(rows, None)
-        scores = scored.scores
+        context, scores, _ = self._forward(rows, None)
         chances = self._probabilities(context, scores) if probabilities else None
         return [
             estimates(scores[n], None if chances is None else chances[n], self.encoder.item_indices(own))
@@ -224,20 +223,34 @@ class Recommender:
         """How often each fault of a context was met and treated so far, see `ContextFaults`."""
         return self.encoder.faults.as_dict()
 
-    def _forward(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None) -> tuple[ContextBatch, Scored]:
-        """Encodes and scores; of a stored user's row what does not depend on the items is kept."""
+    def _forward(
+        self, rows: Sequence[FeatureRow], moments: Sequence[int] | None
+    ) -> tuple[ContextBatch, Tensor, HeadWeights]:
+        """Contexts, scores and heads; of a stored user's row what does not depend on the items is kept."""
         user_id = rows[0].user_id if len(rows) == 1 else None
         if self._kept is None or user_id is None or rows[0].inline or not rows[0].present:
-            context = self.encoder.encode(rows, moments)
-            return context, self.model.forward(context)
+            return self._anew(rows, moments)[:3]
         content = content_of(rows[0], None if moments is None else moments[0])
         found = self._kept.find(self._identity, user_id, content)
         if found is not None:
-            return found.context, self.model.again(found.context, found.generated)
+            return self._again(self._kept, found, user_id)
+        context, scores, head, generated = self._anew(rows, moments)
+        self._kept.keep(self._identity, user_id, Kept(content, context.trimmed(), generated))
+        return context, scores, head
+
+    def _again(self, memory: KeptHeads, found: Kept, user_id: str) -> tuple[ContextBatch, Tensor, HeadWeights]:
+        said = memory.find_experts(self._identity, user_id, found.content)
+        if said is None:
+            said = self.model.network.others_say(found.context)
+            memory.keep_experts(self._identity, user_id, found.content, said)
+        return found.context, self.model.again(found.generated, said), found.generated.head
+
+    def _anew(
+        self, rows: Sequence[FeatureRow], moments: Sequence[int] | None
+    ) -> tuple[ContextBatch, Tensor, HeadWeights, Generated]:
         context = self.encoder.encode(rows, moments)
         scored = self.model.forward(context)
-        self._kept.keep(self._identity, user_id, Kept(content, context, scored.generated))
-        return context, scored
+        return context, scored.scores, scored.head, scored.generated
 
     def _known_indices(self, item_ids: Sequence[str]) -> np.ndarray:
         indices = self.encoder.item_indices(item_ids)

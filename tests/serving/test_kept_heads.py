@@ -53,12 +53,16 @@ def log(tmp_path):
     return EventLog(tmp_path / "log.sqlite")
 
 
-@given(steps=actions, most_bytes=st.sampled_from([0, 8_000, 30_000, 10**7]))
+@given(
+    steps=actions,
+    most_bytes=st.sampled_from([0, 8_000, 30_000, 10**7]),
+    experts_bytes=st.sampled_from([0, 2_500, 10**6]),
+)
 @settings(deadline=None)
-def test_no_answer_differs_whatever_happens_between_requests(steps, most_bytes):
+def test_no_answer_differs_whatever_happens_between_requests(steps, most_bytes, experts_bytes):
     with tempfile.TemporaryDirectory() as folder:
         log = EventLog(Path(folder) / "log.sqlite")
-        removals, contexts, kept = Removals(log.path), LogContexts(log), KeptHeads(most_bytes)
+        removals, contexts, kept = Removals(log.path), LogContexts(log), KeptHeads(most_bytes, experts_bytes)
         forgetting, champion = Forgetting(removals, kept), "lowrank"
         for what, who, which in steps:
             if what == "event":
@@ -76,7 +80,7 @@ def test_no_answer_differs_whatever_happens_between_requests(steps, most_bytes):
                 keeping = plain.keeping(kept, champion)
                 assert keeping.recommend([row], k=24) == plain.recommend([row], k=24)
                 assert keeping.score([row]).equal(plain.score([row]))
-            assert kept.held_bytes <= most_bytes
+            assert kept.held_bytes <= most_bytes + experts_bytes
         removals.close()
         log.close()
 
@@ -87,7 +91,8 @@ def known_row(log, user_id="ann"):
 
 def test_the_second_request_finds_what_the_first_one_generated_until_there_is_an_event(log):
     outcomes = []
-    kept = KeptHeads(10**6, lambda outcome, held: outcomes.append(outcome))
+    kept = KeptHeads(10**6)
+    kept.tell = lambda outcome, held: outcomes.append(outcome)
     recommender = small_recommender().keeping(kept, "a")
     append(log, "ann", "m1")
     recommender.recommend([known_row(log)])
@@ -110,16 +115,22 @@ def test_nothing_is_kept_of_visitors_of_inline_contexts_and_of_unknown_users(log
 
 
 def test_a_request_that_still_holds_a_deleted_users_row_leaves_nothing(log):
-    clock = iter([0.0, 1.0, 200.0])
-    kept = KeptHeads(10**6, clock=lambda: next(clock))
+    now = [0.0]
+    kept = KeptHeads(10**6, 10**6, clock=lambda: now[0])
     recommender = small_recommender().keeping(kept, "a")
     append(log, "ann", "m1")
     row = known_row(log)
     kept.forget(["ann"])
     recommender.recommend([row])
     assert len(kept) == 0
+    now[0] = 200.0
+    recommender.recommend([row])
     recommender.recommend([row])
     assert len(kept) == 1
+    now[0] = 201.0
+    kept.forget(["ann"])
+    recommender.recommend([row])
+    assert kept.held_bytes == 0
 
 
 def test_a_deletion_and_a_pruning_by_another_process_are_followed(log):

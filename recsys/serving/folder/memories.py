@@ -8,17 +8,19 @@ from recsys.context.kept_rows import KeptRow
 from recsys.context.user_memory import UserMemory
 from recsys.ranking.kept_heads import KeptHeads
 
-HEADS_BYTES = 48 * 1024 * 1024
-"""Some 3,500 users with 200 events each."""
-ROWS_BYTES = 64 * 1024 * 1024
-"""More of them: what is generated is found by the row that was kept."""
+HEADS_BYTES = 24 * 1024 * 1024
+"""Some 2,000 users with 100 events each."""
+ROWS_BYTES = 40 * 1024 * 1024
+"""As many: what was generated is found by the row that was kept."""
+EXPERTS_BYTES = 32 * 1024 * 1024
+"""Some 400 users in a catalogue of 3,400 items and with seven experts."""
 
 
 class Memories:
     """Forgets in all places at once."""
 
     def __init__(self) -> None:
-        self.heads = KeptHeads(HEADS_BYTES)
+        self.heads = KeptHeads(HEADS_BYTES, EXPERTS_BYTES)
         self.rows: UserMemory[KeptRow] = UserMemory(ROWS_BYTES)
 
     def user_ids(self) -> Collection[str]:
