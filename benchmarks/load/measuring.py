@@ -79,7 +79,7 @@ def measure_effect(url: str, population: Population, number: int) -> dict[str, A
 def measure_heads(recommender: Recommender, rows: Sequence[FeatureRow]) -> dict[str, Any]:
     """Scoring with each user's own head beside scoring with the shared one, on the same experts, in this process."""
     torch.set_num_threads(1)
-    model, network, say = recommender.model, recommender.model.network, recommender.model.network.others_say
+    model, network = recommender.model, recommender.model.network
     contexts = [recommender.encoder.encode([row]) for row in rows]
     kept = [model.forward(context).generated for context in contexts]
     contexts = [context.trimmed() for context in contexts]
