@@ -88,6 +88,7 @@ class Recommender:
         """
         return Recommender(self.model, self.encoder, self.schema, self.calibration, self.version, kept, identity)
 
+    @torch.inference_mode()
     def recommend(
         self,
         rows: Sequence[FeatureRow],
