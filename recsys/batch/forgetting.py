@@ -8,8 +8,8 @@ from pathlib import Path
 
 import orjson
 
+from recsys.batch.formats import partition_files, rows_in
 from recsys.batch.sink import SUCCESS
-from recsys.context.parts import height, remove_users
 from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.events.lease import Guard
 from recsys.events.log import EventLog
@@ -31,7 +31,7 @@ def forget_users(folder: Path, user_ids: Sequence[str], guard: Guard) -> int:
     Returns:
         How many rows went.
     """
-    removed = sum(remove_users(path, user_ids, guard) for path in sorted(folder.glob("*.parquet")))
+    removed = sum(form.remove_users(path, user_ids, guard) for path, form in partition_files(folder))
     reached(Failpoint.DELETE_PARTITIONS_CLEAN)
     with guard():
         for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
@@ -65,7 +65,7 @@ def _correct(folder: Path) -> None:
         return
     about = orjson.loads(manifest.read_bytes())
     counted = [
-        part | {"rows": height(file)} if (file := folder / part["file"]).is_file() else part
+        part | {"rows": rows_in(file)} if (file := folder / part["file"]).is_file() else part
         for part in about["partitions"]
     ]
     corrected = about | {"rows": sum(part["rows"] for part in counted), "partitions": counted}

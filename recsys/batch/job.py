@@ -9,19 +9,28 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from recsys.batch.plan import BatchPlan, Partition
-from recsys.batch.sink import ParquetSink, Written
+from recsys.batch.room import NoRoomError
+from recsys.batch.sink import PartitionSink, Written
 from recsys.batch.worker import PartitionActor, RecommendationMaker, asked_table, made_rows
 from recsys.cluster import ray_cluster
 from recsys.errors import RecsysError
 
 Progress = Callable[[int, int], None]
 """Called with the number of users done and the number of all users."""
+
+
+class Asked(Protocol):
+    """Partitions that can be gone through again and again: a plan's `Partitions`."""
+
+    def __iter__(self) -> Iterator[Partition]: ...
+
+    def __len__(self) -> int: ...
 
 
 class BatchError(RecsysError):
@@ -45,7 +54,7 @@ class BatchRun:
 
 def run_plan(
     plan: BatchPlan,
-    partitions: Sequence[Partition],
+    partitions: Asked,
     about: dict[str, object],
     *,
     on_progress: Progress = lambda done, total: None,
@@ -62,32 +71,37 @@ def run_plan(
 
     Raises:
         ConfigError: the folder holds files that are not a batch's.
-        BatchError: an actor failed.
+        BatchError: an actor failed, or the disk is full.
     """
-    sink = ParquetSink(plan.out)
+    sink = PartitionSink(plan.out, plan.form)
     finished = sink.prepare(partitions)
-    missing = [partition for partition in partitions if partition.number not in finished]
     total, kept = sum(len(partition.user_ids) for partition in partitions), len(finished)
-    done = {written.file: written for written in finished.values()}
-    users = sum(written.users for written in done.values())
+    done = list(finished.values())
+    users = sum(written.users for written in done)
     on_progress(users, total)
-    for written in _made(plan, missing, maker) if missing else ():
-        done[written.file] = written
+    missing = (partition for partition in partitions if partition.number not in finished)
+    for written in _made(plan, missing, len(partitions) - kept, maker) if kept < len(partitions) else ():
+        done.append(written)
         users += written.users
         on_progress(users, total)
-    ordered = tuple(done[partition.file] for partition in partitions)
-    return BatchRun(written=ordered, kept=kept, manifest=sink.succeed(ordered, about))
+    ordered = tuple(sorted(done, key=lambda written: (len(written.file), written.file)))
+    try:
+        manifest = sink.succeed(ordered, about)
+    except NoRoomError as error:
+        raise _stopped(str(error), plan) from error
+    return BatchRun(written=ordered, kept=kept, manifest=manifest)
 
 
-def _made(plan: BatchPlan, partitions: Sequence[Partition], maker: type[Any]) -> Iterator[Written]:
+def _made(plan: BatchPlan, partitions: Iterable[Partition], count: int, maker: type[Any]) -> Iterator[Written]:
     with ray_cluster():
         import ray
         import ray.data
 
         _quieten()
-        actors = max(1, min(_cpus(), len(partitions)))
+        actors = max(1, min(_cpus(), count))
         # Blocks made here need no read task: such a task could wait for ever for a CPU that the actors hold.
-        blocks = ray.data.from_arrow([asked_table(partition) for partition in partitions])
+        # Put there one by one they wait in Ray's store, which goes over to disk, and not in this process.
+        blocks = ray.data.from_arrow_refs(_put(partitions))
         with warnings.catch_warnings():
             # Ray has no other way yet to say that an actor is not restarted; a restartable one prints an error line.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -105,6 +119,12 @@ def _made(plan: BatchPlan, partitions: Sequence[Partition], maker: type[Any]) ->
             if failure is not None:
                 raise _stopped(failure, plan)
             yield from written
+
+
+def _put(partitions: Iterable[Partition]) -> list[Any]:
+    import ray
+
+    return [ray.put(asked_table(partition)) for partition in partitions]
 
 
 def _rows(made: Any, plan: BatchPlan) -> Iterator[dict[str, Any]]:

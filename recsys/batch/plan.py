@@ -1,4 +1,4 @@
-"""What one batch run will make: which users in which partition, by which model, as of when. Pure data, no I/O.
+"""What one batch run will make: which users in which partition, by which model, as of when. No files, no Ray.
 
 Equal plans make equal files, so a partition whose file carries the plan's key need not be made again.
 """
@@ -6,11 +6,15 @@ Equal plans make equal files, so a partition whose file carries the plan's key n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import orjson
+
+from recsys.batch.formats import FORMATS, FormatName
+from recsys.batch.rules import ANYTHING, Rules
 
 PARTITION_USERS = 2_048
 
@@ -22,16 +26,28 @@ class Partition:
     Attributes:
         number: from 0, in the order of the users.
         user_ids: whose recommendations it holds.
-        key: says what its content depends on; kept inside the file.
+        key: says what its content depends on; kept with the file.
+        suffix: of the file's name.
     """
 
     number: int
     user_ids: tuple[str, ...]
     key: str
+    suffix: str = ".parquet"
 
     @property
     def file(self) -> str:
-        return f"part-{self.number:05d}.parquet"
+        return f"part-{self.number:05d}{self.suffix}"
+
+
+class Users(Protocol):
+    """Users in an order that stays: `UserList`."""
+
+    def __len__(self) -> int: ...
+
+    def blocks(self, size: int) -> Iterator[tuple[str, ...]]:
+        """All of them, `size` at a time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +67,8 @@ class BatchPlan:
         events_ahead: how many of those events lie after it: once they have happened, it is another plan.
         log_position: where the log stood when the plan was made; users deleted later are left out of what is written.
         k: items a user.
-        unavailable: items that must not be recommended, sorted.
+        rules: which items may be recommended.
+        form: the format of the files.
         out: folder of the result.
     """
 
@@ -67,17 +84,40 @@ class BatchPlan:
     events_ahead: int = 0
     log_position: int
     k: int
-    unavailable: tuple[str, ...] = ()
+    rules: Rules = ANYTHING
+    form: FormatName = "parquet"
     out: Path
 
-    def partitions(self, user_ids: Sequence[str], size: int = PARTITION_USERS) -> list[Partition]:
-        """The users in blocks of `size`, in the order given."""
-        blocks = [tuple(user_ids[start : start + size]) for start in range(0, len(user_ids), size)]
-        return [Partition(number, block, self._key(block)) for number, block in enumerate(blocks)]
+    def partitions(self, users: Users, size: int = PARTITION_USERS) -> Partitions:
+        """The users in blocks of `size`, in their order."""
+        return Partitions(self, users, size)
 
-    def _key(self, user_ids: tuple[str, ...]) -> str:
-        """SHA-256 over all that decides a partition's content; where things lie is no part of it."""
+    @property
+    def decisive(self) -> bytes:
+        """All that decides what any user gets; where things lie is no part of it."""
         events = (self.as_of, self.events_before, self.events_ahead)
-        decisive = [self.content_hash, self.model_version, *events, self.k, user_ids]
-        decisive += [self.unavailable] if self.unavailable else []
-        return hashlib.sha256(orjson.dumps(decisive)).hexdigest()
+        return orjson.dumps([self.content_hash, self.model_version, *events, self.k, self.rules.digest, self.form])
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """The partitions of a plan, made whenever they are gone through: only one is held at a time.
+
+    Attributes:
+        plan: of which plan.
+        users: whose.
+        size: users a partition.
+    """
+
+    plan: BatchPlan
+    users: Users
+    size: int
+
+    def __iter__(self) -> Iterator[Partition]:
+        decisive, suffix = self.plan.decisive, FORMATS[self.plan.form].suffix
+        for number, block in enumerate(self.users.blocks(self.size)):
+            key = hashlib.sha256(decisive + orjson.dumps(block)).hexdigest()
+            yield Partition(number, block, key, suffix)
+
+    def __len__(self) -> int:
+        return (len(self.users) + self.size - 1) // self.size

@@ -6,31 +6,20 @@ It knows frames and files, not how recommendations come about.
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 import polars as pl
 
-from recsys import columns
+from recsys.batch.formats import FORMATS, OUTPUT_SCHEMA, FormatName, partition_files, rows_in
 from recsys.batch.plan import Partition
-from recsys.context.parts import height
+from recsys.batch.room import in_room_of
 from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.errors import ConfigError
 
 SUCCESS = "_SUCCESS"
-OUTPUT_SCHEMA = pl.Schema(
-    {
-        columns.USER_ID: pl.String(),
-        columns.RANK: pl.Int32(),
-        columns.ITEM_ID: pl.String(),
-        columns.SCORE: pl.Float32(),
-        columns.MODEL_VERSION: pl.String(),
-        columns.AS_OF: pl.Datetime("us", "UTC"),
-    }
-)
 _KEY, _ROWS = "recsys.partition_key", "recsys.rows"
 _UNKNOWN, _FUTURE = "recsys.unknown_users", "recsys.future_users"
 
@@ -56,32 +45,45 @@ class Written:
     key: str
 
 
-class ParquetSink:
-    """One folder of partitions."""
+class PartitionSink:
+    """One folder of partitions.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where.
+        form: the format of what is written; what lies there may be of another one.
+    """
+
+    def __init__(self, folder: Path, form: FormatName = "parquet") -> None:
         self.folder = folder
+        self._format = FORMATS[form]
 
-    def prepare(self, partitions: Sequence[Partition]) -> dict[int, Written]:
+    def prepare(self, partitions: Iterable[Partition]) -> dict[int, Written]:
         """Makes the folder ready for these partitions: keeps those that are there, removes what another run left.
 
         Returns:
             The finished partitions by number. `_SUCCESS` stays only when all of them are there.
 
         Raises:
-            ConfigError: the folder holds parquet files that no batch of ours wrote, or cannot be made or written to.
+            ConfigError: the folder holds files that no batch of ours wrote, or cannot be made or written to.
         """
         self._refuse_foreign_files()
         self._make_folder()
-        wanted = {partition.file: partition for partition in partitions}
-        finished = {
-            partition.number: written for partition in partitions if (written := self._finished(partition)) is not None
-        }
-        stale = [path for path in self._parts() if path.name not in wanted or wanted[path.name].number not in finished]
-        if stale or len(finished) < len(partitions):
+        finished: dict[int, Written] = {}
+        missing = 0
+        for partition in partitions:
+            written = self._finished(partition)
+            if written is None:
+                missing += 1
+            else:
+                finished[partition.number] = written
+        kept = {written.file for written in finished.values()}
+        stale = [(path, form) for path, form in partition_files(self.folder) if path.name not in kept]
+        if stale or missing:
             (self.folder / SUCCESS).unlink(missing_ok=True)
             sync(self.folder)
-        for path in (*stale, *self.folder.glob(f"{TEMPORARY_PREFIX}*")):
+        for path, form in stale:
+            form.remove(path)
+        for path in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
             path.unlink(missing_ok=True)
         return finished
 
@@ -93,21 +95,19 @@ class ParquetSink:
             frame: columns and types of OUTPUT_SCHEMA.
             unknown_users: for the record.
             future_users: likewise.
+
+        Raises:
+            NoRoomError: the disk is full.
         """
-        unfinished = self.folder / f"{TEMPORARY_PREFIX}{partition.file}-{uuid.uuid4().hex[:12]}"
         record = {
             _KEY: partition.key,
             _ROWS: str(frame.height),
             _UNKNOWN: str(unknown_users),
             _FUTURE: str(future_users),
         }
-        try:
-            frame.select(OUTPUT_SCHEMA.names()).cast(OUTPUT_SCHEMA).write_parquet(unfinished, metadata=record)
-            sync(unfinished)
-            unfinished.replace(self.folder / partition.file)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        sync(self.folder)
+        with in_room_of(self.folder):
+            rows = frame.select(OUTPUT_SCHEMA.names()).cast(OUTPUT_SCHEMA)
+            self._format.write(rows, self.folder / partition.file, record)
         return Written(
             partition.file, len(partition.user_ids), frame.height, unknown_users, future_users, partition.key
         )
@@ -119,8 +119,11 @@ class ParquetSink:
 
         Returns:
             The manifest's path.
+
+        Raises:
+            NoRoomError: the disk is full.
         """
-        written = [replace(part, rows=height(self.folder / part.file)) for part in written]
+        written = [replace(part, rows=rows_in(self.folder / part.file)) for part in written]
         manifest = {
             **about,
             "users": sum(part.users for part in written),
@@ -132,7 +135,8 @@ class ParquetSink:
         path = self.folder / SUCCESS
         content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         if not path.exists() or path.read_bytes() != content:
-            replace_file(path, content)
+            with in_room_of(self.folder):
+                replace_file(path, content)
         return path
 
     def _make_folder(self) -> None:
@@ -147,24 +151,18 @@ class ParquetSink:
 
     def _finished(self, partition: Partition) -> Written | None:
         """The partition as it is on disk, None when it is missing, cut off or of another plan."""
-        path = self.folder / partition.file
-        try:
-            record = pl.read_parquet_metadata(path)
-        except (OSError, pl.exceptions.PolarsError):
-            return None
-        if record.get(_KEY) != partition.key:
+        record = self._format.record(self.folder / partition.file)
+        if record is None or record.get(_KEY) != partition.key:
             return None
         rows, unknown, future = (int(record[name]) for name in (_ROWS, _UNKNOWN, _FUTURE))
         return Written(partition.file, len(partition.user_ids), rows, unknown, future, partition.key)
 
-    def _parts(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
-
     def _refuse_foreign_files(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder} is a file; give --out a folder, a new one best.")
-        ours = {path.name for path in self._parts()}
-        foreign = sorted(path.name for path in self.folder.glob("*.parquet") if path.name not in ours)
+        ours = {path.name for path, _ in partition_files(self.folder)}
+        there = [path.name for form in FORMATS.values() for path in self.folder.glob(f"*{form.suffix}")]
+        foreign = sorted(name for name in there if name not in ours)
         if foreign:
             raise ConfigError(
                 f"{self.folder} holds files that no batch wrote ({', '.join(foreign[:3])}); whoever reads the folder "

@@ -1,22 +1,29 @@
-"""For whom and as of when: the users of a workspace, or those of a file; the moment after the last event."""
+"""For whom and as of when: the users of a workspace, or those of a file; the moment after the last event.
+
+Users and their events are looked at a block at a time: memory does not grow with them.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from recsys import columns
+from recsys.batch.id_files import id_blocks
+from recsys.batch.user_list import UserList
+from recsys.context.catalogue_files import next_user_ids
 from recsys.context.moments import CLOCK_SKEW
-from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
 from recsys.events.log import EventLog
 from recsys.events.ordering import ordered
 from recsys.workspace import Workspace
+
+_USERS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,7 @@ class Audience:
     """Whom a batch is for, and as of when.
 
     Attributes:
-        user_ids: each once; sorted, or in the file's order.
+        users: each once; sorted, or in the file's order.
         as_of: effective moment, int64 microseconds.
         events_before: how many events of the log lie before it.
         latest: the latest moment at which an event can have happened; None where events have no clock.
@@ -32,17 +39,12 @@ class Audience:
         log_position: where the log stood before it was read: whoever is deleted later is known by that.
     """
 
-    user_ids: tuple[str, ...]
+    users: UserList
     as_of: int
     events_before: int
     latest: int | None
     events_ahead: int
     log_position: int
-
-    @property
-    def digest(self) -> str:
-        """Eight hex digits that tell one set of users from another."""
-        return hashlib.sha256("\n".join(self.user_ids).encode()).hexdigest()[:8]
 
 
 def audience(
@@ -58,7 +60,7 @@ def audience(
     Args:
         workspace: the workspace.
         schema: its schema.
-        users_file: only these users (see `read_users`); None: everybody that the log or the catalogue knows.
+        users_file: only these users (see `id_blocks`); None: everybody that the log or the catalogue knows.
         as_of: effective moment; None: just after the last event.
         now: microseconds since the epoch; None: the clock.
 
@@ -68,57 +70,43 @@ def audience(
     log = EventLog(workspace.event_log)
     position = log.position()
     latest = (time.time_ns() // 1_000 if now is None else now) + CLOCK_SKEW if schema.clock else None
-    events = ordered(log.read(), schema).select(columns.USER_ID, columns.EFFECTIVE_AT, columns.OCCURRED_AT)
-    last = events[columns.EFFECTIVE_AT].max()
+    last, before, ahead = None, 0, 0
+    for events in _events(log, position, schema):
+        newest = events[columns.EFFECTIVE_AT].max()
+        last = max(newest, last or newest)  # type: ignore[type-var]
+        counted = events if as_of is None else events.filter(pl.col(columns.EFFECTIVE_AT) < as_of)
+        before += counted.height
+        ahead += 0 if latest is None else counted.filter(pl.col(columns.OCCURRED_AT) > latest).height
     if last is None and as_of is None:
         raise DataError(
             f"The event log of workspace '{workspace.name}' is empty, so there is no moment to recommend as of. "
             f"Bring events: recsys data import DIR --workspace {workspace.name}"
         )
-    moment = as_of if as_of is not None else int(last) + 1  # type: ignore[arg-type]
-    before = events.filter(pl.col(columns.EFFECTIVE_AT) < moment)
-    ahead = 0 if latest is None else before.filter(pl.col(columns.OCCURRED_AT) > latest).height
-    user_ids = read_users(users_file) if users_file is not None else _everybody(events, Catalogue.load(workspace))
+    named = _everybody(log, workspace.users_file) if users_file is None else id_blocks(users_file, columns.USER_ID)
     return Audience(
-        user_ids=user_ids,
-        as_of=moment,
-        events_before=before.height,
+        users=UserList.of(named),
+        as_of=as_of if as_of is not None else int(str(last)) + 1,
+        events_before=before,
         latest=latest,
         events_ahead=ahead,
         log_position=position,
     )
 
 
-def read_users(path: Path) -> tuple[str, ...]:
-    """User ids out of a file: .parquet or .csv with a column user_id, anything else one id a line.
-
-    Returns:
-        Each id once, in the file's order.
-
-    Raises:
-        DataError: it is missing, has no such column, holds nulls, or nobody at all.
-    """
-    try:
-        ids = _column(path)
-    except (OSError, pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        raise DataError(f"The users file {path} cannot be read: {error}") from error
-    if ids.null_count() or (ids == "").any():
-        raise DataError(f"The users file {path} holds empty user ids; leave these rows out.")
-    if ids.is_empty():
-        raise DataError(f"The users file {path} names nobody. Give one user id a line, or a column user_id.")
-    return tuple(ids.unique(maintain_order=True).to_list())
+def _events(log: EventLog, position: int, schema: WorkspaceSchema) -> Iterator[pl.DataFrame]:
+    """All events up to a position in their users' order, those of some users at a time."""
+    after: str | None = None
+    while user_ids := log.next_users(after, _USERS_AT_ONCE):
+        after = user_ids[-1]
+        events = log.read(user_ids, upto=position)
+        if not events.is_empty():
+            yield ordered(events, schema).select(columns.EFFECTIVE_AT, columns.OCCURRED_AT)
 
 
-def _column(path: Path) -> pl.Series:
-    if path.suffix not in (".parquet", ".csv"):
-        lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-        return pl.Series(columns.USER_ID, [line for line in lines if line], dtype=pl.String)
-    frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
-    if columns.USER_ID not in frame.columns:
-        raise DataError(f"The users file {path} has no column user_id (it has: {', '.join(frame.columns)}).")
-    return frame[columns.USER_ID].cast(pl.String)
-
-
-def _everybody(events: pl.DataFrame, catalogue: Catalogue) -> tuple[str, ...]:
-    known = pl.concat([events[columns.USER_ID], catalogue.users[columns.USER_ID]])
-    return tuple(known.unique().sort().to_list())
+def _everybody(log: EventLog, users_file: Path) -> Iterator[list[str]]:
+    """Whoever the log or the catalogue knows, sorted."""
+    after: str | None = None
+    while known := {*log.next_users(after, _USERS_AT_ONCE), *next_user_ids(users_file, after, _USERS_AT_ONCE)}:
+        block = sorted(known)[:_USERS_AT_ONCE]
+        after = block[-1]
+        yield block

@@ -12,11 +12,13 @@ from recsys import columns
 from recsys.batch.forgetting import still_stored
 from recsys.batch.plan import BatchPlan, Partition
 from recsys.batch.scoring import score_users
-from recsys.batch.sink import ParquetSink, Written
+from recsys.batch.sink import PartitionSink, Written
 from recsys.errors import RecsysError
 from recsys.workspace import Workspace
 
-_ASKED = pa.schema([("number", pa.int64()), ("user_ids", pa.list_(pa.string())), ("key", pa.string())])
+_ASKED = pa.schema(
+    [("number", pa.int64()), ("user_ids", pa.list_(pa.string())), ("key", pa.string()), ("suffix", pa.string())]
+)
 _MADE = pa.schema(
     [
         ("file", pa.string()),
@@ -58,7 +60,7 @@ class RecommendationMaker:
         self._recommender = load_recommender(snapshot, plan.model_version)
         workspace = Workspace(name=plan.workspace, home=plan.home)
         self._contexts = FeastReader(workspace, snapshot.schema)
-        self._sink = ParquetSink(plan.out)
+        self._sink = PartitionSink(plan.out, plan.form)
         self._event_log = workspace.event_log
 
     def make(self, partition: Partition) -> Written:
@@ -71,7 +73,7 @@ class RecommendationMaker:
             k=plan.k,
             as_of=plan.as_of,
             latest=plan.latest,
-            unavailable=plan.unavailable,
+            rules=plan.rules,
         )
         with still_stored(self._event_log, partition.user_ids, plan.log_position) as user_ids:
             kept = scored.frame.filter(pl.col(columns.USER_ID).is_in(user_ids))
@@ -92,7 +94,9 @@ class PartitionActor:
 
     def __call__(self, asked: pa.Table) -> pa.Table:
         """Makes the partitions of one block (`asked_table`); `made_rows` reads what comes back."""
-        partitions = [Partition(row["number"], tuple(row["user_ids"]), row["key"]) for row in asked.to_pylist()]
+        partitions = [
+            Partition(row["number"], tuple(row["user_ids"]), row["key"], row["suffix"]) for row in asked.to_pylist()
+        ]
         return pa.Table.from_pylist([self._made(partition) for partition in partitions], schema=_MADE)
 
     def _made(self, partition: Partition) -> dict[str, object]:
@@ -107,8 +111,8 @@ class PartitionActor:
 
 def asked_table(partition: Partition) -> pa.Table:
     """One partition as one block of a Ray data set."""
-    row = {"number": partition.number, "user_ids": list(partition.user_ids), "key": partition.key}
-    return pa.Table.from_pylist([row], schema=_ASKED)
+    row = {name: getattr(partition, name) for name in _ASKED.names}
+    return pa.Table.from_pylist([row | {"user_ids": list(partition.user_ids)}], schema=_ASKED)
 
 
 def made_rows(rows: Sequence[dict[str, Any]]) -> tuple[list[Written], str | None]:

@@ -28,6 +28,7 @@ from recsys.cli import (
     refresh,
     serve,
     train,
+    tune,
 )
 from recsys.cli._run import machine_error
 from recsys.cli.environment import calm_libraries
@@ -37,6 +38,7 @@ COMMAND_MODULES = (
     events,
     features,
     experts,
+    tune,
     train,
     refresh,
     evaluate,
@@ -57,6 +59,7 @@ COMMANDS = (
     "events",
     "features",
     "experts",
+    "tune",
     "train",
     "refresh",
     "evaluate",

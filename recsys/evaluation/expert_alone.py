@@ -85,7 +85,11 @@ def array_targets(dataset: Dataset, split: SplitName = "validation", *, at_most:
 
 
 def figures_of(
-    scorer: Callable[[ContextBatch], Tensor], targets: ArrayTargets, *, history_length: int
+    scorer: Callable[[ContextBatch], Tensor],
+    targets: ArrayTargets,
+    *,
+    history_length: int,
+    profile: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Means over users of the ranking figures: `ndcg@k`, `hr@k`, `mrr`, and `recall@k` where targets are baskets.
 
@@ -93,12 +97,13 @@ def figures_of(
         scorer: contexts to (batch, n_items) scores.
         targets: what is to be predicted.
         history_length: window of the history tensor.
+        profile: (users, profile_width) float32 in the order of the sequences' users; None: nothing but events.
 
     Raises:
         TrainingError: a score is not finite.
     """
     ranks = np.empty(targets.sets.columns.shape, np.int64)
-    profile = np.zeros((len(targets.sequences), 0), np.float32)
+    profile = np.zeros((len(targets.sequences), 0), np.float32) if profile is None else profile
     n_items = targets.sets.n_items
     for rows in random_blocks(len(targets), n_items):
         users, known = targets.users[rows], targets.known[rows]

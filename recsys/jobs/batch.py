@@ -1,4 +1,4 @@
-"""The batch job: the champion's recommendations for many users, as partitioned parquet."""
+"""The batch job: the champion's recommendations for many users, as partitioned files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from recsys.batch.formats import FormatName
 from recsys.batch.job import run_plan
 from recsys.batch.plan import PARTITION_USERS, BatchPlan
+from recsys.batch.rules import Rules
 from recsys.batch.users import Audience, audience
 from recsys.data.availability import unavailable_items
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
+from recsys.jobs.batch_rules import NO_WISHES, Wishes
 from recsys.registry.champion import Champion, champion
 from recsys.registry.leases import in_use
 from recsys.workspace import Workspace
@@ -67,6 +70,8 @@ def batch(
     users_file: Path | None = None,
     out: Path | None = None,
     as_of: int | None = None,
+    wishes: Wishes = NO_WISHES,
+    form: FormatName = "parquet",
     partition_users: int = PARTITION_USERS,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BatchResult:
@@ -75,21 +80,24 @@ def batch(
     Args:
         workspace: the workspace.
         k: items a user.
-        users_file: only these users (`recsys.batch.users.read_users`); None: everybody.
-        out: folder of the result; None: one under the workspace that names model, moment and k.
+        users_file: only these users (`recsys.batch.id_files.id_blocks`); None: everybody.
+        out: folder of the result; None: one under the workspace that names all that decides its content.
         as_of: effective moment of the contexts, microseconds; None: just after the log's last event.
+        wishes: which items a business asks for.
+        form: format of the files.
         partition_users: users a file.
         on_progress: told users done and users in all.
 
     Raises:
-        ConfigError: k is below 1, there is no champion, or the folder holds other files.
-        DataError: the users file or the list of unavailable items cannot be used, or there are no events.
-        BatchError: an actor failed; finished partitions are kept.
+        ConfigError: k is below 1, a filter is wrong, there is no champion, or the folder holds other files.
+        DataError: a file of users or items cannot be used, no item is left, or there are no events.
+        BatchError: an actor failed, or the disk is full; finished partitions are kept.
     """
     if k < 1:
         raise ConfigError(f"k is {k}; ask for at least one item a user, for example --k 20.")
     started = time.monotonic()
     model = champion(workspace)
+    rules = wishes.resolved(workspace)
     people = audience(workspace, WorkspaceSchema.load(workspace.schema_file), users_file=users_file, as_of=as_of)
     plan = BatchPlan(
         workspace=workspace.name,
@@ -104,8 +112,9 @@ def batch(
         events_ahead=people.events_ahead,
         log_position=people.log_position,
         k=k,
-        unavailable=tuple(sorted(unavailable_items(workspace))),
-        out=(out or default_folder(workspace, model, people, k, users_file is not None)).absolute(),
+        rules=rules,
+        form=form,
+        out=(out or _default_folder(workspace, model, people, k, rules, form, users_file is not None)).absolute(),
     )
     about = {
         "workspace": workspace.name,
@@ -113,8 +122,10 @@ def batch(
         "content_hash": model.content_hash,
         "as_of": moment_text(people.as_of),
         "k": k,
+        "format": form,
+        "filters": [asdict(condition) for condition in wishes.conditions],
     }
-    partitions = plan.partitions(people.user_ids, partition_users)
+    partitions = plan.partitions(people.users, partition_users)
     with in_use(workspace, model.version, "batch"):
         run = run_plan(plan, partitions, about, on_progress=on_progress)
     return BatchResult(
@@ -134,11 +145,25 @@ def batch(
     )
 
 
-def default_folder(workspace: Workspace, model: Champion, people: Audience, k: int, chosen_users: bool) -> Path:
-    """A folder a model, moment and k, so that a new run never touches an older one's files."""
+def _default_folder(
+    workspace: Workspace,
+    model: Champion,
+    people: Audience,
+    k: int,
+    rules: Rules,
+    form: FormatName,
+    chosen_users: bool,
+) -> Path:
+    """A folder a model, moment, k, choice of items and users, so that a run never touches another one's files."""
     moment = (_EPOCH + timedelta(microseconds=people.as_of)).strftime("%Y%m%dT%H%M%S.%fZ")
-    name = f"v{model.version}-{moment}-k{k}"
-    return workspace.recommendations / (f"{name}-users-{people.digest}" if chosen_users else name)
+    parts = [f"v{model.version}-{moment}-k{k}"]
+    if rules != Rules(tuple(sorted(unavailable_items(workspace)))):
+        parts.append(f"items-{rules.digest[:8]}")
+    if chosen_users:
+        parts.append(f"users-{people.users.digest}")
+    if form != "parquet":
+        parts.append(form)
+    return workspace.recommendations / "-".join(parts)
 
 
 def moment_text(microseconds: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from recsys import columns
+from recsys.batch.formats import partition_files
 from recsys.context.layout import configuration_file
 from recsys.errors import DataError
 from recsys.events.impressions import ImpressionLog
@@ -63,9 +64,12 @@ def _impressions(workspace: Workspace, user_id: str) -> Iterator[dict[str, objec
 def _stored(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
     if configuration_file(workspace).is_file():
         yield from _online(workspace, user_id)
-    files = [*workspace.feature_store.rglob("*.parquet"), *workspace.recommendations.rglob("*.parquet")]
-    for path in sorted(files):
-        yield from _rows(path, workspace.root, user_id)
+    for path in sorted(workspace.feature_store.rglob("*.parquet")):
+        if columns.USER_ID in pl.read_parquet_schema(path):
+            yield from _rows(pl.scan_parquet(path), path.relative_to(workspace.root), user_id)
+    for folder in sorted(workspace.recommendations.glob("*/")):
+        for path, form in partition_files(folder):
+            yield from _rows(form.scan(path), path.relative_to(workspace.root), user_id)
 
 
 def _online(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
@@ -75,8 +79,6 @@ def _online(workspace: Workspace, user_id: str) -> Iterator[dict[str, object]]:
         yield {"record": "stored", "where": f"online/{service}", **row}
 
 
-def _rows(path: Path, root: Path, user_id: str) -> Iterator[dict[str, object]]:
-    if columns.USER_ID not in pl.read_parquet_schema(path):
-        return
-    for row in pl.scan_parquet(path).filter(pl.col(columns.USER_ID) == user_id).collect().to_dicts():
-        yield {"record": "stored", "where": str(path.relative_to(root)), **row}
+def _rows(stored: pl.LazyFrame, where: Path, user_id: str) -> Iterator[dict[str, object]]:
+    for row in stored.filter(pl.col(columns.USER_ID) == user_id).collect().to_dicts():
+        yield {"record": "stored", "where": str(where), **row}

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -24,6 +26,7 @@ from recsys.model.repetition import usual_basket
 from recsys.ranking.diversity import diverse_order, pool_size
 from recsys.ranking.estimates import Estimates, estimates
 from recsys.ranking.explanation import Explanation, explain_items
+from recsys.ranking.frames import Options, contexts, recommended
 from recsys.ranking.kept_heads import Kept, KeptHeads, content_of
 from recsys.ranking.masks import item_mask, seen_mask
 from recsys.ranking.similarity import nearest
@@ -132,6 +135,31 @@ class Recommender:
         if allowed is not None:
             masked |= ~torch.from_numpy(allowed)
         return self._best(scores.masked_fill(masked, -torch.inf), k, diversity)
+
+    def recommend_frame(
+        self,
+        events: pl.DataFrame,
+        k: int = 10,
+        *,
+        profiles: pl.DataFrame | None = None,
+        **options: Unpack[Options],
+    ) -> pl.DataFrame:
+        """The best k items for every user of a frame, in this process.
+
+        Args:
+            events: user_id, item_id and timestamp or position of many users, and more (see `frames.contexts`).
+            k: as in `recommend`.
+            profiles: user_id and some of the workspace's user columns; users without events get recommendations too.
+            options: as in `recommend`, for everybody alike.
+
+        Returns:
+            user_id, rank (from 1), item_id, score: users in the order of their first event, best item first.
+
+        Raises:
+            ConfigError: as in `recommend`.
+            DataError: a column is missing or has the wrong type; everything that is wrong is listed.
+        """
+        return recommended(self, contexts(events, self.schema, profiles), k, **options)
 
     def flags(self, item_ids: Sequence[str]) -> np.ndarray:
         """(n_items,) bool in the vocabulary's order: True at these items; unknown ones are ignored."""

@@ -87,9 +87,9 @@ def log_run(
     labels = {tracked_name(name): str(value) for name, value in (tags or {}).items()}
     with new_registry(workspace) as client:
         began = int((time.time() - seconds) * 1000)
-        run_id = client.create_run(_experiment(client, workspace), began, labels | _source(labels)).info.run_id
+        run_id = client.create_run(experiment_id(client, workspace), began, labels | _source(labels)).info.run_id
         try:
-            _log(client, run_id, params, flat, curves or {})
+            log_values(client, run_id, params, flat, curves or {})
             if data is not None:
                 client.log_inputs(run_id, [data.as_input()])
             for path in artifacts:
@@ -108,7 +108,8 @@ def _source(labels: Mapping[str, str]) -> dict[str, str]:
     return {"mlflow.source.git.commit": commit} if commit not in ("", "unknown") else {}
 
 
-def _experiment(client: MlflowClient, workspace: Workspace) -> str:
+def experiment_id(client: MlflowClient, workspace: Workspace) -> str:
+    """The workspace's experiment, made where there is none."""
     from mlflow.exceptions import MlflowException
 
     name = workspace.registered_model
@@ -125,13 +126,14 @@ def _experiment(client: MlflowClient, workspace: Workspace) -> str:
         return str(made_meanwhile.experiment_id)
 
 
-def _log(
+def log_values(
     client: MlflowClient,
     run_id: str,
     params: Mapping[str, object],
     metrics: Mapping[str, float],
     curves: Mapping[str, Sequence[float]],
 ) -> None:
+    """Logs into a run that was made already; arguments are those of `log_run`, metrics flat."""
     from mlflow.entities import Metric, Param
 
     now = int(time.time() * 1000)

@@ -109,11 +109,24 @@ def load_config(name: str = DEFAULT_NAME, overrides: Sequence[str] = ()) -> Trai
     raw = _read(name)
     for override in overrides:
         _apply(raw, override)
+    return checked_config(raw, f"'{name}'")
+
+
+def checked_config(raw: dict[str, Any], what: str) -> TrainConfig:
+    """A configuration out of nested values.
+
+    Args:
+        raw: as TOML gives it.
+        what: which configuration, for the message.
+
+    Raises:
+        ConfigError: an unknown key or a value of the wrong kind; all are listed.
+    """
     try:
         return TrainConfig.model_validate(raw)
     except ValidationError as error:
         problems = "; ".join(_problem(dict(entry)) for entry in error.errors())
-        raise ConfigError(f"The configuration '{name}' cannot be used: {problems}.") from error
+        raise ConfigError(f"The configuration {what} cannot be used: {problems}.") from error
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -66,6 +66,7 @@ def fit_body(
     seed: int,
     on_epoch: Callable[[int, float], None],
     start: BodyStart | None = None,
+    on_body: Callable[[int, FittedBody], None] | None = None,
 ) -> FittedBody | None:
     """Fits the body on this worker's share of the sequences.
 
@@ -79,6 +80,7 @@ def fit_body(
         seed: of weights, order and negatives.
         on_epoch: told the epoch (from 1) and its mean loss in nats, on every worker.
         start: what it begins from; None: from nothing.
+        on_body: shown the body as it is after each epoch, on worker 0.
 
     Returns:
         The fitted body on worker 0, None on the others.
@@ -128,6 +130,8 @@ def fit_body(
                 "Lower body_training.learning_rate."
             )
         on_epoch(epoch, total / max(count, 1))
+        if on_body is not None and (body_now := _plain(sharded, attributes, world)) is not None:
+            on_body(epoch, body_now)
     return _plain(sharded, attributes, world)
 
 

@@ -71,7 +71,11 @@ def write_shards(windows: pl.DataFrame, folder: Path, workers: int) -> list[Path
 
 def read_shard(path: Path, length: int) -> Windows:
     """One worker's windows."""
-    frame = pl.read_parquet(path)
+    return as_tensors(pl.read_parquet(path), length)
+
+
+def as_tensors(frame: pl.DataFrame, length: int) -> Windows:
+    """What `body_windows` returns, side by side."""
     sizes = frame[_ITEMS].list.len().to_numpy().astype(np.int64)
     rows = np.repeat(np.arange(len(sizes)), sizes)
     at = (rows, ragged_ranges(np.zeros(len(sizes), np.int64), sizes))

@@ -9,7 +9,8 @@ import pytest
 
 from recsys.batch.forgetting import forget_users, still_stored
 from recsys.batch.plan import BatchPlan
-from recsys.batch.sink import ParquetSink
+from recsys.batch.sink import PartitionSink
+from recsys.batch.user_list import UserList
 from recsys.batch.worker import RecommendationMaker
 from recsys.context.batch import FeatureRow
 from recsys.data.canonical import EVENT_SCHEMA
@@ -19,6 +20,7 @@ from recsys.events.removals import Removals
 from recsys.workspace import Workspace
 
 USERS = ("ann", "bob", "carl")
+PEOPLE = UserList.of([USERS])
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def maker(plan, monkeypatch):
     monkeypatch.setattr("recsys.registry.snapshot.load_snapshot", lambda *_, **__: SimpleNamespace(schema=None))
     monkeypatch.setattr("recsys.registry.loading.load_recommender", lambda *_: ranker)
     monkeypatch.setattr("recsys.context.reader.FeastReader", lambda *_: contexts)
-    ParquetSink(plan.out).prepare([])
+    PartitionSink(plan.out).prepare([])
     return RecommendationMaker(plan)
 
 
@@ -68,7 +70,7 @@ def test_whoever_was_deleted_since_the_plan_was_made_is_left_out_even_when_back(
     Removals(workspace.event_log).remove_users(["bob"])
     back = pl.DataFrame([("e9", "bob", "b", 2**60, None, 1.0)], schema=EVENT_SCHEMA, orient="row")
     EventLog(workspace.event_log).append(back)
-    (partition,) = plan.partitions(USERS)
+    (partition,) = plan.partitions(PEOPLE)
     assert maker.make(partition).rows == 2
     assert written_for(plan) == ["ann", "carl"]
 
@@ -77,7 +79,7 @@ def test_whoever_was_deleted_before_and_is_asked_for_again_is_written(workspace,
     Removals(workspace.event_log).remove_users(["bob"])
     later = BatchPlan(**{name: getattr(plan, name) for name in plan.__slots__} | {"log_position": 4})
     maker._plan = later
-    maker.make(*later.partitions(USERS))
+    maker.make(*later.partitions(PEOPLE))
     assert written_for(plan) == list(USERS)
 
 
@@ -92,7 +94,7 @@ def test_a_deletion_that_begins_while_a_file_is_written_finds_it_in_its_place(wo
         forget_users(plan.out, ["bob"], lambda: lease.guarded(token))
 
     deletion = threading.Thread(target=delete)
-    write = ParquetSink.write
+    write = PartitionSink.write
 
     def slowly(sink, *given):
         deletion.start()
@@ -101,12 +103,12 @@ def test_a_deletion_that_begins_while_a_file_is_written_finds_it_in_its_place(wo
         assert deletion.is_alive(), "the deletion waits for the file"
         return write(sink, *given)
 
-    monkeypatch.setattr(ParquetSink, "write", slowly)
-    made = maker.make(*plan.partitions(USERS))
+    monkeypatch.setattr(PartitionSink, "write", slowly)
+    made = maker.make(*plan.partitions(PEOPLE))
     deletion.join(30)
     assert made.rows == 3
     assert written_for(plan) == ["ann", "carl"]
-    about = orjson.loads(ParquetSink(plan.out).succeed([made], {}).read_bytes())
+    about = orjson.loads(PartitionSink(plan.out).succeed([made], {}).read_bytes())
     assert (about["rows"], about["partitions"][0]["rows"]) == (2, 2), "rows are counted where they are"
 
 

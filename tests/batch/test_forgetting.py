@@ -8,6 +8,9 @@ import pytest
 
 from recsys.batch import forgetting
 from recsys.batch.forgetting import forget_users
+from recsys.batch.formats import FORMATS, OUTPUT_SCHEMA
+from recsys.batch.plan import Partition
+from recsys.batch.sink import PartitionSink
 
 
 @pytest.fixture
@@ -50,3 +53,17 @@ def test_a_manifest_that_is_true_is_left_alone(lists):
     before = (lists / "_SUCCESS").read_bytes()
     forget_users(lists, ["nobody"], nullcontext)
     assert (lists / "_SUCCESS").read_bytes() == before
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_who_goes_is_in_no_text_file_and_what_is_left_is_still_a_finished_partition(tmp_path, form):
+    sink, partition = PartitionSink(tmp_path, form), Partition(0, ("ann", "gone"), "key", f".{form}")
+    rows = [(user, 1, "a", 0.5, "1", None) for user in partition.user_ids]
+    sink.prepare([partition])
+    written = sink.write(partition, pl.DataFrame(rows, schema=OUTPUT_SCHEMA, orient="row"), 0)
+    sink.succeed([written], {})
+    assert forget_users(tmp_path, ["gone"], nullcontext) == 1
+    assert b"gone" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert FORMATS[form].scan(tmp_path / partition.file).collect()["user_id"].to_list() == ["ann"]
+    assert counted(tmp_path) == (1, [1])
+    assert list(sink.prepare([partition])) == [0]

@@ -6,18 +6,21 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from recsys.batch.formats import OUTPUT_SCHEMA
 from recsys.batch.job import BatchError, run_plan
 from recsys.batch.plan import BatchPlan
-from recsys.batch.sink import OUTPUT_SCHEMA, SUCCESS, ParquetSink
+from recsys.batch.sink import SUCCESS, PartitionSink
+from recsys.batch.user_list import UserList
 
 USERS = tuple(f"u{n}" for n in range(7))
+PEOPLE = UserList.of([USERS])
 
 
 class WordMaker:
     """Recommends one item to everybody; stumbles over the user named in the file `stumble`."""
 
     def __init__(self, plan):
-        self.sink = ParquetSink(plan.out)
+        self.sink = PartitionSink(plan.out)
         self.stumble = plan.home / "stumble"
 
     def make(self, partition):
@@ -66,7 +69,7 @@ def cluster():
 def test_every_user_is_recommended_to_and_progress_is_told(plan, cluster):
     told = []
     run = run_plan(
-        plan, plan.partitions(USERS, 2), {"k": 1}, on_progress=lambda *now: told.append(now), maker=WordMaker
+        plan, plan.partitions(PEOPLE, 2), {"k": 1}, on_progress=lambda *now: told.append(now), maker=WordMaker
     )
     assert pl.read_parquet(plan.out / "*.parquet")["user_id"].to_list() == list(USERS)
     assert run.manifest == plan.out / SUCCESS
@@ -77,7 +80,7 @@ def test_every_user_is_recommended_to_and_progress_is_told(plan, cluster):
 
 @pytest.mark.slow
 def test_a_failure_says_why_keeps_what_is_finished_and_the_next_run_goes_on(plan, cluster, tmp_path):
-    partitions = plan.partitions(USERS, 2)
+    partitions = plan.partitions(PEOPLE, 2)
     (tmp_path / "stumble").write_text("u6")
     with pytest.raises(BatchError, match="this user is too much"):
         run_plan(plan, partitions, {}, maker=WordMaker)
@@ -95,7 +98,7 @@ def test_a_plan_whose_files_are_all_there_starts_no_ray(plan, monkeypatch):
         raise AssertionError("Ray was started")
 
     monkeypatch.setattr("recsys.batch.job.ray_cluster", no_ray)
-    partitions = plan.partitions(USERS, 4)
+    partitions = plan.partitions(PEOPLE, 4)
     maker = WordMaker(plan)
     maker.sink.prepare(partitions)
     for partition in partitions:

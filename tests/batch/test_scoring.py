@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from recsys.batch.scoring import SCORED_AT_ONCE, score_users
-from recsys.batch.sink import OUTPUT_SCHEMA
+from recsys.batch.formats import OUTPUT_SCHEMA
+from recsys.batch.rules import Rules
+from recsys.batch.scoring import score_users
 from recsys.context.batch import FeatureRow
+from recsys.ranking.frames import SCORED_AT_ONCE
 from tests.serving.modelled import VOCABULARY, small_recommender
 
 AS_OF = 1_577_836_800_000_000
@@ -36,6 +38,9 @@ class Countdown:
 
     def __init__(self):
         self.blocks = []
+
+    def flags(self, item_ids):
+        raise AssertionError("no item was named")
 
     def recommend(self, rows, k=10, *, allowed=None):
         self.blocks.append(len(rows))
@@ -121,7 +126,17 @@ def test_events_from_the_future_are_left_out_as_the_service_does_and_their_users
 def test_what_is_not_available_is_recommended_to_nobody(contexts):
     asked = {"k": 24, "as_of": AS_OF, "latest": None}
     everything = score_users(["bob"], contexts, small_recommender(), **asked).frame
-    fewer = score_users(["bob"], contexts, small_recommender(), **asked, unavailable=("m3", "m7", "unheard-of")).frame
+    fewer = score_users(["bob"], contexts, small_recommender(), **asked, rules=Rules(("m3", "m7", "unheard-of"))).frame
     assert set(everything["item_id"]) == set(VOCABULARY)
     left = everything.filter(~everything["item_id"].is_in(["m3", "m7"]))
     assert fewer.drop("rank").equals(left.drop("rank"))
+
+
+def test_only_what_is_among_the_choice_and_not_excluded_is_recommended(contexts):
+    rules = Rules(excluded=("m3",), only=("m1", "m3", "m5", "unheard-of"))
+    asked = {"k": 24, "as_of": AS_OF, "latest": None}
+    frame = score_users(["bob", "al"], contexts, small_recommender(), **asked, rules=rules).frame
+    assert frame.group_by("user_id").agg(pl.col("item_id").sort()).sort("user_id").rows() == [
+        ("al", ["m1", "m5"]),
+        ("bob", ["m1", "m5"]),
+    ]

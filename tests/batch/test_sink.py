@@ -7,11 +7,16 @@ import orjson
 import polars as pl
 import pytest
 
+from recsys.batch.formats import OUTPUT_SCHEMA, partition_files
 from recsys.batch.plan import BatchPlan
-from recsys.batch.sink import OUTPUT_SCHEMA, SUCCESS, ParquetSink
+from recsys.batch.room import NoRoomError
+from recsys.batch.rules import Rules
+from recsys.batch.sink import SUCCESS, PartitionSink
+from recsys.batch.user_list import UserList
 from recsys.errors import ConfigError
 
 USERS = tuple(f"u{n}" for n in range(5))
+PEOPLE = UserList.of([USERS])
 
 
 def plan(out, **changes):
@@ -46,7 +51,7 @@ def out(tmp_path):
 
 
 def run(plan_, size=2, only=None):
-    sink, partitions = ParquetSink(plan_.out), plan_.partitions(USERS, size)
+    sink, partitions = PartitionSink(plan_.out, plan_.form), plan_.partitions(PEOPLE, size)
     kept = sink.prepare(partitions)
     written = [
         kept.get(partition.number) or sink.write(partition, frame(partition.user_ids), 0)
@@ -101,19 +106,23 @@ def test_a_run_that_was_cut_short_keeps_what_is_finished_and_has_no_success(out)
         {"as_of": 11},
         {"events_before": 8},
         {"k": 3},
-        {"unavailable": ("a",)},
+        {"rules": Rules(("a",))},
+        {"rules": Rules((), ("a", "b"))},
+        {"form": "csv"},
+        {"form": "jsonl"},
     ],
 )
 def test_what_another_plan_made_is_not_kept(out, change):
     run(plan(out))
-    sink, other = ParquetSink(out), plan(out, **change)
-    assert sink.prepare(other.partitions(USERS, 2)) == {}
+    other = plan(out, **change)
+    sink = PartitionSink(out, other.form)
+    assert sink.prepare(other.partitions(PEOPLE, 2)) == {}
     assert list(out.iterdir()) == []
 
 
 def test_where_things_lie_does_not_change_what_is_made(out, tmp_path):
     here, there = plan(out), plan(tmp_path / "elsewhere", home=Path("/moved"), snapshot=Path("/moved/snapshot"))
-    assert [p.key for p in here.partitions(USERS, 2)] == [p.key for p in there.partitions(USERS, 2)]
+    assert [p.key for p in here.partitions(PEOPLE, 2)] == [p.key for p in there.partitions(PEOPLE, 2)]
 
 
 def test_fewer_partitions_leave_no_file_of_the_run_before(out):
@@ -131,7 +140,7 @@ def test_a_damaged_partition_is_made_again(out):
 
 
 def test_a_full_disk_leaves_no_half_file(out, monkeypatch):
-    sink, [partition] = ParquetSink(out), plan(out).partitions(USERS)
+    sink, [partition] = PartitionSink(out), plan(out).partitions(PEOPLE)
     sink.prepare([partition])
 
     def full(self, file, **options):
@@ -139,7 +148,7 @@ def test_a_full_disk_leaves_no_half_file(out, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(NoRoomError, match="no space left"):
         sink.write(partition, frame(USERS), 0)
     assert list(out.iterdir()) == []
 
@@ -162,3 +171,51 @@ def test_a_folder_that_cannot_be_made_is_refused(out):
     out.write_text("x")
     with pytest.raises(ConfigError, match="cannot be made"):
         run(plan(out / "inner"))
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("csv", ".csv"), ("jsonl", ".jsonl")])
+def test_text_files_hold_the_same_rows_and_are_kept_by_the_next_run(out, form, suffix):
+    run(plan(out, form=form))
+    shown = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+    assert shown == [SUCCESS, *(f"part-{n:05}{suffix}" for n in range(3))]
+    read = pl.read_csv(out / "part-00001.csv") if form == "csv" else pl.read_ndjson(out / "part-00001.jsonl")
+    assert read.columns == OUTPUT_SCHEMA.names()
+    assert read.select("user_id", "rank", "item_id").rows() == [
+        ("u2", 1, "a"),
+        ("u2", 2, "b"),
+        ("u3", 1, "a"),
+        ("u3", 2, "b"),
+    ]
+    assert read["as_of"].unique().to_list() == ["2020-01-01T00:00:00.000000Z"]
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert len(run(plan(out, form=form))) == 3
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("damage", ["cut off", "without its record"])
+def test_a_text_file_that_cannot_be_believed_is_made_again(out, form, damage):
+    run(plan(out, form=form))
+    part = out / f"part-00001.{form}"
+    if damage == "cut off":
+        part.write_bytes(part.read_bytes()[:-10])
+    else:
+        (out / f".part-00001.{form}.json").unlink()
+    assert sorted(run(plan(out, form=form))) == [0, 2]
+    assert orjson.loads((out / SUCCESS).read_bytes())["rows"] == 10
+
+
+def test_another_format_leaves_nothing_of_the_one_before(out):
+    for form in ("csv", "jsonl", "parquet"):
+        run(plan(out, form=form))
+        assert [path.name for path, _ in partition_files(out)] == [f"part-{number:05}.{form}" for number in range(3)]
+    assert sorted(path.name for path in out.iterdir()) == [SUCCESS, *(f"part-{n:05}.parquet" for n in range(3))]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_a_partition_in_which_nobody_got_anything_is_a_finished_one(out, form):
+    [partition], sink = plan(out, form=form).partitions(PEOPLE), PartitionSink(out, form)
+    sink.prepare([partition])
+    written = sink.write(partition, frame([]), 2)
+    assert sink.prepare([partition]) == {0: written}
+    assert orjson.loads(sink.succeed([written], {}).read_bytes())["rows"] == 0

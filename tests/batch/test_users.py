@@ -5,7 +5,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from recsys.batch.users import audience, read_users
+from recsys.batch.users import audience
 from recsys.context.moments import CLOCK_SKEW
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
@@ -31,6 +31,10 @@ def events(*rows):
     )
 
 
+def named(found):
+    return [user_id for block in found.users.blocks() for user_id in block]
+
+
 @pytest.fixture
 def workspace():
     made = Workspace.named("films")
@@ -44,7 +48,16 @@ def workspace():
 
 
 def test_everybody_is_whoever_the_log_or_the_catalogue_knows(workspace):
-    assert audience(workspace, SCHEMA).user_ids == ("ann", "bob", "zoe")
+    assert named(audience(workspace, SCHEMA)) == ["ann", "bob", "zoe"]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_looking_at_fewer_users_at_a_time_finds_the_same(workspace, monkeypatch, at_once):
+    whole = audience(workspace, SCHEMA, now=1_000)
+    monkeypatch.setattr("recsys.batch.users._USERS_AT_ONCE", at_once)
+    parts = audience(workspace, SCHEMA, now=1_000)
+    assert named(parts) == named(whole)
+    assert replace(parts, users=whole.users) == whole
 
 
 def test_the_default_moment_is_after_the_last_of_tied_events(workspace):
@@ -64,7 +77,7 @@ def test_an_event_after_the_moment_changes_nothing(workspace):
     before = audience(workspace, SCHEMA, as_of=150, now=1_000)
     EventLog(workspace.event_log).append(events(("bob", "new", 500)))
     after = audience(workspace, SCHEMA, as_of=150, now=1_000)
-    assert replace(after, log_position=before.log_position) == before
+    assert replace(after, log_position=before.log_position, users=before.users) == before
 
 
 def test_events_that_lie_in_the_future_are_counted_until_they_have_happened(workspace):
@@ -83,36 +96,6 @@ def test_an_empty_log_says_what_to_do():
         audience(empty, SCHEMA)
 
 
-@pytest.mark.parametrize("name", ["users.parquet", "users.csv", "users.txt"])
-def test_users_come_from_a_file_each_once_in_its_order(tmp_path, name):
-    path = tmp_path / name
-    if name.endswith("parquet"):
-        pl.DataFrame({"user_id": [7, 3, 7]}).write_parquet(path)
-    else:
-        path.write_text("user_id\n7\n3\n7\n" if name.endswith("csv") else "7\n3\n\n7\n")
-    assert read_users(path) == ("7", "3")
-
-
-def test_leading_zeros_of_ids_survive(tmp_path):
-    (tmp_path / "users.csv").write_text("user_id\n007\n")
-    assert read_users(tmp_path / "users.csv") == ("007",)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("users.csv", "id\n7\n", "no column user_id"),
-        ("users.csv", "user_id,x\n7,1\n,2\n", "empty user ids"),
-        ("users.txt", "\n\n", "names nobody"),
-        ("users.parquet", "no parquet", "cannot be read"),
-    ],
-)
-def test_a_file_that_cannot_be_used_says_why(tmp_path, name, content, says):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(DataError, match=says):
-        read_users(tmp_path / name)
-
-
-def test_a_file_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
-        read_users(tmp_path / "none.txt")
+def test_users_of_a_file_come_each_once_in_its_order(workspace, tmp_path):
+    (tmp_path / "users.txt").write_text("7\n3\n\n7\n")
+    assert named(audience(workspace, SCHEMA, users_file=tmp_path / "users.txt")) == ["7", "3"]

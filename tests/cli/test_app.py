@@ -31,7 +31,7 @@ def recsys(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_lists_every_command_along_the_path_of_the_data(run):
     listed = re.findall(r"^│ ([a-z]+) ", run("--help").output, re.MULTILINE)
-    promised = "data events features experts train refresh evaluate promote rollback models gc batch keys serve "
+    promised = "data events features experts tune train refresh evaluate promote rollback models gc batch keys serve "
     promised += "compare explain backup restore doctor"
     assert listed == promised.split()
 

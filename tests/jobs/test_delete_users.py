@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from recsys.batch.formats import OUTPUT_SCHEMA
 from recsys.batch.plan import Partition
-from recsys.batch.sink import OUTPUT_SCHEMA, ParquetSink
+from recsys.batch.sink import PartitionSink
 from recsys.cli.app import build_app
 from recsys.data.catalogue import Catalogue
 from recsys.errors import DataError
@@ -70,7 +71,7 @@ def reader(workspace):
 
 
 def recommend(workspace, users):
-    sink = ParquetSink(workspace.recommendations / "v1-k2")
+    sink = PartitionSink(workspace.recommendations / "v1-k2")
     partition = Partition(number=0, user_ids=tuple(users), key="a plan")
     sink.prepare([partition])
     moment = pl.Series([0], dtype=pl.Datetime("us", "UTC"))[0]
