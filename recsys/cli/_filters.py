@@ -19,7 +19,7 @@ def typed_filters(texts: Sequence[str]) -> list[Condition]:
     """
     from pydantic import ValidationError
 
-    from recsys.serving.requests import Filter
+    from recsys.serving.messages.requests import Filter
 
     found: list[Condition] = []
     for text in texts:
