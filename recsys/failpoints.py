@@ -1,6 +1,8 @@
 """Named places between two durable steps, where a test can have the process die. Without the variable they do nothing.
 
-Set $RECSYS_FAILPOINT to one of the names and the process is killed, as by a power cut, when it comes there.
+Set $RECSYS_FAILPOINT to one of the names and the process is killed, as by a power cut, when it comes there. With
+$RECSYS_FAILPOINT_FUSE, a folder, each arrival of any process takes a file out of it, and only the one that takes the
+last dies: one process, once, so that whoever takes its place gets further.
 """
 
 from __future__ import annotations
@@ -8,10 +10,12 @@ from __future__ import annotations
 import os
 import signal
 from enum import StrEnum
+from pathlib import Path
 
 from recsys.errors import ConfigError
 
 VARIABLE = "RECSYS_FAILPOINT"
+FUSE_VARIABLE = "RECSYS_FAILPOINT_FUSE"
 
 
 class Failpoint(StrEnum):
@@ -65,6 +69,13 @@ class Failpoint(StrEnum):
     RESTORE_GIVEN_WAY = "restore.given-way"
     RESTORE_IN_PLACE = "restore.in-place"
     RESTORE_FORMER_GONE = "restore.former-gone"
+    TRAIN_BEGUN = "train.begun"
+    TRAIN_STEP_DONE = "train.step-done"
+    TRAIN_CHECKPOINT_PART_WRITTEN = "train.checkpoint-part-written"
+    TRAIN_CHECKPOINT_WRITTEN = "train.checkpoint-written"
+    TRAIN_CHECKPOINT_IN_PLACE = "train.checkpoint-in-place"
+    TRAIN_BODY_FITTED = "train.body-fitted"
+    TRAIN_REGISTERED = "train.registered"
 
 
 def reached(point: Failpoint) -> None:
@@ -78,5 +89,19 @@ def reached(point: Failpoint) -> None:
         return
     if armed not in set(Failpoint):
         raise ConfigError(f"${VARIABLE} is '{armed}', which is no failpoint; there are: {', '.join(Failpoint)}.")
-    if armed == point:
+    if armed == point and _burnt_down():
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _burnt_down() -> bool:
+    """Whether there is no fuse, or this process took its last file."""
+    fuse = os.environ.get(FUSE_VARIABLE)
+    if fuse is None:
+        return True
+    for path in Path(fuse).iterdir():
+        try:
+            path.unlink()
+        except FileNotFoundError:  # another process was faster
+            continue
+        return not any(Path(fuse).iterdir())
+    return False

@@ -112,6 +112,11 @@ class Workspace:
         return self.root / "counts"
 
     @property
+    def training(self) -> Path:
+        """What training runs keep until they have registered a version, one folder a run."""
+        return self.root / "training"
+
+    @property
     def recommendations(self) -> Path:
         return self.root / "recommendations"
 

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.cli._run import JsonOption, WorkspaceOption, reported
+from recsys.cli._run import JsonOption, Report, WorkspaceOption, reported
+from recsys.errors import ConfigError
 from recsys.workspace import Workspace
 
+_DEFAULT = "default"
+
 if TYPE_CHECKING:
+    from recsys.cli.bars import Bars
     from recsys.jobs.registering import TrainResult
     from recsys.training.time_plan import TimePlan
 
@@ -24,12 +28,18 @@ def train(
     *,
     config: Annotated[
         str, typer.Option("--config", metavar="NAME|FILE", help="A named configuration, or a .toml file of yours.")
-    ] = "default",
+    ] = _DEFAULT,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, e.g. body.width=128.")
     ] = None,
     budget: Annotated[
         float | None, typer.Option("--budget", metavar="SECONDS", min=0, help="Train the body for as long as fits in.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="With --resume: of the body, another number than before.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,28 +52,58 @@ def train(
     With a budget, what an epoch takes is measured first; the body gets the epochs that fit in, at least one and at most
     those configured, and the rest of the line a quarter of the time.
 
+    A run that was killed goes on from its last checkpoint with --resume and the name that it told as it began: with the
+    same settings, on the same events.
+
     Example: recsys train --workspace movielens-100k --set body_training.epochs=10
     """
     with reported(as_json) as report:
         from recsys.cli.bars import Bars
-        from recsys.training.config import load_config
 
         target = Workspace.existing(workspace)
-        settings = load_config(config, overrides or [])
-
-        from recsys.jobs.train import train as job
-
-        plan = None
         with Bars() as progress:
-            if budget is not None:
-                from recsys.jobs.time_plan import plan_training
+            if resume is not None:
+                _refuse_settings(config, overrides, budget)
+                from recsys.jobs.train import resume as go_on
 
-                plan = plan_training(target, settings, budget, progress=progress)
-                report.show(_planned(plan))
-                settings = plan.applied(settings)
-            result = job(target, settings, progress=progress)
+                result, plan = go_on(target, resume, workers=workers, progress=progress), None
+            elif workers is not None:
+                raise ConfigError("--workers is for --resume. To begin with another number: --set workers=N.")
+            else:
+                result, plan = _train(target, config, overrides or [], budget, progress, report)
         report.show(_summary(result))
         report.result(result.as_dict() | ({"plan": plan.as_dict()} if plan else {}))
+
+
+def _train(
+    target: Workspace, config: str, overrides: list[str], budget: float | None, progress: Bars, report: Report
+) -> tuple[TrainResult, TimePlan | None]:
+    from recsys.training.config import load_config
+
+    settings = load_config(config, overrides)
+
+    from recsys.jobs.train import train as job
+
+    plan = None
+    if budget is not None:
+        from recsys.jobs.time_plan import plan_training
+
+        plan = plan_training(target, settings, budget, progress=progress)
+        report.show(_planned(plan))
+        settings = plan.applied(settings)
+
+    def told(run: str) -> None:
+        report.show(f"If it is interrupted: recsys train --workspace {target.name} --resume {run}")
+
+    return job(target, settings, progress=progress, on_run=told), plan
+
+
+def _refuse_settings(config: str, overrides: list[str] | None, budget: float | None) -> None:
+    if config != _DEFAULT or overrides or budget is not None:
+        raise ConfigError(
+            "--resume goes on with what the run began with: leave --config, --set and --budget out. The number of "
+            "workers alone may differ (--workers)."
+        )
 
 
 def _planned(plan: TimePlan) -> str:

@@ -54,9 +54,9 @@ class BackupResult:
 def backup(workspace: Workspace, file: Path) -> BackupResult:
     """Writes a backup, verified, while everything goes on running; live rows wait until the stores are copied.
 
-    Recommendations are left out: a batch makes them again. So are API keys: an old backup would bring revoked ones
-    back. MLflow's database is one for all workspaces of a home and is copied whole; of its artefacts only this
-    workspace's.
+    Recommendations are left out: a batch makes them again. So are training runs. So are API keys: an old backup would
+    bring revoked ones back. MLflow's database is one for all workspaces of a home and is copied whole; of its artefacts
+    only this workspace's.
 
     Args:
         workspace: an existing workspace.
@@ -121,10 +121,11 @@ def _make_one_file(database: Path) -> None:
 
 def _files(workspace: Workspace, copies: dict[Path, Path]) -> Iterator[tuple[str, Path]]:
     """(name in the backup, file to read) each."""
+    not_kept = (workspace.recommendations, workspace.keys_file, workspace.training)
     for path in _kept(workspace.root):
         inside = path.relative_to(workspace.root)
         made_meanwhile = path.suffix in _SQLITE and path not in copies  # never to be read as a plain file
-        left_out = inside.parts[0] in (workspace.recommendations.name, workspace.keys_file.name)
+        left_out = inside.parts[0] in (place.name for place in not_kept)
         if not left_out and not made_meanwhile:
             yield f"{WORKSPACE}/{inside.as_posix()}", copies.get(path, path)
     for path in _kept(workspace.artifacts):

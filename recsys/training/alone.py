@@ -15,8 +15,9 @@ from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
 from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun
-from recsys.training.loop import FittedBody, World, fit_body
+from recsys.training.loop import FittedBody, fit_body
 from recsys.training.windows import as_tensors, body_windows
+from recsys.training.world import World
 
 
 def fit_body_alone(

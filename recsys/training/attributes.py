@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from scipy import sparse
 from torch import Tensor
 
@@ -20,6 +24,7 @@ MINIMUM_ITEMS = 2
 """An attribute of one item only says nothing that the item itself does not."""
 
 _VALUE, _INDEX = "attribute", "index"
+_OFFSETS, _VALUES, _NAMES = "offsets", "values", "names"
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,18 @@ class ItemAttributes:
         """(n_items, n_attributes) float32, 1 where an item has an attribute."""
         ones = np.ones(len(self.values), np.float32)
         return sparse.csr_matrix((ones, self.values, self.offsets[1:]), shape=(self.n_items, self.n_attributes))
+
+    def save(self, path: Path) -> None:
+        """Writes them where workers read them."""
+        tensors = {_OFFSETS: torch.tensor(self.offsets), _VALUES: torch.tensor(self.values)}
+        save_file(tensors, path, {_NAMES: json.dumps(self.names)})
+
+    @classmethod
+    def load(cls, path: Path) -> ItemAttributes:
+        """The inverse of `save`."""
+        with safe_open(path, framework="pt") as stored:
+            names = tuple(json.loads(stored.metadata()[_NAMES]))
+            return cls(stored.get_tensor(_OFFSETS).numpy(), stored.get_tensor(_VALUES).numpy(), names)
 
 
 def item_attributes(items: pl.DataFrame, vocabulary: Sequence[str], schema: WorkspaceSchema) -> ItemAttributes:

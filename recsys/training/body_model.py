@@ -41,6 +41,11 @@ class BodyTrainingConfig(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the matrix products while training; auto: bfloat16 where the processor multiplies it natively. Scoring is
     always float32."""
+    checkpoint_minutes: float = Field(default=5.0, ge=0)
+    """A checkpoint is written when so many minutes have passed since the last one, and after every epoch; what a
+    killed worker or driver loses is never more."""
+    restarts: int = Field(default=3, ge=0)
+    """How often workers are started again, from the last checkpoint, when one of them was lost."""
 
 
 class TrainableBody(nn.Module):

@@ -39,6 +39,9 @@ class TrainConfig(BaseModel):
     """Of every random choice; torch and numpy both take it."""
     workers: int = Field(default=2, ge=1)
     """Ray Train workers of the body."""
+    count_shards: int | None = Field(default=None, ge=1)
+    """Ray tasks that count for the memories, each over other users' events; None: one a CPU of a cluster that is joined
+    ($RAY_ADDRESS), and no tasks on one machine, where that is faster."""
     history_length: int = Field(default=HISTORY_LENGTH, ge=2, le=HISTORY_LENGTH)
     """Events in a context's history tensor; feature rows hold no more."""
     body: BodyConfig = BodyConfig()

@@ -1,34 +1,35 @@
-"""The body's loop on Ray Train: world size, device and shards come from here and nowhere else."""
+"""The body's loop on Ray Train: world size, device and shards come from here and nowhere else.
+
+A worker that is lost takes its group with it; Ray starts another group, which goes on from the last whole checkpoint.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from recsys.allocator import keep_large_blocks
 from recsys.cluster import ADDRESS_VARIABLE, ray_cluster
-from recsys.errors import ConfigError, DataError, TrainingError
+from recsys.errors import ConfigError, DataError, RecsysError, TrainingError
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
+from recsys.failpoints import Failpoint, reached
 from recsys.training.attributes import ItemAttributes
+from recsys.training.body_files import BodyFiles
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.body_start import BodyStart
-from recsys.training.loop import World, fit_body
-from recsys.training.windows import read_shard, write_shards
+from recsys.training.checkpoint import Checkpoints
+from recsys.training.epoch_losses import LossWatcher
+from recsys.training.loop import fit_body
+from recsys.training.world import World
 
-_RESULT, _START = "body.safetensors", "start.safetensors"
-_PROGRESS = "progress.jsonl"
-_POLL_SECONDS = 0.3
+_ENCODER = "encoder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def fit_body_distributed(
     seed: int,
     on_epoch: Callable[[int, float], None],
     start: BodyStart | None = None,
+    kept: Path | None = None,
 ) -> BodyRun:
     """Fits the body with `workers` Ray Train workers on disjoint shards.
 
@@ -66,64 +68,73 @@ def fit_body_distributed(
         seed: same seed, data, machine and number of workers: same weights.
         on_epoch: told each epoch and its loss as it ends.
         start: what it begins from; None: from nothing.
+        kept: a folder that outlives this process, visible to every worker: what lies there of an earlier call with the
+            same arguments (`workers` aside) is gone on from. None: only workers can be lost, not this process.
 
     Raises:
         ConfigError: this machine has no room for so many workers.
         DataError: there is no window.
-        TrainingError: a worker failed; the message says how.
+        TrainingError: the loss is not finite, or workers failed too often; the message says how.
     """
     if windows.is_empty():
         raise DataError("No user has two events for the body to learn from. Import more events.")
     workers = min(workers, len(windows))
-    with tempfile.TemporaryDirectory(prefix="recsys-body-") as scratch, ray_cluster():
-        folder = Path(scratch)
-        settings = {
-            "shards": [str(path) for path in write_shards(windows, folder / "shards", workers)],
-            "total_events": int(windows["items"].list.len().sum()),
-            "attributes": _written(attributes, folder),
-            "body": body.model_dump(),
-            "training": config.model_dump(),
-            "seed": seed,
-            "out": str(folder),
-            "start": None,
-        }
-        if start is not None:
-            start.save(folder / _START)
-            settings["start"] = str(folder / _START)
-        losses = _run(settings, workers, folder, on_epoch)
-        tensors = load_file(folder / _RESULT)
+    with _folder(kept) as folder:
+        files = BodyFiles(folder)
+        tensors = files.given()
+        with LossWatcher(files.losses, on_epoch):
+            if tensors is None:
+                settings = {"body": body.model_dump(), "training": config.model_dump(), "seed": seed}
+                files.hand_out(windows, workers, attributes, start, settings)
+                with ray_cluster():
+                    _run(files, workers, config.restarts)
+                tensors = files.given()
+        assert tensors is not None
+        files.keep_only_the_body()
+        losses = files.losses.read()
     encoder = SequenceEncoder(body)
     encoder.load_state_dict(
-        {name.removeprefix("encoder."): tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
+        {name.removeprefix(_ENCODER): tensor for name, tensor in tensors.items() if name.startswith(_ENCODER)}
     )
+    reached(Failpoint.TRAIN_BODY_FITTED)
     return BodyRun(BodyExpert(encoder, tensors["items"]), losses)
 
 
-def _run(
-    settings: dict[str, Any], workers: int, folder: Path, on_epoch: Callable[[int, float], None]
-) -> tuple[float, ...]:
-    from ray.train import RunConfig, ScalingConfig
+@contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    if kept is None:
+        with tempfile.TemporaryDirectory(prefix="recsys-body-") as scratch:
+            yield Path(scratch)
+    else:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+
+
+def _run(files: BodyFiles, workers: int, restarts: int) -> None:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     gpu = torch.cuda.is_available()
     _check_room(workers, "GPU" if gpu else "CPU")
     trainer = TorchTrainer(
         train_worker,
-        train_loop_config=settings,
+        train_loop_config={"folder": str(files.folder)},
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu),
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
-        run_config=RunConfig(name="body", storage_path=str(folder / "ray")),
+        run_config=RunConfig(
+            name="body", storage_path=str(files.of_ray), failure_config=FailureConfig(max_failures=restarts)
+        ),
     )
-    watcher = _ProgressWatcher(folder / _PROGRESS, on_epoch)
-    with watcher:
-        try:
-            trainer.fit()
-        except Exception as error:
-            raise TrainingError(
-                f"A training worker failed: {_root_cause(error)}. Nothing was registered. "
-                "Lower body_training.batch_events or workers when memory ran out."
-            ) from error
-    return tuple(watcher.losses)
+    try:
+        trainer.fit()
+    except Exception as error:
+        raise TrainingError(
+            f"A training worker failed: {files.refusal() or _root_cause(error)}. Nothing was registered. "
+            "Lower body_training.batch_events or workers when memory ran out."
+        ) from error
+    why = files.refusal()
+    if why is not None:
+        raise TrainingError(why)
 
 
 def _check_room(workers: int, resource: str) -> None:
@@ -135,80 +146,48 @@ def _check_room(workers: int, resource: str) -> None:
         raise ConfigError(f"workers is {workers}, and this machine has {room} {resource}s: set it to {room} at most.")
 
 
-def train_worker(settings: dict[str, Any]) -> None:
-    """What each Ray Train worker runs."""
+def train_worker(told: dict[str, str]) -> None:
+    """What each Ray Train worker runs, and runs again when one of them was lost."""
     from ray import train
 
+    files = BodyFiles(Path(told["folder"]))
+    if files.refusal() is not None:
+        return
     torch.set_num_threads(1)
     keep_large_blocks()
     context = train.get_context()
-    body = BodyConfig(**settings["body"])
     world = World(context.get_world_rank(), context.get_world_size(), train.torch.get_device())
-    progress = Path(settings["out"]) / _PROGRESS
+    try:
+        _fit(files, world)
+    except RecsysError as error:  # it would come to the same again
+        files.refuse(str(error))
+        raise
+
+
+def _fit(files: BodyFiles, world: World) -> None:
+    settings, losses = files.settings(), list[float]()
 
     def report(epoch: int, loss: float) -> None:
+        losses.append(loss)
         if world.rank == 0:
-            with progress.open("a") as lines:
-                lines.write(json.dumps({"epoch": epoch, "loss": loss}) + "\n")
+            files.losses.write(losses)
 
+    body, config = BodyConfig(**settings["body"]), BodyTrainingConfig(**settings["training"])
     fitted = fit_body(
-        read_shard(Path(settings["shards"][world.rank]), body.length),
+        files.windows(world.rank, body.length),
         total_events=settings["total_events"],
-        attributes=_read(Path(settings["attributes"])),
+        attributes=files.attributes(),
         body=body,
-        config=BodyTrainingConfig(**settings["training"]),
+        config=config,
         world=world,
         seed=settings["seed"],
         on_epoch=report,
-        start=None if settings["start"] is None else BodyStart.load(Path(settings["start"])),
+        start=files.start() if settings["begins"] else None,
+        checkpoints=Checkpoints(files.checkpoints, world, config.checkpoint_minutes),
     )
     if fitted is not None:
-        tensors = {"items": fitted.items, **{f"encoder.{name}": value for name, value in fitted.encoder.items()}}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, Path(settings["out"]) / _RESULT)
-
-
-def _written(attributes: ItemAttributes, folder: Path) -> str:
-    path = folder / "attributes.safetensors"
-    tensors = {"offsets": torch.tensor(attributes.offsets), "values": torch.tensor(attributes.values)}
-    save_file(tensors, path, {"names": json.dumps(attributes.names)})
-    return str(path)
-
-
-def _read(path: Path) -> ItemAttributes:
-    with safe_open(path, framework="pt") as stored:
-        names = json.loads(stored.metadata()["names"])
-        return ItemAttributes(stored.get_tensor("offsets").numpy(), stored.get_tensor("values").numpy(), tuple(names))
-
-
-class _ProgressWatcher:
-    """Reads what worker 0 appends, while the driver waits for Ray."""
-
-    def __init__(self, path: Path, on_epoch: Callable[[int, float], None]) -> None:
-        self.losses: list[float] = []
-        self._path, self._on_epoch = path, on_epoch
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._drain()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(_POLL_SECONDS):
-            self._drain()
-
-    def _drain(self) -> None:
-        if not self._path.exists():
-            return
-        lines = self._path.read_text().split("\n")[:-1]
-        for line in lines[len(self.losses) :]:
-            entry = json.loads(line)
-            self.losses.append(entry["loss"])
-            self._on_epoch(entry["epoch"], entry["loss"])
+        encoder = {f"{_ENCODER}{name}": value for name, value in fitted.encoder.items()}
+        files.give({"items": fitted.items, **encoder})
 
 
 def _root_cause(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -43,6 +44,7 @@ def fit_model(
     repeats: bool,
     progress: Progress,
     start: BodyStart | None = None,
+    kept: Path | None = None,
 ) -> Fitted:
     """Fits everything that a snapshot holds.
 
@@ -55,15 +57,16 @@ def fit_model(
         repeats: whether items repeat.
         progress: told how far it is.
         start: what the body begins from; None: from nothing.
+        kept: a folder for the body's fit, which goes on from what an earlier call with the same arguments left in it;
+            None: no such call can be gone on from.
 
     Raises:
         ConfigError: a setting needs real times, and there are none.
         DataError: too few users, items or events to train on.
         TrainingError: a loss is not finite, or a worker failed.
     """
-    stages = fit_stages(
-        sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress, start=start
-    )
+    kinds = {"clock": clock, "repeats": repeats}
+    stages = fit_stages(sequences, profile, attributes, config, **kinds, progress=progress, start=start, kept=kept)
     held_out = stages.held_out
     hypernetwork, curves = fit_heads(held_out, config, progress)
     return Fitted(

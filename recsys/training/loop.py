@@ -15,31 +15,20 @@ from torchrec.optim.rowwise_adagrad import RowWiseAdagrad
 
 from recsys.errors import TrainingError
 from recsys.experts.body import BodyConfig
+from recsys.failpoints import Failpoint, reached
 from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import ATTRIBUTE_TABLE, ITEM_TABLE, BodyTrainingConfig, TrainableBody
 from recsys.training.body_start import BodyStart, begin_from
+from recsys.training.checkpoint import Checkpoints
+from recsys.training.fit_state import FitState, Place
 from recsys.training.sharding import gathered_vectors, shard
 from recsys.training.windows import Windows, steps_of_an_epoch
+from recsys.training.world import World
 
 _CLIP = 1.0
 _WARM_UP = 0.1
 _FEW_STEPS = 20
 """With fewer there is no warm-up: a tenth of ten steps is one step of no length, which OneCycleLR divides by."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """This worker's place.
-
-    Attributes:
-        rank: 0 for the first worker.
-        size: how many workers there are.
-        device: where to compute.
-    """
-
-    rank: int
-    size: int
-    device: torch.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +56,7 @@ def fit_body(
     on_epoch: Callable[[int, float], None],
     start: BodyStart | None = None,
     on_body: Callable[[int, FittedBody], None] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> FittedBody | None:
     """Fits the body on this worker's share of the sequences.
 
@@ -78,9 +68,11 @@ def fit_body(
         config: how to train.
         world: this worker's place.
         seed: of weights, order and negatives.
-        on_epoch: told the epoch (from 1) and its mean loss in nats, on every worker.
+        on_epoch: told the epoch (from 1) and its mean loss in nats, on every worker; epochs that a checkpoint knows
+            are told again.
         start: what it begins from; None: from nothing.
         on_body: shown the body as it is after each epoch, on worker 0.
+        checkpoints: where it goes on from, and leaves what it takes to go on; None: nowhere.
 
     Returns:
         The fitted body on worker 0, None on the others.
@@ -89,6 +81,34 @@ def fit_body(
         TrainingError: the loss is not finite.
     """
     torch.manual_seed(seed)
+    steps = math.ceil(total_events / config.batch_events)
+    state = _begun(attributes, body, config, world, seed, config.epochs * steps, start)
+    place = None if checkpoints is None else checkpoints.restore(state, seed)
+    place = place or Place(state.order.get_state())
+    for epoch, loss in enumerate(place.losses, start=1):
+        on_epoch(epoch, loss)
+    while place.epoch <= config.epochs:
+        _fit_epoch(state, place, windows, steps, attributes.n_items, config, world, checkpoints)
+        _check_finite(place)
+        place = place.next_epoch(state.order.get_state())
+        on_epoch(place.epoch - 1, place.losses[-1])
+        if on_body is not None and (body_now := _plain(state.sharded, attributes, world)) is not None:
+            on_body(place.epoch - 1, body_now)
+        if checkpoints is not None:
+            checkpoints.write(state, place)
+    return _plain(state.sharded, attributes, world)
+
+
+def _begun(
+    attributes: ItemAttributes,
+    body: BodyConfig,
+    config: BodyTrainingConfig,
+    world: World,
+    seed: int,
+    total_steps: int,
+    start: BodyStart | None,
+) -> FitState:
+    """The model spread over workers, its optimisers, and sources of randomness that differ between workers."""
     model = TrainableBody(body, attributes, device=torch.device("meta"))
     rate = {"lr": config.table_learning_rate}
     apply_optimizer_in_backward(RowWiseAdagrad, model.tables.parameters(), rate)
@@ -97,42 +117,55 @@ def fit_body(
         begin_from(sharded, start)
     dense = [parameter for name, parameter in sharded.named_parameters() if "tables." not in name]
     optimizer = torch.optim.AdamW(dense, lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps = math.ceil(total_events / config.batch_events)
-    total_steps = config.epochs * steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         config.learning_rate,
         total_steps=total_steps,
         pct_start=_WARM_UP if total_steps >= _FEW_STEPS else 0.0,
     )
-    half = multiplies_half(config, world.device)
     torch.manual_seed(seed + 1_000 + world.rank)
     order = torch.Generator().manual_seed(seed + 2_000 + world.rank)
+    return FitState(sharded, optimizer, schedule, order, world.device)
+
+
+def _fit_epoch(
+    state: FitState,
+    place: Place,
+    windows: Windows,
+    steps: int,
+    n_items: int,
+    config: BodyTrainingConfig,
+    world: World,
+    checkpoints: Checkpoints | None,
+) -> None:
+    """The steps of an epoch that are not done yet; moves the place along."""
+    sharded, device = state.sharded.train(), world.device
+    half, dense = multiplies_half(config, device), list(state.dense.values())
     lengths, local_events = windows.lengths, max(config.batch_events // world.size, 1)
-    for epoch in range(1, config.epochs + 1):
-        sharded.train()
-        total, count = 0.0, 0
-        for rows in steps_of_an_epoch(lengths, local_events, steps, order):
-            longest = max(int(lengths[rows].max()), 2)
-            items = windows.items[rows, :longest].to(world.device)
-            times = windows.times[rows, :longest].to(world.device)
-            negatives = torch.randint(1, attributes.n_items + 1, (config.negatives,), device=world.device)
-            loss, events = sharded(items, times, negatives, half=half)
-            optimizer.zero_grad()
-            (loss / events.clamp(min=1)).backward()
-            torch.nn.utils.clip_grad_norm_(dense, _CLIP)
-            optimizer.step()
-            schedule.step()
-            total, count = total + loss.item(), count + int(events)
-        if not math.isfinite(total):
-            raise TrainingError(
-                f"The body's loss is not finite in epoch {epoch}; nothing was registered. "
-                "Lower body_training.learning_rate."
-            )
-        on_epoch(epoch, total / max(count, 1))
-        if on_body is not None and (body_now := _plain(sharded, attributes, world)) is not None:
-            on_body(epoch, body_now)
-    return _plain(sharded, attributes, world)
+    for rows in steps_of_an_epoch(lengths, local_events, steps, state.order)[place.step :]:
+        longest = max(int(lengths[rows].max()), 2)
+        items = windows.items[rows, :longest].to(device)
+        times = windows.times[rows, :longest].to(device)
+        negatives = torch.randint(1, n_items + 1, (config.negatives,), device=device)
+        loss, events = sharded(items, times, negatives, half=half)
+        state.optimizer.zero_grad()
+        (loss / events.clamp(min=1)).backward()
+        torch.nn.utils.clip_grad_norm_(dense, _CLIP)
+        state.optimizer.step()
+        state.schedule.step()
+        place.step, place.loss, place.events = place.step + 1, place.loss + loss.item(), place.events + int(events)
+        reached(Failpoint.TRAIN_STEP_DONE)
+        if checkpoints is not None and checkpoints.due():
+            _check_finite(place)
+            checkpoints.write(state, place)
+
+
+def _check_finite(place: Place) -> None:
+    if not math.isfinite(place.loss):
+        raise TrainingError(
+            f"The body's loss is not finite in epoch {place.epoch}; nothing was registered. "
+            "Lower body_training.learning_rate."
+        )
 
 
 def multiplies_half(config: BodyTrainingConfig, device: torch.device) -> bool:

@@ -6,6 +6,7 @@ Sees training sequences only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,6 +57,7 @@ def fit_stages(
     repeats: bool,
     progress: Progress,
     start: BodyStart | None = None,
+    kept: Path | None = None,
 ) -> Stages:
     """Fits everything but heads.
 
@@ -66,7 +68,7 @@ def fit_stages(
     """
     keep_large_blocks()
     begun = begin(sequences, attributes, config, clock=clock, repeats=repeats, has_profile=profile.shape[1] > 0)
-    body = fit_body_expert(begun.fit_on, attributes, config, progress, clock=clock, start=start)
+    body = fit_body_expert(begun.fit_on, attributes, config, progress, clock=clock, start=start, kept=kept)
     return stages_on(
         body, begun, sequences, profile, attributes, config, clock=clock, repeats=repeats, progress=progress
     )

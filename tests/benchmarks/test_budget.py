@@ -33,7 +33,7 @@ def asked(monkeypatch):
     """
     epochs = []
 
-    def fit(windows, *, attributes, body, config, workers, seed, on_epoch, start):
+    def fit(windows, *, attributes, body, config, workers, seed, on_epoch, start, kept):
         assert start is None, "a budget begins from nothing"
         epochs.append(config.epochs)
         torch.manual_seed(seed)

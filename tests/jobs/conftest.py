@@ -90,7 +90,7 @@ def quick_body(monkeypatch):
     return handed
 
 
-def random_body(sequences, attributes, config, progress, *, clock, start=None):
+def random_body(sequences, attributes, config, progress, *, clock, start=None, kept=None):
     """In the place of `fit_body_expert`: a body that learned nothing, at once."""
     import torch
 

@@ -18,7 +18,7 @@ DRIVER = Path(__file__).with_name("crashing.py")
 ROOT = Path(__file__).parents[2]
 REBUILT = [f"rebuild {point}" for point in Failpoint if point.startswith("materialise.")]
 """The same places, passed by a job that has removed the whole feature store before."""
-CASES = [*map(str, Failpoint), *REBUILT]
+CASES = [*(point for point in map(str, Failpoint) if not point.startswith("train.")), *REBUILT]
 
 
 @pytest.fixture(scope="module")

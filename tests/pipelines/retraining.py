@@ -62,7 +62,7 @@ def write_export(folder: Path, first: int, count: int) -> None:
     frame.write_parquet(folder / "events.parquet")
 
 
-def body(sequences, attributes, config, progress, *, clock, start=None) -> BodyRun:
+def body(sequences, attributes, config, progress, *, clock, start=None, kept=None) -> BodyRun:
     """In the place of the fit on Ray: a body that learned nothing, or that is as it begins."""
     torch.manual_seed(config.seed)
     items = torch.randn(attributes.n_items + 1, config.body.width) if start is None else start.items

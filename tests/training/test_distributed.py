@@ -1,19 +1,17 @@
 """What is settled before and after Ray does the work."""
 
 from contextlib import nullcontext
-from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from recsys.errors import DataError
+from recsys.errors import DataError, TrainingError
 from recsys.experts.body import BodyConfig, SequenceEncoder
-from recsys.training import distributed
+from recsys.training import distributed, epoch_losses
 from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import BodyTrainingConfig
-from recsys.training.windows import read_shard
+from recsys.training.epoch_losses import EpochLosses, LossWatcher
 
 BODY = BodyConfig(width=8, heads=1, layers=1, length=4)
 ITEMS = [[n, n + 1] for n in range(1, 6)]
@@ -25,20 +23,20 @@ def workers(monkeypatch):
     """Stands in for Ray; gives what each fit's workers would have been told."""
     asked = []
 
-    def run(settings, workers, folder, on_epoch):
-        shards = [read_shard(path, BODY.length) for path in settings["shards"]]
-        attributes = distributed._read(Path(settings["attributes"]))
-        asked.append((workers, {**settings, "attributes": attributes}, shards))
+    def run(files, workers, restarts):
+        shards = [files.windows(rank, BODY.length) for rank in range(workers)]
+        assert len(list(files.shards.iterdir())) == workers
+        asked.append((workers, {**files.settings(), "attributes": files.attributes()}, shards))
         encoder = {f"encoder.{name}": value for name, value in SequenceEncoder(BODY).state_dict().items()}
-        save_file({"items": torch.zeros(7, BODY.width), **encoder}, folder / "body.safetensors")
-        return (2.5, 1.5)
+        files.losses.write([2.5, 1.5])
+        files.give({"items": torch.zeros(7, BODY.width), **encoder})
 
     monkeypatch.setattr(distributed, "_run", run)
     monkeypatch.setattr(distributed, "ray_cluster", nullcontext)
     return asked
 
 
-def fit(windows, workers, attributes=None):
+def fit(windows, workers, attributes=None, on_epoch=lambda *_: None, kept=None):
     return distributed.fit_body_distributed(
         windows,
         attributes=attributes or ItemAttributes.none(6),
@@ -46,7 +44,8 @@ def fit(windows, workers, attributes=None):
         config=BodyTrainingConfig(epochs=2),
         workers=workers,
         seed=1,
-        on_epoch=lambda *_: None,
+        on_epoch=on_epoch,
+        kept=kept,
     )
 
 
@@ -93,14 +92,45 @@ def test_the_cause_is_told_in_its_own_last_line():
     assert distributed._root_cause(KeyError()) == "KeyError"
 
 
-def test_progress_is_read_to_the_end_though_the_last_line_is_being_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(distributed, "_POLL_SECONDS", 60)
-    path, told = tmp_path / "progress.jsonl", []
-    watcher = distributed._ProgressWatcher(path, lambda epoch, loss: told.append((epoch, loss)))
+def test_an_epoch_that_is_done_again_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(epoch_losses, "_POLL_SECONDS", 60)
+    losses, told = EpochLosses(tmp_path / "losses.json"), []
+    watcher = LossWatcher(losses, lambda epoch, loss: told.append((epoch, loss)))
     with watcher:
-        path.write_text('{"epoch": 1, "loss": 2.0}\n{"epoch": 2, "lo')
-        watcher._drain()
-        assert told == [(1, 2.0)]
-        path.write_text('{"epoch": 1, "loss": 2.0}\n{"epoch": 2, "loss": 1.5}\n')
-    assert told == [(1, 2.0), (2, 1.5)]
-    assert watcher.losses == [2.0, 1.5]
+        watcher._tell()
+        losses.write([2.0, 1.5])
+        watcher._tell()
+        losses.write([2.0])
+        watcher._tell()
+        losses.write([2.0, 1.5, 1.0])
+    assert told == [(1, 2.0), (2, 1.5), (3, 1.0)]
+
+
+def test_a_body_that_was_given_is_not_fitted_again(workers, tmp_path):
+    told = []
+    first = fit(WINDOWS, 2, kept=tmp_path)
+    again = fit(WINDOWS, 1, kept=tmp_path, on_epoch=lambda *epoch: told.append(epoch))
+    assert len(workers) == 1
+    assert torch.equal(first.expert.items, again.expert.items)
+    assert again.losses == first.losses
+    assert told == [(1, 2.5), (2, 1.5)]
+
+
+def test_nothing_of_users_is_left_of_a_fit_that_is_done(workers, tmp_path):
+    fit(WINDOWS, 2, kept=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["body.safetensors", "losses.json"]
+
+
+def test_another_number_of_workers_is_handed_other_shards(workers, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(distributed, "_run", lost)
+        with pytest.raises(TrainingError):
+            fit(WINDOWS, 3, kept=tmp_path)
+    fit(WINDOWS, 2, kept=tmp_path)
+    [(count, _, shards)] = workers
+    assert count == 2
+    assert sorted(row[0] for shard in shards for row in shard.items.tolist()) == [1, 2, 3, 4, 5]
+
+
+def lost(files, workers, restarts):
+    raise TrainingError("every worker was lost")

@@ -52,7 +52,7 @@ def fitted_on(monkeypatch):
     """Replaces the body's fit; gives what each expert was fitted on, in order."""
     calls: list[tuple[str, tuple[str, ...]]] = []
 
-    def body(sequences, attributes, settings, progress, *, clock, start=None):
+    def body(sequences, attributes, settings, progress, *, clock, start=None, kept=None):
         calls.append(("body", with_events(sequences)))
         torch.manual_seed(settings.seed)
         items = torch.randn(attributes.n_items + 1, settings.body.width)
