@@ -60,7 +60,7 @@ lock: setup ## Resolves pyproject.toml into requirements/*.txt again (needs the 
 	$(BIN)/uv pip compile -q pyproject.toml requirements/lock.in --python-version 3.11 --no-header \
 	  --all-extras -o requirements/all.txt $(ARGS)
 	$(BIN)/uv pip compile -q pyproject.toml requirements/lock.in --python-version 3.11 --no-header \
-	  --extra dev --extra notebooks --extra redis --extra postgres --extra mlflow-server -c requirements/all.txt -o requirements/lock.txt $(ARGS)
+	  --extra dev --extra notebooks --extra large --extra redis --extra postgres --extra mlflow-server -c requirements/all.txt -o requirements/lock.txt $(ARGS)
 
 wheel: setup ## dist/recsys-*.whl
 	$(BIN)/python -m build --wheel --no-isolation

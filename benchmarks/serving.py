@@ -1,4 +1,4 @@
-"""Measures the service: latency of the mix, highest rate beside a no-op, generated beside shared heads, start, memory.
+"""Measures the service: latency, rate beside a no-op, generated beside shared heads, start, memory, a million items.
 
     .venv/bin/python benchmarks/serving.py --home DIR --workspace NAME
 
@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.load.arrivals import Population  # noqa: E402
 from benchmarks.load.measuring import highest_rate, measure_effect, measure_heads, measure_mix  # noqa: E402
+from benchmarks.load.million import ITEMS, measure_million  # noqa: E402
 from benchmarks.load.model import register_default  # noqa: E402
 from benchmarks.load.table import printed  # noqa: E402
 from benchmarks.registry.flipping import resident_mb  # noqa: E402
@@ -47,11 +48,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=asked.work, prefix="recsys-serving-") as folder:
         os.environ[HOME_VARIABLE] = folder
         workspace = _copied(asked.home, asked.workspace, Path(folder))
-        figures = _mix(workspace, asked) if asked.mix_only else _measured(workspace, asked)
+        figures = _asked_for(workspace, asked)
     stamped = {**stamp("serving.py", asked.load), "load_after": round(os.getloadavg()[0], 2)}
     write_json(asked.out, {**stamped, "priority": os.getpriority(os.PRIO_PROCESS, 0), "figures": figures})
-    print(figures if asked.mix_only else printed(figures))
+    print(figures if asked.mix_only or asked.million_only else printed(figures))
     print(f"load before {asked.load}, after {stamped['load_after']}; written to {asked.out}")
+
+
+def _asked_for(workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]:
+    if asked.mix_only:
+        return _mix(workspace, asked)
+    if asked.million_only:
+        return _million(workspace, asked)
+    return _measured(workspace, asked)
+
+
+def _million(workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]:
+    recommender, rows, _ = _in_process(workspace)
+    return measure_million(recommender, rows, asked.items)
 
 
 def _measured(workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]:
@@ -85,7 +99,7 @@ def _measured(workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]
         "highest_rate_no_op": no_op,
         "highest_rate_ratio": round(highest["rate"] / no_op["rate"], 3) if no_op["rate"] else None,
         "heads_in_process": heads,
-        "million_items": "not measured: there is no retrieval before the exact head yet",
+        "million_items": _million(workspace, asked),
         "service_ended_with": code,
     }
 
@@ -136,6 +150,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--step", type=float, default=8.0, help="seconds at each rate, in search of the highest")
     parser.add_argument("--effects", type=int, default=300, help="events whose effect is waited for")
     parser.add_argument("--mix-only", action="store_true", help="nothing but the mix, to compare commits")
+    parser.add_argument("--million-only", action="store_true", help="nothing but the large catalogue, in this process")
+    parser.add_argument("--items", type=int, default=ITEMS, help="how many the large catalogue has")
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the copy")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()

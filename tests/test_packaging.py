@@ -53,8 +53,8 @@ def test_both_locks_agree_on_every_version():
 @pytest.mark.parametrize(
     ("lock", "extras"),
     [
-        (LOCKS[0], ("dev", "notebooks", "mlflow-server")),
-        (LOCKS[1], ("dev", "notebooks", "text", "redis", "postgres", "mlflow-server", "bench")),
+        (LOCKS[0], ("dev", "notebooks", "large", "mlflow-server")),
+        (LOCKS[1], ("dev", "notebooks", "large", "text", "redis", "postgres", "mlflow-server", "bench")),
     ],
 )
 def test_locks_satisfy_every_declared_requirement(lock, extras):

@@ -73,6 +73,7 @@ def _untrained(dataset: Dataset, config: TrainConfig, profile: ProfileEncoding) 
         torch.randn(2, width, config.head.rank),
         config.discovery,
         config.head.reads,
+        config.head.panel_size(n_items),
     )
     nobody = ContextEncoder(dataset.vocabulary, profile).encode([FeatureRow(user_id=None)])
     clock = dataset.schema.clock

@@ -170,4 +170,7 @@ def _load_network(path: Path, config: TrainConfig) -> ScoringNetwork:
     }
     body = experts.pop(BODY)
     assert isinstance(body, BodyExpert)
-    return ScoringNetwork(body, experts, tensors["scales"], tensors["bases"], config.discovery, config.head.reads)
+    panel = config.head.panel_size(len(body.items) - 1)
+    return ScoringNetwork(
+        body, experts, tensors["scales"], tensors["bases"], config.discovery, config.head.reads, panel
+    )

@@ -139,6 +139,10 @@ class BodyExpert:
         """(batch, n_items) float32 logits."""
         return self.states(context) @ self.items[1:].T
 
+    def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(1, columns) float32 logits at some columns, see `Expert.score_at`."""
+        return self.states(context) @ self.items[columns + 1].T
+
     def tensors(self) -> Mapping[str, Tensor]:
         """Item vectors and the encoder's parameters."""
         return {"items": self.items, **{f"encoder.{k}": v for k, v in self.encoder.state_dict().items()}}

@@ -6,6 +6,7 @@ It speaks for items that few users touched, as far as their attributes tell.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -53,7 +54,20 @@ class ContentExpert:
 
     def score(self, context: ContextBatch) -> Tensor:
         """(batch, n_items) float32."""
-        return decayed_sum(self.described, context.history[:, -self.window :], self.decay) @ self.weights
+        return self.tastes(context) @ self.weights
+
+    def tastes(self, context: ContextBatch) -> Tensor:
+        """(batch, n_attributes) float32 decayed history of attributes."""
+        return decayed_sum(self.described, context.history[:, -self.window :], self.decay)
+
+    def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(1, columns) float32 at some columns, see `Expert.score_at`."""
+        return self.tastes(context) @ self._by_item[columns].T
+
+    @cached_property
+    def _by_item(self) -> Tensor:
+        """(n_items, n_attributes): an item's weights side by side, for who reads those of few items."""
+        return self.weights.T.contiguous()
 
     def tensors(self) -> Mapping[str, Tensor]:
         """Which item has which attribute, and the attributes' weights."""

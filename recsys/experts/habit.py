@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
+from recsys.experts.part import part_of
 from recsys.experts.repeat import RepeatConfig, RepeatExpert
 
 _SOFT_ZERO = 1e-3
@@ -66,6 +67,12 @@ class HabitExpert:
         scores = self.unseen.expand(len(context), len(self.intercepts)).clone()
         scores[rows, columns] = numbers @ self.weights + self.intercepts[columns]
         return scores
+
+    def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(1, columns) float32 at some columns, see `Expert.score_at`."""
+        part = part_of(context, columns)
+        own = HabitExpert(self.weights, self.intercepts[part.columns], self.unseen, self.config)
+        return own.score(part.context)[:, part.places]
 
     def tensors(self) -> Mapping[str, Tensor]:
         """All that was fitted."""

@@ -54,6 +54,10 @@ class LongTermMemory:
             return decayed_sum(self.weights, context.history, self.decay)
         return functional.embedding_bag(context.seen, self.weights, context.seen_offsets[:-1], mode="sum")
 
+    def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(1, columns) float32 at some columns, see `Expert.score_at`."""
+        return self.score(context)[:, columns]
+
     def tensors(self) -> Mapping[str, Tensor]:
         """The item-item weights."""
         return {"weights": self.weights}

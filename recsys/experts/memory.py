@@ -90,6 +90,34 @@ class SequenceMemory:
         assert total is not None
         return total
 
+    def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(1, columns) float32 at some columns, see `Expert.score_at`."""
+        if not isinstance(self.weights, TopWeights):
+            return self.score(context)[:, columns]
+        found, addends = self._entries(context)
+        at = torch.searchsorted(columns, found).clamp(max=max(len(columns) - 1, 0))
+        there = columns[at] == found if len(columns) else torch.zeros_like(found, dtype=torch.bool)
+        return torch.zeros(len(columns)).scatter_add_(0, at[there], addends[there])[None]
+
+    def evidence(self, context: ContextBatch) -> tuple[Tensor, Tensor]:
+        """Where a memory of top weights says anything for a batch of one; all other items score 0.
+
+        Returns:
+            (entries,) int64 columns, ascending, all different, and (entries,) float32 scores.
+        """
+        entries, addends = self._entries(context)
+        columns, place = torch.unique(entries, return_inverse=True)
+        return columns, torch.zeros(len(columns)).scatter_add_(0, place, addends)
+
+    def _entries(self, context: ContextBatch) -> tuple[Tensor, Tensor]:
+        """(entries,) int64 columns, with repetitions, and (entries,) float32 addends to their scores."""
+        assert isinstance(self.weights, TopWeights)
+        parts = [
+            self.weights.entries(which, context.history[0, -window:], decay)
+            for which, (decay, window) in enumerate(zip(self.decays, self.windows, strict=True))
+        ]
+        return torch.cat([columns for columns, _ in parts]), torch.cat([addends for _, addends in parts])
+
     def _part(self, which: int, history: Tensor, decay: float) -> Tensor:
         if isinstance(self.weights, TopWeights):
             return self.weights.decayed_sum(which, history, decay)

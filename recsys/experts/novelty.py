@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
+from recsys.experts.part import part_of
 
 
 class NoveltyExpert:
@@ -35,6 +36,11 @@ class NoveltyExpert:
         row, place = (context.history > 0).nonzero(as_tuple=True)
         scores[row, context.history[row, place] - 1] = 0.0
         return scores
+
+    def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(1, columns) float32 at some columns, see `Expert.score_at`."""
+        part = part_of(context, columns)
+        return NoveltyExpert(len(part.columns)).score(part.context)[:, part.places]
 
     def tensors(self) -> Mapping[str, Tensor]:
         """The size of the vocabulary."""

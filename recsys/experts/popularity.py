@@ -42,6 +42,10 @@ class PopularityExpert:
         """(batch, n_items) float32."""
         return self.log_counts.expand(len(context), -1)
 
+    def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(1, columns) float32 at some columns, see `Expert.score_at`."""
+        return self.log_counts[columns].expand(len(context), -1)
+
     def tensors(self) -> Mapping[str, Tensor]:
         """The log-counts."""
         return {"log_counts": self.log_counts}

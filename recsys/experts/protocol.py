@@ -25,6 +25,18 @@ class Expert(Protocol):
         """(batch, n_items) float32; column j is item index j + 1. Always finite."""
         ...
 
+    def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """What `score` gives at some columns, for catalogues whose every item is too many.
+
+        Args:
+            context: a batch of one.
+            columns: (columns,) int64 score columns, ascending, all different.
+
+        Returns:
+            (1, columns) float32, up to rounding.
+        """
+        ...
+
     def tensors(self) -> Mapping[str, Tensor]:
         """All that was fitted, by name."""
         ...

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
+from recsys.experts.part import part_of
 
 _DAY = 86_400 * 1_000_000
 
@@ -49,6 +50,11 @@ class RepeatExpert:
     def score(self, context: ContextBatch) -> Tensor:
         """(batch, n_items) float32; 0 for an item that the user has no positive event of."""
         return torch.log1p(self.weighted_counts(context)).float()
+
+    def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(1, columns) float32 at some columns, see `Expert.score_at`."""
+        part = part_of(context, columns)
+        return RepeatExpert(len(part.columns), self.config).score(part.context)[:, part.places]
 
     def weighted_counts(self, context: ContextBatch) -> Tensor:
         """(batch, n_items) float64 sum of each item's decayed events."""

@@ -85,6 +85,28 @@ class TopWeights:
         flat[row * self.n_items + self.columns] = self.weights
         return flat.view(histories, rows, self.n_items)
 
+    def entries(self, which: int, history: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+        """The addends of one history's `decayed_sum`, not yet summed.
+
+        Args:
+            which: position of the history's weights.
+            history: (length,) int64 item index, oldest first; 0 is padding.
+            decay: between 0 and 1.
+
+        Returns:
+            (entries,) int64 columns, with repetitions, and (entries,) float32.
+        """
+        event, entry = self._rows(which, history)
+        strength = (decay ** torch.arange(len(history) - 1, -1, -1)).float()
+        return self.columns[entry].long(), self.weights[entry] * strength[event]
+
+    def _rows(self, which: int, events: Tensor) -> tuple[Tensor, Tensor]:
+        """(entries,) which event each entry belongs to, and (entries,) its position in `columns` and `weights`."""
+        starts = self.offsets[which][events]
+        own = self.offsets[which][events + 1] - starts
+        event = torch.repeat_interleave(torch.arange(len(events)), own)
+        return event, torch.arange(len(event)) + (starts - (own.cumsum(0) - own))[event]
+
     def decayed_sum(self, which: int, history: Tensor, decay: float) -> Tensor:
         """(batch, n_items) float32: as `linear.decayed_sum` with one history's weights.
 

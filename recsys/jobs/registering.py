@@ -17,6 +17,7 @@ from recsys.evaluation.protocol import Split
 from recsys.evaluation.run import evaluate_split
 from recsys.evaluation.workspace_protocol import protocol_of
 from recsys.model.head import head_size
+from recsys.ranking.large import LargeCatalogue
 from recsys.ranking.recommender import Recommender
 from recsys.registry.card import BEGUN_FROM, BODY_POSITION, model_card
 from recsys.registry.feature_lock import FEATURES_SECTION, features_section
@@ -119,13 +120,14 @@ def register_model(
     origin = lineage(dataset) | {CALIBRATED_ON: RULE} | ({BEGUN_FROM: begun_from} if begun_from else {})
     origin |= {} if body_position is None else {BODY_POSITION: body_position}
     model = recommender.model
+    large = LargeCatalogue.of(model, config.retrieval)
     settings = config.model_dump(mode="json")
     figures = {name: dict(own) for name, own in metrics.items()}
     card = model_card(dataset, config, counts, metrics, origin, protocol_of(dataset.schema))
     with tempfile.TemporaryDirectory(prefix="recsys-snapshot-") as scratch:
         snapshot = write_snapshot(
             Path(scratch) / "snapshot",
-            tensors=model.tensors(),
+            tensors=model.tensors() | (large.tensors() if large else {}),
             config={
                 MODEL_SECTION: model.config.model_dump(mode="json"),
                 TRAINING_SECTION: settings,

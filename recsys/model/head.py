@@ -26,9 +26,18 @@ class HeadConfig(BaseModel):
     """Size of the low-rank core."""
     hidden: int = Field(default=64, ge=4)
     """Width of the hypernetwork's hidden layers."""
+    panel: int = Field(default=5_000, ge=2)
+    """In a large catalogue the experts' opinions are read off so many of the most popular items, not off all: a head
+    can then be made without scoring every item."""
+    panel_above: int = Field(default=50_000, ge=0)
+    """A catalogue of more items than this is large."""
     reads: tuple[StatisticGroup, ...] | None = None
     """Groups of context statistics (recsys/model/statistics.py) that heads are made from, beside the state where the
     kind acts on it; None: all. Of few users a head learns more from less."""
+
+    def panel_size(self, n_items: int) -> int | None:
+        """Of how many items opinions are read in a catalogue of this size; None: of all."""
+        return self.panel if n_items > self.panel_above else None
 
 
 @dataclass(frozen=True, slots=True)

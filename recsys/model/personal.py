@@ -185,7 +185,15 @@ def _check_shapes(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
 def _build(config: ModelConfig, tensors: Mapping[str, Tensor]) -> PersonalModel:
     body = BodyExpert.rebuild(config.body.model_dump(), _below(tensors, f"{BODY}."))
     others = {spec.name: rebuilt(spec.kind, spec.settings, _below(tensors, f"{spec.name}.")) for spec in config.experts}
-    network = ScoringNetwork(body, others, tensors["scales"], tensors["bases"], config.discovery, config.head.reads)
+    network = ScoringNetwork(
+        body,
+        others,
+        tensors["scales"],
+        tensors["bases"],
+        config.discovery,
+        config.head.reads,
+        config.head.panel_size(len(body.items) - 1),
+    )
     network.check()
     n_experts = len(network.names)
     hypernetwork = Hypernetwork(config.head, config.n_statistics, n_experts, config.body.width)

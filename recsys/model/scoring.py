@@ -54,6 +54,7 @@ class ScoringNetwork:
         discovery: experts that speak only of items new to the user, relative to the mean of these; without an expert
             `novelty`, which knows them, every item is new.
         reads: groups of context statistics that heads are made from; None: all.
+        panel: of how many of the most popular items opinions are read; None: of all.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ScoringNetwork:
         bases: Tensor,
         discovery: Collection[str] = (),
         reads: Collection[str] | None = None,
+        panel: int | None = None,
     ) -> None:
         self.body = body
         self.others = dict(others)
@@ -71,6 +73,8 @@ class ScoringNetwork:
         self.bases = bases
         self.discovery = tuple(discovery)
         self.reads = None if reads is None else frozenset(reads)
+        self.panel_size = panel
+        self.panel = None if panel is None else panel_of(self.log_popularity, panel)
         self.names = (BODY, *self.others)
         there = NOVELTY in self.others
         self._novelty = self.names.index(NOVELTY) if there else None
@@ -90,6 +94,7 @@ class ScoringNetwork:
             self.bases,
             self.discovery,
             self.reads,
+            self.panel_size,
         )
 
     @property
@@ -165,11 +170,11 @@ class ScoringNetwork:
             others: what `others_say` gave.
             head: of each context.
         """
-        bent = self._bend(states, head)
+        bent = self.bend(states, head)
         return self._blended(self._body_says(states if bent is None else bent, others), others, head)
 
     def _blended(self, body: Tensor, others: Tensor, head: HeadWeights) -> Tensor:
-        strength = self._strength(head).expand(len(body), -1)
+        strength = self.strength(head).expand(len(body), -1)
         return torch.bmm(strength[:, None, 1:], others)[:, 0] + strength[:, :1] * body
 
     def _body_says(self, states: Tensor, others: Tensor) -> Tensor:
@@ -181,17 +186,17 @@ class ScoringNetwork:
 
     def score(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, n_items) logits: the gained experts, summed, over the temperature."""
-        bent, others = self._bend(outputs.states, head), outputs.beside_body
+        bent, others = self.bend(outputs.states, head), outputs.beside_body
         body = outputs.scores[:, 0] if bent is None else self._body_says(bent, others)
         return self._blended(body, others, head)
 
     def shares(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
         """(batch, experts, n_items): each expert's part of the logits; they sum to `score`."""
         scores = outputs.scores
-        bent = self._bend(outputs.states, head)
+        bent = self.bend(outputs.states, head)
         if bent is not None:
             scores = torch.cat([self.body_scores(bent, outputs)[:, None], scores[:, 1:]], dim=1)
-        return scores * self._strength(head)[:, :, None]
+        return scores * self.strength(head)[:, :, None]
 
     def body_scores(self, states: Tensor, outputs: ExpertOutputs) -> Tensor:
         """(batch, n_items) what the body says from states other than its own, on the network's scale.
@@ -209,10 +214,12 @@ class ScoringNetwork:
         return outputs.scores[:, self._novelty]
 
     @staticmethod
-    def _strength(head: HeadWeights) -> Tensor:
+    def strength(head: HeadWeights) -> Tensor:
+        """(batch, experts) what each expert's scores weigh in the logits."""
         return head.gains * torch.exp(-head.log_temperature)[:, None]
 
-    def _bend(self, states: Tensor, head: HeadWeights) -> Tensor | None:
+    def bend(self, states: Tensor, head: HeadWeights) -> Tensor | None:
+        """(batch, width) the states as a head changes them; None where its kind leaves them alone."""
         if head.film is None:
             return None
         bent = states * (1 + head.film)
@@ -222,6 +229,13 @@ class ScoringNetwork:
         if head.offset is not None:
             bent = bent + head.offset
         return bent
+
+
+def panel_of(log_popularity: Tensor, size: int) -> Tensor | None:
+    """(size,) int64 columns of the most popular items, ascending; None where all items are no more than that."""
+    if size >= len(log_popularity):
+        return None
+    return log_popularity.sort(descending=True, stable=True).indices[:size].sort().values
 
 
 def on_one_scale(scores: Tensor, scales: Tensor, logarithmic: Tensor) -> Tensor:

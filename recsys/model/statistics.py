@@ -28,7 +28,8 @@ def context_statistics(
 
     Args:
         context: the batch.
-        outputs: the experts' scores of it.
+        outputs: the experts' scores of it; of opinions the network's panel is read, where it has one, and scores of
+            the panel alone do.
         network: the experts; of them it reads the log popularity, the item vectors, and whether items repeat.
         clock: whether event times are real; without a clock, time statistics are left out.
 
@@ -42,7 +43,7 @@ def context_statistics(
         "times": lambda: _times(context.times, known) if clock else [],
         "coherence": lambda: [coherence(context.history, network.unit_items)],
         "repetition": lambda: [repetition(context, baskets=network.baskets)] if network.repeats else [],
-        "opinions": lambda: _opinions(outputs.scores),
+        "opinions": lambda: _opinions(_heard(outputs.scores, network.panel)),
         "profile": lambda: [context.profile],
     }
     parts = [
@@ -71,6 +72,10 @@ def _times(times: Tensor, known: Tensor) -> list[Tensor]:
     recent, _ = _masked_moments(gaps[:, -_RECENT:], both[:, -_RECENT:])
     last = torch.where(both[:, -1], gaps[:, -1], 0.0)
     return [torch.stack([mean, deviation, recent, last], dim=1)]
+
+
+def _heard(scores: Tensor, panel: Tensor | None) -> Tensor:
+    return scores if panel is None or scores.shape[2] == len(panel) else scores[:, :, panel]
 
 
 def _opinions(scores: Tensor) -> list[Tensor]:

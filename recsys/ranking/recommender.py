@@ -28,6 +28,7 @@ from recsys.ranking.estimates import Estimates, estimates
 from recsys.ranking.explanation import Explanation, explain_items
 from recsys.ranking.frames import Options, contexts, recommended
 from recsys.ranking.kept_heads import Kept, KeptHeads, content_of
+from recsys.ranking.large import LargeCatalogue
 from recsys.ranking.masks import item_mask, seen_mask
 from recsys.ranking.similarity import nearest
 from recsys.ranking.top_k import top_k
@@ -57,6 +58,7 @@ class Recommender:
         version: what to call this model in replies.
         kept: keeps what was generated for users; None: nothing is kept.
         identity: tells this model from others in `kept`, whatever they are called.
+        large: searches the catalogue before items are scored; None: every item is scored.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Recommender:
         version: str,
         kept: KeptHeads | None = None,
         identity: str = "",
+        large: LargeCatalogue | None = None,
     ) -> None:
         self.model = model
         self.encoder = encoder
@@ -75,12 +78,13 @@ class Recommender:
         self.calibration = calibration
         self.version = version
         self.vocabulary = encoder.vocabulary
+        self.large = large
         self._kept = kept
         self._identity = identity
 
     def calibrated(self, calibration: Calibration) -> Recommender:
         """The same recommender with other probabilities."""
-        return Recommender(self.model, self.encoder, self.schema, calibration, self.version, self._kept, self._identity)
+        return self._other(calibration, self._kept, self._identity)
 
     def keeping(self, kept: KeptHeads, identity: str) -> Recommender:
         """The same recommender, which keeps what it generates for users.
@@ -89,7 +93,7 @@ class Recommender:
             kept: where.
             identity: another one for every other model, such as the hash of the model's content.
         """
-        return Recommender(self.model, self.encoder, self.schema, self.calibration, self.version, kept, identity)
+        return self._other(self.calibration, kept, identity)
 
     @torch.inference_mode()
     def recommend(
@@ -126,14 +130,17 @@ class Recommender:
             raise ConfigError(f"diversity is {diversity}; give a number from 0 to 1.")
         if not rows:
             return []
-        context, scores, _ = self._forward(rows, moments)
-        masked = self.mask(context, exclude_seen=exclude_seen)
+        hidden = torch.zeros(len(self.vocabulary), dtype=torch.bool)
         if exclude_items:
-            masked |= item_mask(self.encoder.item_indices(exclude_items), len(self.vocabulary))
+            hidden |= item_mask(self.encoder.item_indices(exclude_items), len(self.vocabulary))
         if include_only is not None:
-            masked |= ~item_mask(self.encoder.item_indices(include_only), len(self.vocabulary))
+            hidden |= ~item_mask(self.encoder.item_indices(include_only), len(self.vocabulary))
         if allowed is not None:
-            masked |= ~torch.from_numpy(allowed)
+            hidden |= ~torch.from_numpy(allowed)
+        if self.large is not None:
+            return self._searched(self.large, rows, moments, hidden, exclude_seen, k, diversity)
+        context, scores, _ = self._forward(rows, moments)
+        masked = self.mask(context, exclude_seen=exclude_seen) | hidden
         return self._best(scores.masked_fill(masked, -torch.inf), k, diversity)
 
     def recommend_frame(
@@ -172,6 +179,8 @@ class Recommender:
 
     def heads(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> HeadWeights:
         """The generated head of each context."""
+        if self.large is not None and len(rows) == 1:
+            return self._generated(self.large, rows[0], moments)[1].head
         return self._forward(rows, moments)[2]
 
     def portable(self, row: FeatureRow, item_ids: Sequence[str]) -> PortableHead:
@@ -251,6 +260,45 @@ class Recommender:
     def context_faults(self) -> Mapping[str, int]:
         """How often each fault of a context was met and treated so far, see `ContextFaults`."""
         return self.encoder.faults.as_dict()
+
+    def _other(self, calibration: Calibration, kept: KeptHeads | None, identity: str) -> Recommender:
+        return Recommender(self.model, self.encoder, self.schema, calibration, self.version, kept, identity, self.large)
+
+    def _searched(
+        self,
+        large: LargeCatalogue,
+        rows: Sequence[FeatureRow],
+        moments: Sequence[int] | None,
+        hidden: Tensor,
+        exclude_seen: bool | None,
+        k: int,
+        diversity: float,
+    ) -> list[Ranking]:
+        """`recommend` from candidates, one context after the other: each has its own."""
+        n_items = len(self.vocabulary)
+        number = min(k, n_items) if diversity == 0 else pool_size(k, n_items)
+        rankings = []
+        for place, row in enumerate(rows):
+            context, generated = self._generated(large, row, None if moments is None else moments[place : place + 1])
+            masked = self.mask(context, exclude_seen=exclude_seen)[0] | hidden
+            values, columns = large.best(context, generated, masked, number)
+            rankings.append(self._ranking(values, columns, k, diversity))
+        return rankings
+
+    def _generated(
+        self, large: LargeCatalogue, row: FeatureRow, moments: Sequence[int] | None
+    ) -> tuple[ContextBatch, Generated]:
+        """Encodes and makes the head, without a score of every item; kept as `_forward` keeps it."""
+        if self._kept is None or row.user_id is None or row.inline or not row.present:
+            context = self.encoder.encode([row], moments)
+            return context, large.generate(context)
+        content = content_of(row, None if moments is None else moments[0])
+        found = self._kept.find(self._identity, row.user_id, content)
+        if found is None:
+            context = self.encoder.encode([row], moments)
+            found = Kept(content, context.trimmed(), large.generate(context))
+            self._kept.keep(self._identity, row.user_id, found)
+        return found.context, found.generated
 
     def _forward(
         self, rows: Sequence[FeatureRow], moments: Sequence[int] | None

@@ -9,7 +9,9 @@ from recsys.context.rows import feature_schema
 from recsys.errors import SnapshotError
 from recsys.model.calibration import Calibration
 from recsys.model.personal import ModelConfig, build_model
+from recsys.ranking.large import LargeCatalogue, index_of
 from recsys.ranking.recommender import Recommender
+from recsys.ranking.retrieval import RetrievalConfig
 from recsys.registry.feature_lock import refuse_other_features
 from recsys.registry.snapshot import Snapshot
 
@@ -36,6 +38,7 @@ def load_recommender(snapshot: Snapshot, version: str) -> Recommender:
             snapshot.vocabulary, ProfileEncoding.from_dict(snapshot.profile), int(training["history_length"])
         )
         calibration = Calibration.from_dict(snapshot.calibration)
+        retrieval = RetrievalConfig.model_validate(training.get("retrieval", {}))
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise SnapshotError(
             f"The snapshot {snapshot.folder} was written by another version of this library ({error}). Train again."
@@ -53,4 +56,5 @@ def load_recommender(snapshot: Snapshot, version: str) -> Recommender:
             f"The snapshot {snapshot.folder} was written by another version of this library: its heads read "
             f"{config.n_statistics} statistics of a context and this version gives {told}. Train again."
         )
-    return Recommender(model, encoder, snapshot.schema, calibration, version)
+    large = LargeCatalogue.of(model, retrieval, index_of(snapshot.tensors))
+    return Recommender(model, encoder, snapshot.schema, calibration, version, large=large)

@@ -20,12 +20,25 @@ from recsys.experts.memory import MemoryConfig
 from recsys.experts.popularity import PopularityConfig
 from recsys.experts.repeat import RepeatConfig
 from recsys.model.head import HeadConfig
+from recsys.ranking.retrieval import RetrievalConfig
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.generator import GeneratorConfig
 
 DEFAULT_NAME = "default"
 RESERVED = frozenset(
-    {"body", "long_term", "content", "repeat", "habit", "novelty", "trend", "popularity", "hypernetwork", "shared"}
+    {
+        "body",
+        "long_term",
+        "content",
+        "repeat",
+        "habit",
+        "novelty",
+        "trend",
+        "popularity",
+        "hypernetwork",
+        "shared",
+        "index",
+    }
 )
 """Names that the other experts and a snapshot's tensors have."""
 
@@ -65,6 +78,8 @@ class TrainConfig(BaseModel):
     better told by `habit` and `repeat`."""
     head: HeadConfig = HeadConfig()
     generator: GeneratorConfig = GeneratorConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    """How a large catalogue is searched once the model serves; nothing is trained by it."""
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:
@@ -75,7 +90,7 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _discovery_names_experts(self) -> Self:
-        known = ({"body"} | RESERVED | set(self.memories)) - {"hypernetwork", "shared", "novelty"}
+        known = ({"body"} | RESERVED | set(self.memories)) - {"hypernetwork", "shared", "index", "novelty"}
         unknown = [name for name in self.discovery if name not in known]
         if unknown:
             raise ValueError(

@@ -147,7 +147,8 @@ def stages_on(
         experts,
         prefix_contexts(sequences, sample.users, sample.lengths, profile, history_length=config.history_length),
     )
-    network = ScoringNetwork(body.expert, experts, scales, bases, config.discovery, config.head.reads)
+    panel = config.head.panel_size(n_items)
+    network = ScoringNetwork(body.expert, experts, scales, bases, config.discovery, config.head.reads, panel)
     held_out = hold_out(network, sequences, start.fitted, targets, profile, config, rng, progress, **kinds)
     everyone = fit_closed_form(closed_form_fits(sequences, attributes, config, **kinds), progress, "everyone")
     return Stages(held_out, held_out.network.replaced(others=everyone), body.losses)

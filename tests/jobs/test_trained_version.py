@@ -1,5 +1,6 @@
 """What a trained version says of itself, how it is chosen, and when it is refused."""
 
+import copy
 import re
 import subprocess
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys.context.batch import FeatureRow
 from recsys.errors import ConfigError, SnapshotError
 from recsys.evaluation.calibrating import CALIBRATED_ON
 from recsys.model import statistics
@@ -56,6 +58,22 @@ def test_heads_that_read_other_statistics_than_this_version_gives_are_refused(sn
     monkeypatch.setattr(statistics, "coherence", lambda history, _: history.new_zeros(len(history), 2).float())
     with pytest.raises(SnapshotError, match="heads read .* statistics .* Train again"):
         load_recommender(snapshot, "1")
+
+
+def test_where_its_catalogue_counts_as_large_it_is_searched_with_the_index_it_holds_or_a_built_one(snapshot):
+    config = copy.deepcopy(dict(snapshot.config))
+    config["model"]["head"] |= {"panel_above": 0, "panel": 5}
+    config["training"]["retrieval"] = {"exact_items": 0}
+    built = load_recommender(replace(snapshot, config=config), "1")
+    assert built.large is not None
+    held = replace(snapshot, config=config, tensors={**snapshot.tensors, **built.large.tensors()})
+    row = FeatureRow("somebody", snapshot.vocabulary[:1], (1,), (1.0,), event_count=1)
+    lists = [own.recommend([row], k=5) for own in (built, load_recommender(held, "1"))]
+    assert lists[0] == lists[1]
+    assert len(lists[0][0].item_ids) == 5
+    damaged = {**held.tensors, "index.codes": held.tensors["index.codes"][1:]}
+    with pytest.raises(SnapshotError, match="index.codes"):
+        load_recommender(replace(held, tensors=damaged), "1")
 
 
 def test_it_says_on_which_data_code_and_features_it_was_trained(trained_films, snapshot):
