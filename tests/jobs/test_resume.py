@@ -92,7 +92,7 @@ def test_a_finished_run_is_told_with_its_version(films, interrupted, quick_body)
 
 def test_other_data_end_a_run(films, interrupted):
     delete_users(films, ["u03"])
-    with pytest.raises(DataError, match=f"the run '{interrupted}' trains on have changed.*train anew"):
+    with pytest.raises(DataError, match=f"the run '{interrupted}' trains on have changed.*Train anew"):
         resume(films, interrupted)
 
 
