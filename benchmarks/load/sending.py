@@ -76,7 +76,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         self._done = loop.create_future()
         for _ in range(self._connections):
-            _, connection = await loop.create_connection(lambda: _Connection(self), self._host, self._port)
+            _, connection = await loop.create_connection(self._connection, self._host, self._port)
             self._free.append(connection)
         self._start = time.perf_counter()
         for arrival in self._arrivals:
@@ -90,6 +90,10 @@ class _Run:
         for connection in self._free:
             connection.close()
         return self._sent
+
+    def _connection(self) -> _Connection:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return _Connection(self, f"{host}:{self._port}")
 
     def finished(self, connection: _Connection, arrival: Arrival, wrong: str | None) -> None:
         """Told by a connection that a reply is complete."""
@@ -114,8 +118,9 @@ class _Run:
 class _Connection(asyncio.Protocol):
     """One kept HTTP/1.1 connection, one request at a time. Replies have a Content-Length: there are no others."""
 
-    def __init__(self, run: _Run) -> None:
+    def __init__(self, run: _Run, host: str) -> None:
         self._run = run
+        self._host = host
         self._arrival: Arrival | None = None
         self._received = b""
 
@@ -126,7 +131,7 @@ class _Connection(asyncio.Protocol):
     def request(self, arrival: Arrival) -> None:
         self._arrival, self._received = arrival, b""
         method = "POST" if arrival.body else "GET"
-        head = f"{method} {arrival.path} HTTP/1.1\r\nhost: benchmark\r\n"
+        head = f"{method} {arrival.path} HTTP/1.1\r\nhost: {self._host}\r\n"
         if arrival.body:
             head += f"content-type: application/json\r\ncontent-length: {len(arrival.body)}\r\n"
         self._transport.write(head.encode() + b"\r\n" + arrival.body)

@@ -36,6 +36,15 @@ def serve(
             help="Ask nobody, on any address: whoever reaches it may read, write and delete.",
         ),
     ] = False,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allowed-host",
+            metavar="NAME",
+            help="Another name that callers use for it; without keys it answers to its own address and these alone.",
+            show_default=False,
+        ),
+    ] = None,
     impressions: Annotated[
         bool, typer.Option("--impressions", help="Write down what is shown to whom, for recsys compare.")
     ] = False,
@@ -89,6 +98,7 @@ def serve(
             "port": port,
             "auth": auth,
             "without_auth": without_auth,
+            "allowed_hosts": allowed_host or (),
             "max_in_flight": max_in_flight,
             "access_log": access_log,
             "experiment": ExperimentOptions(impressions=impressions, split=split, shadow=shadow),

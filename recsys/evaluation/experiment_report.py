@@ -19,7 +19,7 @@ class ArmSummary:
         impressions: replies.
         taken: replies of which an item was taken.
         named: how many of those an event named itself; the others are guessed.
-        substituted: replies that the champion made in place of a challenger that failed.
+        substituted: replies that the champion made in the challenger's arm: it failed, or the request was beyond it.
     """
 
     arm: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -15,6 +15,7 @@ from recsys.serving.assembly import assemble
 from recsys.serving.edge.access import asks_for_keys
 from recsys.serving.edge.admission import MAX_IN_FLIGHT
 from recsys.serving.edge.draining import NOTICE_SECONDS
+from recsys.serving.edge.hosts import own_hosts
 from recsys.serving.edge.protection import Protection
 from recsys.serving.experiment.experiment import ExperimentOptions
 from recsys.serving.models.champion import ChampionSource
@@ -52,6 +53,7 @@ def serve(
     port: int = DEFAULT_PORT,
     auth: bool | None = None,
     without_auth: bool = False,
+    allowed_hosts: Sequence[str] = (),
     workers: int = 1,
     max_in_flight: int = MAX_IN_FLIGHT,
     notice_seconds: float = NOTICE_SECONDS,
@@ -67,6 +69,7 @@ def serve(
         port: 0 for any free one.
         auth: whether callers need an API key; None: everywhere but on loopback.
         without_auth: let whoever reaches an address that others reach do everything.
+        allowed_hosts: more names that it is reached by; without keys it answers to its own address and these alone.
         workers: how many processes answer.
         max_in_flight: how many requests each of them answers at a time.
         notice_seconds: how long it goes on answering after it was told to leave.
@@ -80,7 +83,7 @@ def serve(
         ServiceError: a worker could not start.
     """
     limits = Protection(max_in_flight=max_in_flight, notice_seconds=notice_seconds, access_log=access_log)
-    protection = keyed(limits, workspace, host, auth=auth, without_auth=without_auth)
+    protection = guarded(limits, workspace, host, auth=auth, without_auth=without_auth, allowed_hosts=allowed_hosts)
     finish_deletions(workspace)
     build = Building(workspace, protection, experiment or ExperimentOptions())
 
@@ -92,10 +95,26 @@ def serve(
     run(build, host=host, port=port, allow_remote=allowed, workers=workers, on_ready=ready)
 
 
-def keyed(limits: Protection, workspace: Workspace, host: str, *, auth: bool | None, without_auth: bool) -> Protection:
-    """The limits, with the workspace's keys where callers need one; arguments and errors are those of `serve`."""
+def guarded(
+    limits: Protection,
+    workspace: Workspace,
+    host: str,
+    *,
+    auth: bool | None,
+    without_auth: bool,
+    allowed_hosts: Sequence[str],
+) -> Protection:
+    """The limits, with the workspace's keys where callers need one, else with the names that the service answers to.
+
+    Arguments and errors are those of `serve`.
+    """
     asking = asks_for_keys(host, workspace.keys_file, auth=auth, without_auth=without_auth)
-    return replace(limits, keys_file=workspace.keys_file if asking else None)
+    own = own_hosts(host, allowed_hosts)
+    return replace(
+        limits,
+        keys_file=workspace.keys_file if asking else None,
+        hosts=None if asking and not allowed_hosts else own,
+    )
 
 
 class Building:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from recsys.cluster import ray_cluster
 from recsys.errors import ClusterError
 from recsys.jobs.delete_users import finish_deletions
-from recsys.jobs.serve import Building, Serving, keyed, told_by
+from recsys.jobs.serve import Building, Serving, guarded, told_by
 from recsys.serving.edge.admission import MAX_IN_FLIGHT
 from recsys.serving.edge.protection import Protection
 from recsys.serving.experiment.experiment import ExperimentOptions
@@ -36,6 +36,7 @@ def serve_on_ray(
     port: int = DEFAULT_PORT,
     auth: bool | None = None,
     without_auth: bool = False,
+    allowed_hosts: Sequence[str] = (),
     replicas: int = 1,
     max_in_flight: int = MAX_IN_FLIGHT,
     access_log: bool = False,
@@ -53,6 +54,7 @@ def serve_on_ray(
         port: 0 for any free one.
         auth: whether callers need an API key; None: everywhere but on loopback.
         without_auth: let whoever reaches an address that others reach do everything.
+        allowed_hosts: more names that it is reached by; without keys it answers to its own address and these alone.
         replicas: how many at most.
         max_in_flight: how many requests each of them answers at a time.
         access_log: log every request.
@@ -69,7 +71,7 @@ def serve_on_ray(
         access_log=access_log,
         names_requests=False,  # Ray's proxy does, by the id that the application was given
     )
-    protection = keyed(limits, workspace, host, auth=auth, without_auth=without_auth)
+    protection = guarded(limits, workspace, host, auth=auth, without_auth=without_auth, allowed_hosts=allowed_hosts)
     listening, port = reserved(host, port)
     finish_deletions(workspace)
     build = Building(workspace, protection, experiment or ExperimentOptions())

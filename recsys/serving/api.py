@@ -37,6 +37,7 @@ from recsys.serving.messages.requests import EventsRequest, RecommendationReques
 from recsys.serving.ports import DeleteUsers, EventSink, ItemWriter, LiveRows, ModelSource, ServedFeatures
 from recsys.serving.routes.heads import add_heads
 from recsys.serving.routes.items import add_item_changes, add_similar
+from recsys.serving.routes.route import ServiceRoute
 from recsys.serving.routes.scores import add_scores
 from recsys.serving.routes.users import add_context, add_deletion
 
@@ -90,6 +91,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=_lifespan((*running, draining)),
     )
+    app.router.route_class = ServiceRoute
     choice = Choice(items or NoItems())
     _add_recommendations(app, Recommending(experiment, choice, clock), Answering())
     add_scores(app, Scoring(models, clock))

@@ -50,6 +50,12 @@ def test_serving_to_the_world_needs_the_flag(run, empty):
     assert "--without-auth" in done.output
 
 
+def test_a_name_that_is_none_is_told_before_anything_is_loaded(run, empty):
+    done = run("serve", "--workspace", "films", "--allowed-host", "http://shop.lan")
+    assert done.exit_code == 2
+    assert "shop.lan" in done.output
+
+
 def test_a_taken_port_is_said_and_another_one_proposed(run, empty):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

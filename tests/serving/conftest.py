@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -195,13 +197,17 @@ def http(service: Service) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture
-def films(tmp_path) -> Workspace:
+def films_in(home: Path) -> Workspace:
     """A workspace with a catalogue and an event log, for what is written into it."""
-    workspace = Workspace("films", tmp_path)
+    workspace = Workspace("films", home)
     Catalogue(pl.DataFrame(schema=MODELLED.users_frame_schema()), CATALOGUE.sort("item_id"), MODELLED).save(workspace)
     MODELLED.save(workspace.schema_file)
     return workspace
+
+
+@pytest.fixture
+def films(tmp_path) -> Workspace:
+    return films_in(tmp_path)
 
 
 @dataclass(frozen=True)
@@ -241,27 +247,34 @@ class Modelled:
         return answer
 
 
+def over_a_model(films: Workspace, kind: str = "lowrank", *, discovery: bool = False) -> Modelled:
+    """A service over a real small model and a workspace's real log and catalogue.
+
+    Args:
+        films: the workspace.
+        kind: of the model's head.
+        discovery: as `small_recommender` takes it.
+    """
+    recommender = small_recommender(kind, discovery=discovery)
+    log = EventLog(films.event_log)
+    features = ServedFeatures(LogContexts(log), recommender.schema, "context_12345678")
+    model = ServedModel(recommender, "7", "c0ffee", frozenset(recommender.vocabulary), features)
+    items, deleting = LiveItems(films), Deleting(log)
+    models = FixedModel(model)
+    app = create_app(
+        models=models,
+        features=features,
+        log=log,
+        live=NotedRefreshes(),
+        items=items,
+        item_writer=ItemChanges(films),
+        delete_users=deleting,
+        clock=lambda: NOW,
+    )
+    return Modelled(TestClient(app, raise_server_exceptions=False), recommender, models, items, deleting, log)
+
+
 @pytest.fixture
 def modelled(films) -> Callable[..., Modelled]:
-    """Makes services over a real small model; same arguments as `small_recommender`."""
-
-    def make(kind: str = "lowrank", *, discovery: bool = False) -> Modelled:
-        recommender = small_recommender(kind, discovery=discovery)
-        log = EventLog(films.event_log)
-        features = ServedFeatures(LogContexts(log), recommender.schema, "context_12345678")
-        model = ServedModel(recommender, "7", "c0ffee", frozenset(recommender.vocabulary), features)
-        items, deleting = LiveItems(films), Deleting(log)
-        models = FixedModel(model)
-        app = create_app(
-            models=models,
-            features=features,
-            log=log,
-            live=NotedRefreshes(),
-            items=items,
-            item_writer=ItemChanges(films),
-            delete_users=deleting,
-            clock=lambda: NOW,
-        )
-        return Modelled(TestClient(app, raise_server_exceptions=False), recommender, models, items, deleting, log)
-
-    return make
+    """Makes services over a real small model, of a kind of head; see `over_a_model`."""
+    return partial(over_a_model, films)

@@ -3,8 +3,6 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from recsys.serving.http.problems import Problem
 
@@ -194,20 +192,3 @@ def test_a_defect_is_a_problem_document_without_its_inside(http, service, monkey
     assert reply.status_code == 500
     assert problem(reply).request_id == "trace-me"
     assert "0x7f" not in reply.text
-
-
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-_FIELDS = st.sampled_from(["user_id", "context", "k", "exclude_seen", "exclude_items", "events", "x"])
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(path=st.sampled_from([RECOMMEND, EVENTS]), body=st.dictionaries(_FIELDS, _JSON, max_size=4) | _JSON)
-def test_no_body_makes_the_service_fail(http, path, body):
-    reply = http.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
-    assert reply.status_code < 500, (body, reply.text)
-    if reply.status_code != 200:
-        problem(reply)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from recsys.serving.api import create_app
 from recsys.serving.edge.admission import Admission
-from recsys.serving.edge.bodies import MAX_DEPTH, BodyShape, nesting
+from recsys.serving.edge.bodies import MAX_DEPTH, MAX_PARTS, BodyShape, nesting
 from recsys.serving.edge.draining import Draining
 from recsys.serving.edge.metrics import SHARED_FOLDER
 from recsys.serving.edge.protection import Protection
@@ -73,6 +73,16 @@ def test_a_body_may_nest_so_deep_and_no_deeper(http):
     assert told(MAX_DEPTH).status_code == 422
     assert told(MAX_DEPTH + 1).status_code == 400
     assert f"deeper than {MAX_DEPTH}" in told(MAX_DEPTH + 1).json()["detail"]
+
+
+def test_a_body_may_have_so_many_parts_and_no_more(http):
+    def told(parts):
+        text = '{"users": [' + ",".join(["[]"] * (parts - 2)) + "]}"
+        return http.post("/v1/scores", content=text, headers=JSON)
+
+    assert told(MAX_PARTS).status_code == 422
+    assert told(MAX_PARTS + 1).status_code == 400
+    assert f"more than {MAX_PARTS} arrays" in told(MAX_PARTS + 1).json()["detail"]
 
 
 def test_a_body_that_does_not_arrive_in_time_is_given_up():

@@ -156,11 +156,23 @@ def test_where_the_challenger_fails_the_champion_answers_and_the_user_stays_in_t
     assert caplog.text.count("RuntimeError: a matrix is singular") == 1
 
 
-def test_a_challenger_that_knows_fewer_items_refuses_nobody_whom_the_champion_answers(client, split, challenger):
+def test_a_challenger_that_knows_fewer_items_refuses_nobody_and_has_not_failed(client, split, challenger, caplog):
     split.challenger = lambda: replace(challenger, vocabulary=frozenset("ab"))
     split.share = 0.999
-    assert len(ask(client, "ann", k=6)["items"]) == 6
+    reply = ask(client, "ann", k=6)
+    assert (reply["arm"], reply["model_version"], len(reply["items"])) == ("challenger", "7", 6)
     assert client.post("/v1/recommendations", json={"user_id": "ann", "k": 7}).status_code == 422
+    assert client.get("/v1/model").json()["experiment"]["substitutions"] == 0
+    assert "failed" not in caplog.text
+
+
+def test_a_challenger_that_reads_fewer_columns_has_not_failed_either(client, split, challenger):
+    fewer = replace(challenger.features, schema=replace(challenger.features.schema, user_columns={"age": "numeric"}))
+    split.challenger = lambda: replace(challenger, features=fewer)
+    split.share = 0.999
+    reply = ask(client, "ann", context={"profile": {"job": "baker"}})
+    assert (reply["arm"], reply["model_version"]) == ("challenger", "7")
+    assert client.get("/v1/model").json()["experiment"]["substitutions"] == 0
 
 
 def test_a_challenger_reads_its_own_features(client, split, challenger, service):

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from recsys.client import Client, ServiceError
@@ -116,6 +117,19 @@ def test_a_promotion_and_a_rollback_are_followed_without_a_restart(client, works
     assert client.recommend("u4", k=1).model_version == second.model_version
     rollback(workspace, by="test", why="back")
     assert eventually(lambda: client.model().model_version == "1")
+
+
+def test_a_request_under_a_foreign_name_is_refused(service):
+    asked = {"Host": "evil.example"}
+    assert httpx.get(f"{service.url}/v1/model", headers=asked, trust_env=False).status_code == 421
+    assert httpx.get(f"{service.url}/docs", trust_env=False).status_code == 200
+
+
+def test_an_escaped_slash_belongs_to_an_id_and_a_plain_one_does_not(service, client):
+    told = client.call("GET", "/v1/users/a%2Fcontext/context")
+    assert told["user_id"] == "a/context"
+    assert httpx.get(f"{service.url}/v1/users/a/context/context", trust_env=False).status_code == 404
+    assert httpx.get(f"{service.url}/v1/users/%ff/context", trust_env=False).status_code == 422
 
 
 def test_a_problem_of_the_caller_is_told_with_the_field(client):

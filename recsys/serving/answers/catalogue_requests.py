@@ -18,7 +18,13 @@ from recsys.serving.folder.items import Items, ItemSource
 from recsys.serving.http.problems import InvalidField, InvalidRequestError, TryAgainError
 from recsys.serving.messages.column_values import complaint
 from recsys.serving.messages.more_replies import ItemReply
-from recsys.serving.messages.requests import MAX_COLUMNS, ColumnValues, ProfileValue, RequestModel
+from recsys.serving.messages.requests import (
+    MAX_COLUMNS,
+    ColumnValues,
+    ProfileValue,
+    RequestModel,
+    one_at_least,
+)
 from recsys.serving.ports import ItemWriter, ModelSource, NoChampionError, ServedFeatures, ServedModel
 
 _log = logging.getLogger(__name__)
@@ -26,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 class ItemRequest(RequestModel):
     """An item's attributes, its availability, or both; what is left out stays as it is."""
+
+    model_config = one_at_least(attributes="object", available="boolean")
 
     attributes: ColumnValues | None = Field(
         default=None,

@@ -15,7 +15,7 @@ from recsys.serving.contexts import resolve
 from recsys.serving.http.problems import InvalidField, InvalidRequestError
 from recsys.serving.messages.degraded import described
 from recsys.serving.messages.more_replies import HeadsReply
-from recsys.serving.messages.requests import Identifier, InlineContext, Listed, RequestModel
+from recsys.serving.messages.requests import Identifier, InlineContext, Listed, RequestModel, one_at_least
 from recsys.serving.ports import ModelSource
 
 SAFETENSORS = "application/vnd.safetensors"
@@ -24,6 +24,8 @@ MAX_CANDIDATES = 1_000
 
 class HeadsRequest(RequestModel):
     """Give `user_id`, `context`, or both, and the items to be scored elsewhere."""
+
+    model_config = one_at_least(user_id="string", context="object")
 
     user_id: Identifier | None = None
     context: InlineContext | None = None

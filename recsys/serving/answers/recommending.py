@@ -47,7 +47,7 @@ class Recommending:
     clock: Callable[[], int] = microseconds_now
 
     def answer(self, request: RecommendationRequest, request_id: str) -> RecommendationReply:
-        """One request, one reply, made by one model. Where the challenger fails the champion answers.
+        """One request, one reply, made by one model. Where the challenger fails, or cannot answer, the champion does.
 
         Raises:
             InvalidRequestError: the request cannot be answered as it is; names the fields.
@@ -60,7 +60,8 @@ class Recommending:
             if not assigned.has_substitute:
                 raise
             answered = self._answered(request, request_id, assigned.substituted())
-            self.experiment.split.note_substitution(assigned.model, error)
+            if not isinstance(error, InvalidRequestError):  # it has fewer items or columns than the champion
+                self.experiment.split.note_substitution(assigned.model, error)
         self.experiment.note(answered)
         return answered.reply
 

@@ -12,7 +12,7 @@ from recsys.serving.contexts import Resolved, resolve_all
 from recsys.serving.http.problems import InvalidField, InvalidRequestError
 from recsys.serving.messages.degraded import described
 from recsys.serving.messages.more_replies import ScoredUser, ScoresReply
-from recsys.serving.messages.requests import Identifier, InlineContext, Listed, RequestModel
+from recsys.serving.messages.requests import Identifier, InlineContext, Listed, RequestModel, one_at_least
 from recsys.serving.ports import Estimated, ModelSource, ServedModel
 
 MAX_USERS = 100
@@ -22,6 +22,8 @@ MAX_SCORES = 100_000
 
 class ScoredContext(RequestModel):
     """Whom to score for: `user_id`, `context`, or both."""
+
+    model_config = one_at_least(user_id="string", context="object")
 
     user_id: Identifier | None = None
     context: InlineContext | None = None

@@ -1,14 +1,19 @@
-"""Bounds how deep a body may nest and how long it may take to arrive, before anything parses it."""
+"""Bounds how deep a body nests, how many parts it has and how long it takes to arrive, before anything parses it."""
 
 from __future__ import annotations
 
 import asyncio
 
 import numpy as np
+from anyio import to_thread
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recsys.serving.http.large_bodies import LARGE_BYTES
+
 MAX_DEPTH = 32
+MAX_PARTS = 200_000
+"""Arrays and objects together: twice what the largest request that can be answered has. Each costs memory and time."""
 BODY_SECONDS = 15.0
 
 _BLOCK = 64 * 1024
@@ -59,7 +64,7 @@ def _escaped(backslashes: np.ndarray, before: int) -> tuple[np.ndarray, int]:
 
 
 class BodyShape:
-    """Refuses bodies that nest deeper than `MAX_DEPTH` (400) or take longer than `seconds` to arrive (408).
+    """Refuses bodies that nest deeper than `MAX_DEPTH` or have more than `MAX_PARTS` (400), or take too long (408).
 
     Stands inside the bound on a body's size, which bounds what is held here.
     """
@@ -83,11 +88,18 @@ class BodyShape:
             message = await self._in_time(receive, deadline)
             parts.append(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if complete and nesting(b"".join(parts)) > MAX_DEPTH:
-                raise HTTPException(400, f"The body nests deeper than {MAX_DEPTH} levels.")
+            if complete:
+                await self._judge(b"".join(parts))
             return message
 
         await self.app(scope, receive_bounded, send)
+
+    async def _judge(self, body: bytes) -> None:
+        if body.count(b"[") + body.count(b"{") > MAX_PARTS:
+            raise HTTPException(400, f"The body holds more than {MAX_PARTS} arrays and objects.")
+        deepest = nesting(body) if len(body) < LARGE_BYTES else await to_thread.run_sync(nesting, body)
+        if deepest > MAX_DEPTH:
+            raise HTTPException(400, f"The body nests deeper than {MAX_DEPTH} levels.")
 
     async def _in_time(self, receive: Receive, deadline: float) -> Message:
         try:

@@ -11,6 +11,7 @@ from recsys.serving.edge.access import Access
 from recsys.serving.edge.admission import MAX_IN_FLIGHT, Admission
 from recsys.serving.edge.bodies import BodyShape
 from recsys.serving.edge.draining import NOTICE_SECONDS, Draining
+from recsys.serving.edge.hosts import KnownHosts
 from recsys.serving.edge.keys import KeyRing
 from recsys.serving.edge.metrics import Meters
 from recsys.serving.edge.observing import Observing
@@ -28,6 +29,7 @@ class Protection:
 
     Attributes:
         keys_file: whoever asks needs one of these keys; None: everybody may.
+        hosts: what it answers to beside loopback, as `own_hosts` says; None: whatever it is called.
         max_in_flight: how many requests are answered at a time; more are told to come back.
         notice_seconds: how long it goes on answering after it was told to leave.
         access_log: whether each request is logged.
@@ -35,6 +37,7 @@ class Protection:
     """
 
     keys_file: Path | None = None
+    hosts: frozenset[str] | None = None
     max_in_flight: int = MAX_IN_FLIGHT
     notice_seconds: float = NOTICE_SECONDS
     access_log: bool = False
@@ -58,5 +61,7 @@ def protect(app: FastAPI, protection: Protection, draining: Draining, meters: Me
         refused=meters.refused,
         under_way=meters.under_way,
     )
+    if protection.hosts is not None:
+        app.add_middleware(KnownHosts, hosts=protection.hosts, refused=meters.refused)
     app.add_middleware(Observing, meters=meters, access_log=protection.access_log)
     app.add_middleware(RequestIds, told=protection.names_requests)

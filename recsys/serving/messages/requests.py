@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     model_validator,
 )
@@ -109,6 +110,18 @@ class RequestModel(BaseModel):
         return value
 
 
+def one_at_least(**types: str) -> ConfigDict:
+    """Says in the document that one of these fields must be there and not null; whoever answers judges it.
+
+    Args:
+        types: of the fields, as JSON Schema calls them.
+    """
+    choices: list[JsonValue] = [
+        {"required": [name], "properties": {name: {"type": kind}}} for name, kind in types.items()
+    ]
+    return ConfigDict(json_schema_extra={"anyOf": choices})
+
+
 class InlineEvent(RequestModel):
     """One positive event of an inline context."""
 
@@ -152,6 +165,8 @@ class Filter(RequestModel):
 
 class RecommendationRequest(RequestModel):
     """Give `user_id`, `context`, or both: then the inline history comes after the stored one."""
+
+    model_config = one_at_least(user_id="string", context="object")
 
     user_id: Identifier | None = None
     context: InlineContext | None = None

@@ -6,64 +6,128 @@ h11, uvicorn's other protocol, bounds the size of a request's head and costs a m
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, cast
+from uuid import uuid4
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from recsys.serving.http.middleware import REQUEST_ID_HEADER
+from recsys.serving.http.problems import PROBLEM_JSON, Problem
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_LINGER_SECONDS = 2.0
+_A_LINE = 4  # a colon, a space and the line's end
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Closes a connection whose request's head grows too large, or is not complete in time (slow loris)."""
+    """Ends a connection whose request's head or trailers grow too large, or whose head is not complete in time.
+
+    What cannot be parsed and what is too large is answered with a problem document, then the connection is closed. It
+    is read for a moment longer, into nothing: a caller who is still sending would not see the answer otherwise.
+    """
 
     head_seconds = HEAD_SECONDS
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_head = False
-        self._head_bytes = 0
+        self._unread_bytes = 0
+        self._too_large = False
+        self._refused = False
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
-        self._be_patient()
+        self._be_patient(self.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.transport.is_closing():
-            return
-        if self._in_head:
-            self._head_bytes += len(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
-        elif self._patience is None and (self._in_head or self._is_idle()):
-            self._be_patient()
+        if not self._refused:
+            self._unread_bytes += len(data)
+            super().data_received(data)
+            self._keep_bounds()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
-        self._head_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # trailers are nobody's
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         self._in_head = False
+        self._unread_bytes = 0
+        if len(self.url) + sum(len(name) + len(value) + _A_LINE for name, value in self.headers) > MAX_HEAD_BYTES:
+            self._too_large = True
+            raise ValueError("the head is too large")  # which stops the parser
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._unread_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unread_bytes = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what the parser gave up; uvicorn calls it."""
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if self._too_large else HTTPStatus.BAD_REQUEST)
+
+    def _keep_bounds(self) -> None:
+        if self._refused or self.transport.is_closing():
+            return
+        if self._unread_bytes > MAX_HEAD_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif self._patience is None and (self._in_head or self._is_idle()):
+            self._be_patient(self.head_seconds)
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self._refused = True
+        if self._is_idle() or not self.cycle.response_started:
+            self.transport.write(_refusal(status))
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write_eof()
+        self._stop_waiting()
+        self._be_patient(_LINGER_SECONDS)
+
     def _is_idle(self) -> bool:
-        """Bytes came that begin no request: line breaks between requests may not hold a connection either."""
+        """Between requests. Bytes that begin none, such as line breaks, may not hold a connection either."""
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
 
-    def _be_patient(self) -> None:
-        self._patience = self.loop.call_later(self.head_seconds, self.transport.close)
+    def _be_patient(self, seconds: float) -> None:
+        self._patience = self.loop.call_later(seconds, self.transport.close)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+
+_DETAILS = {
+    HTTPStatus.BAD_REQUEST: "This is no request of HTTP/1.1.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"Address and headers may have {MAX_HEAD_BYTES} bytes at most.",
+}
+
+
+def _refusal(status: HTTPStatus) -> bytes:
+    known = uuid4().hex
+    problem = Problem(
+        title=status.phrase, status=status, detail=_DETAILS[status], code=status.name.lower(), request_id=known
+    )
+    body = orjson.dumps(problem.model_dump())
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\n"
+        f"{REQUEST_ID_HEADER.lower()}: {known}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body

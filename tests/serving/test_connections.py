@@ -1,0 +1,122 @@
+"""What comes over a bare connection: whatever it is, one clear answer and bounded memory."""
+
+import subprocess
+import sys
+import textwrap
+
+import orjson
+import pytest
+
+from recsys.serving.http.problems import Problem
+from recsys.serving.processes.connections import MAX_HEAD_BYTES
+from tests.serving.raw import connected, until_closed
+
+PROGRAM = textwrap.dedent(
+    """
+    import resource
+    from fastapi import FastAPI, Request
+    from recsys.serving.processes.server import run
+
+    app = FastAPI()
+
+    @app.get("/held")
+    def held() -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    @app.post("/read")
+    async def read(request: Request) -> int:
+        return len(await request.body()) + 1000 * ("x-late" in request.headers)
+
+    run(lambda: app, port=0, on_ready=lambda listening: print(listening.url, flush=True))
+    """
+)
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def url():
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def answer(url, *parts):
+    """Status and body of the one answer to these bytes, after which the connection is closed."""
+    with connected(url) as connection:
+        for part in parts:
+            try:
+                connection.sendall(part)
+            except OSError:  # it was refused meanwhile
+                break
+        head, _, body = until_closed(connection).partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def problem(url, *parts):
+    status, body = answer(url, *parts)
+    found = Problem.model_validate(orjson.loads(body))  # one document, and nothing after it
+    assert found.status == status
+    return found
+
+
+def head(*lines):
+    return b"\r\n".join((*lines, b"Host: x", b"Connection: close", b"", b""))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (b"GET /" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n",),
+        (b"GET /held?" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n",),
+        (head(b"GET /held HTTP/1.1", b"X-Long: " + b"x" * MAX_HEAD_BYTES),),
+        (head(b"GET /held HTTP/1.1", *(b"X-%d: %s" % (n, b"x" * 100) for n in range(1_000))),),
+        (b"GET /held HTTP/1.1\r\nX-Long: ", *[b"x" * 10_000] * 2_000),
+        (b"GET /held HTTP/1.1\r\n", *[b"X-Many: 1\r\n" * 1_000] * 2_000),
+        (b"GET /", *[b"x" * 10_000] * 2_000),
+        (b"\r\n" * 100_000,),
+    ],
+)
+def test_a_head_that_is_too_large_is_refused_once_and_clearly(url, parts):
+    found = problem(url, *parts)
+    assert (found.status, found.code) == (431, "request_header_fields_too_large")
+    assert str(MAX_HEAD_BYTES) in found.detail
+
+
+def test_a_head_just_below_the_bound_is_read(url):
+    assert answer(url, head(b"GET /held HTTP/1.1", b"X-Long: " + b"x" * (MAX_HEAD_BYTES - 200)))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /held HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_what_is_no_request_is_refused_with_a_problem_document(url, sent):
+    found = problem(url, sent)
+    assert (found.status, found.code) == (400, "bad_request")
+
+
+CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_trailers_are_bounded_and_no_headers(url):
+    assert problem(url, CHUNKED + b"2\r\nab\r\n0\r\n", *[b"X-Late: 1\r\n" * 1_000] * 100).status == 431
+    late = CHUNKED.replace(b"Host: x", b"Host: x\r\nConnection: close") + b"2\r\nab\r\n0\r\nX-Late: 1\r\n\r\n"
+    assert answer(url, late) == (200, b"2")
+
+
+def test_after_all_this_it_has_not_grown(url):
+    before = int(answer(url, head(b"GET /held HTTP/1.1"))[1])
+    for _ in range(5):
+        answer(url, b"GET /held HTTP/1.1\r\nX-Long: ", *[b"x" * 100_000] * 300)
+        answer(url, CHUNKED + b"0\r\n", *[b"X-Late: 1\r\n" * 10_000] * 200)
+    assert int(answer(url, head(b"GET /held HTTP/1.1"))[1]) - before < 16 * 1024 * 1024
