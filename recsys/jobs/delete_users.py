@@ -30,7 +30,7 @@ from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.failpoints import Failpoint, reached
 from recsys.jobs.giving_way import sweep
-from recsys.jobs.training_run import forget_histories
+from recsys.training.histories import forget_histories
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
     """Removes every trace of the users under deletion and of pruned events; each step can be repeated."""
     removals, guard = Removals(workspace.event_log), partial(lease.guarded, token)
     shutil.rmtree(workspace.counts, ignore_errors=True)
-    forget_histories(workspace)
+    forget_histories(workspace.training)
     shown = ImpressionLog.of(workspace)
     pruned_at = removals.pruned_at()
     if pruned_at is not None:

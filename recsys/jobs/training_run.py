@@ -22,9 +22,10 @@ from recsys.registry.locks import exclusive
 from recsys.training.body_files import BodyFiles
 from recsys.training.config import TrainConfig
 from recsys.training.dataset import Dataset
+from recsys.training.histories import BODY_FOLDER
 from recsys.workspace import Workspace
 
-_PLAN, _BODY, _LOCK = "run.json", "body", "run.lock"
+_PLAN, _LOCK = "run.json", "run.lock"
 _REMEMBERED = 20
 """Runs; older ones are forgotten, and cannot be gone on with."""
 
@@ -50,7 +51,7 @@ class TrainingRun:
     @property
     def body(self) -> Path:
         """What the body's fit keeps."""
-        return self.folder / _BODY
+        return self.folder / BODY_FOLDER
 
     @property
     def config(self) -> TrainConfig:
@@ -144,12 +145,6 @@ def runs(workspace: Workspace) -> list[TrainingRun]:
     folders.sort(key=lambda folder: (folder / _PLAN).stat().st_mtime_ns, reverse=True)
     found = [(folder, RunPlan.read(folder / _PLAN)) for folder in folders]
     return [TrainingRun(workspace, folder.name, plan) for folder, plan in found if plan is not None]
-
-
-def forget_histories(workspace: Workspace) -> None:
-    """Removes what runs keep of single users. After a deletion none can be gone on with; one under way has read it."""
-    for folder in workspace.training.glob(f"*/{_BODY}"):
-        shutil.rmtree(BodyFiles(folder).shards, ignore_errors=True)
 
 
 def _forget_oldest(workspace: Workspace) -> None:

@@ -18,6 +18,7 @@ from recsys.training.attributes import ItemAttributes
 from recsys.training.body_start import BodyStart
 from recsys.training.checkpoint_folder import CheckpointFolder
 from recsys.training.epoch_losses import EpochLosses
+from recsys.training.histories import SHARDS_FOLDER
 from recsys.training.windows import Windows, read_shard, write_shards
 
 _RESULT, _REFUSAL, _SETTINGS = "body.safetensors", "refusal.json", "settings.json"
@@ -36,8 +37,8 @@ class BodyFiles:
 
     @property
     def shards(self) -> Path:
-        """Users' histories, one file a worker; nothing else here says anything of a single user."""
-        return self.folder / "shards"
+        """Users' histories, one file a worker."""
+        return self.folder / SHARDS_FOLDER
 
     @property
     def checkpoints(self) -> Path:
