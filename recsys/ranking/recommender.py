@@ -20,14 +20,15 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.model.calibration import Calibration
 from recsys.model.head import HeadWeights
-from recsys.model.personal import Generated, PersonalModel
+from recsys.model.personal import PersonalModel
 from recsys.model.portable import PortableHead, portable_head
 from recsys.model.repetition import usual_basket
 from recsys.ranking.diversity import diverse_order, pool_size
 from recsys.ranking.estimates import Estimates, estimates
 from recsys.ranking.explanation import Explanation, explain_items
+from recsys.ranking.forward import Forward
 from recsys.ranking.frames import Options, contexts, recommended
-from recsys.ranking.kept_heads import Kept, KeptHeads, content_of
+from recsys.ranking.kept_heads import KeptHeads
 from recsys.ranking.large import LargeCatalogue
 from recsys.ranking.masks import item_mask, seen_mask
 from recsys.ranking.similarity import nearest
@@ -56,8 +57,7 @@ class Recommender:
         schema: the workspace's schema as of training.
         calibration: logits to probabilities.
         version: what to call this model in replies.
-        kept: keeps what was generated for users; None: nothing is kept.
-        identity: tells this model from others in `kept`, whatever they are called.
+        forward: from rows to scores; None: nothing is kept between calls.
         large: searches the catalogue before items are scored; None: every item is scored.
     """
 
@@ -68,8 +68,7 @@ class Recommender:
         schema: WorkspaceSchema,
         calibration: Calibration,
         version: str,
-        kept: KeptHeads | None = None,
-        identity: str = "",
+        forward: Forward | None = None,
         large: LargeCatalogue | None = None,
     ) -> None:
         self.model = model
@@ -79,12 +78,11 @@ class Recommender:
         self.version = version
         self.vocabulary = encoder.vocabulary
         self.large = large
-        self._kept = kept
-        self._identity = identity
+        self._forward = forward or Forward(model, encoder)
 
     def calibrated(self, calibration: Calibration) -> Recommender:
         """The same recommender with other probabilities."""
-        return self._other(calibration, self._kept, self._identity)
+        return Recommender(self.model, self.encoder, self.schema, calibration, self.version, self._forward, self.large)
 
     def keeping(self, kept: KeptHeads, identity: str) -> Recommender:
         """The same recommender, which keeps what it generates for users.
@@ -93,7 +91,8 @@ class Recommender:
             kept: where.
             identity: another one for every other model, such as the hash of the model's content.
         """
-        return self._other(self.calibration, kept, identity)
+        forward = self._forward.keeping(kept, identity)
+        return Recommender(self.model, self.encoder, self.schema, self.calibration, self.version, forward, self.large)
 
     @torch.inference_mode()
     def recommend(
@@ -139,7 +138,7 @@ class Recommender:
             hidden |= ~torch.from_numpy(allowed)
         if self.large is not None:
             return self._searched(self.large, rows, moments, hidden, exclude_seen, k, diversity)
-        context, scores, _ = self._forward(rows, moments)
+        context, scores, _ = self._forward.scored(rows, moments)
         masked = self.mask(context, exclude_seen=exclude_seen) | hidden
         return self._best(scores.masked_fill(masked, -torch.inf), k, diversity)
 
@@ -175,13 +174,13 @@ class Recommender:
 
     def score(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> Tensor:
         """(batch, n_items) logits of every item, nothing masked; column j is `vocabulary[j]`."""
-        return self._forward(rows, moments)[1]
+        return self._forward.scored(rows, moments)[1]
 
     def heads(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> HeadWeights:
         """The generated head of each context."""
         if self.large is not None and len(rows) == 1:
-            return self._generated(self.large, rows[0], moments)[1].head
-        return self._forward(rows, moments)[2]
+            return self._forward.generated(self.large, rows[0], moments)[1].head
+        return self._forward.scored(rows, moments)[2]
 
     def portable(self, row: FeatureRow, item_ids: Sequence[str]) -> PortableHead:
         """One context's head with all that is needed to score these items elsewhere, in that order.
@@ -215,7 +214,7 @@ class Recommender:
 
     def probabilities(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> Tensor:
         """(batch, n_items) calibrated probability that each item is the next one; 0 for items that are masked."""
-        context, scores, _ = self._forward(rows, moments)
+        context, scores, _ = self._forward.scored(rows, moments)
         return self._probabilities(context, scores)
 
     def estimate(
@@ -230,7 +229,7 @@ class Recommender:
         """
         if not rows:
             return []
-        context, scores, _ = self._forward(rows, None)
+        context, scores, _ = self._forward.scored(rows, None)
         chances = self._probabilities(context, scores) if probabilities else None
         return [
             estimates(scores[n], None if chances is None else chances[n], self.encoder.item_indices(own))
@@ -261,9 +260,6 @@ class Recommender:
         """How often each fault of a context was met and treated so far, see `ContextFaults`."""
         return self.encoder.faults.as_dict()
 
-    def _other(self, calibration: Calibration, kept: KeptHeads | None, identity: str) -> Recommender:
-        return Recommender(self.model, self.encoder, self.schema, calibration, self.version, kept, identity, self.large)
-
     def _searched(
         self,
         large: LargeCatalogue,
@@ -279,55 +275,13 @@ class Recommender:
         number = min(k, n_items) if diversity == 0 else pool_size(k, n_items)
         rankings = []
         for place, row in enumerate(rows):
-            context, generated = self._generated(large, row, None if moments is None else moments[place : place + 1])
+            context, generated = self._forward.generated(
+                large, row, None if moments is None else moments[place : place + 1]
+            )
             masked = self.mask(context, exclude_seen=exclude_seen)[0] | hidden
             values, columns = large.best(context, generated, masked, number)
             rankings.append(self._ranking(values, columns, k, diversity))
         return rankings
-
-    def _generated(
-        self, large: LargeCatalogue, row: FeatureRow, moments: Sequence[int] | None
-    ) -> tuple[ContextBatch, Generated]:
-        """Encodes and makes the head, without a score of every item; kept as `_forward` keeps it."""
-        if self._kept is None or row.user_id is None or row.inline or not row.present:
-            context = self.encoder.encode([row], moments)
-            return context, large.generate(context)
-        content = content_of(row, None if moments is None else moments[0])
-        found = self._kept.find(self._identity, row.user_id, content)
-        if found is None:
-            context = self.encoder.encode([row], moments)
-            found = Kept(content, context.trimmed(), large.generate(context))
-            self._kept.keep(self._identity, row.user_id, found)
-        return found.context, found.generated
-
-    def _forward(
-        self, rows: Sequence[FeatureRow], moments: Sequence[int] | None
-    ) -> tuple[ContextBatch, Tensor, HeadWeights]:
-        """Contexts, scores and heads; of a stored user's row what does not depend on the items is kept."""
-        user_id = rows[0].user_id if len(rows) == 1 else None
-        if self._kept is None or user_id is None or rows[0].inline or not rows[0].present:
-            return self._anew(rows, moments)[:3]
-        content = content_of(rows[0], None if moments is None else moments[0])
-        found = self._kept.find(self._identity, user_id, content)
-        if found is not None:
-            return self._again(self._kept, found, user_id)
-        context, scores, head, generated = self._anew(rows, moments)
-        self._kept.keep(self._identity, user_id, Kept(content, context.trimmed(), generated))
-        return context, scores, head
-
-    def _again(self, memory: KeptHeads, found: Kept, user_id: str) -> tuple[ContextBatch, Tensor, HeadWeights]:
-        said = memory.find_experts(self._identity, user_id, found.content)
-        if said is None:
-            said = self.model.network.others_say(found.context)
-            memory.keep_experts(self._identity, user_id, found.content, said)
-        return found.context, self.model.again(found.generated, said), found.generated.head
-
-    def _anew(
-        self, rows: Sequence[FeatureRow], moments: Sequence[int] | None
-    ) -> tuple[ContextBatch, Tensor, HeadWeights, Generated]:
-        context = self.encoder.encode(rows, moments)
-        scored = self.model.forward(context)
-        return context, scored.scores, scored.head, scored.generated
 
     def _known_indices(self, item_ids: Sequence[str]) -> np.ndarray:
         indices = self.encoder.item_indices(item_ids)

@@ -1,0 +1,91 @@
+"""From feature rows to scores or heads, by way of what is kept of users. It knows no masks and no ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from recsys.context.batch import ContextBatch, FeatureRow
+from recsys.context.encoder import ContextEncoder
+from recsys.model.head import HeadWeights
+from recsys.model.personal import Generated, PersonalModel
+from recsys.ranking.kept_heads import Kept, KeptHeads, content_of
+from recsys.ranking.large import LargeCatalogue
+
+NOTHING_KEPT = KeptHeads(0)
+
+
+class Forward:
+    """One model's way from rows.
+
+    Args:
+        model: experts and generator.
+        encoder: feature rows to tensors.
+        kept: keeps what was generated for users.
+        identity: tells this model from others in `kept`, whatever they are called.
+    """
+
+    def __init__(
+        self, model: PersonalModel, encoder: ContextEncoder, kept: KeptHeads = NOTHING_KEPT, identity: str = ""
+    ) -> None:
+        self._model = model
+        self._encoder = encoder
+        self._kept = kept
+        self._identity = identity
+
+    def keeping(self, kept: KeptHeads, identity: str) -> Forward:
+        """The same way with another memory."""
+        return Forward(self._model, self._encoder, kept, identity)
+
+    def scored(
+        self, rows: Sequence[FeatureRow], moments: Sequence[int] | None
+    ) -> tuple[ContextBatch, Tensor, HeadWeights]:
+        """Contexts, (batch, n_items) logits and heads; of a stored user's row all that is not a score is kept.
+
+        Args:
+            rows: feature rows, one a context.
+            moments: when each recommendation is asked for, microseconds; None: the model is not told.
+        """
+        user_id = self._whose(rows)
+        if user_id is None:
+            context = self._encoder.encode(rows, moments)
+            scored = self._model.forward(context)
+            return context, scored.scores, scored.head
+        content = content_of(rows[0], None if moments is None else moments[0])
+        found = self._kept.find(self._identity, user_id, content)
+        if found is not None:
+            return self._again(found, user_id)
+        context = self._encoder.encode(rows, moments)
+        scored = self._model.forward(context)
+        self._kept.keep(self._identity, user_id, Kept(content, context.trimmed(), scored.generated))
+        return context, scored.scores, scored.head
+
+    def generated(
+        self, large: LargeCatalogue, row: FeatureRow, moments: Sequence[int] | None
+    ) -> tuple[ContextBatch, Generated]:
+        """A context's state and head, without a score of every item; kept as by `scored`."""
+        user_id = self._whose([row])
+        if user_id is None:
+            context = self._encoder.encode([row], moments)
+            return context, large.generate(context)
+        content = content_of(row, None if moments is None else moments[0])
+        found = self._kept.find(self._identity, user_id, content)
+        if found is None:
+            context = self._encoder.encode([row], moments)
+            found = Kept(content, context.trimmed(), large.generate(context))
+            self._kept.keep(self._identity, user_id, found)
+        return found.context, found.generated
+
+    def _whose(self, rows: Sequence[FeatureRow]) -> str | None:
+        """The user of whose row something may be kept, where there is one row alone and it is a stored user's."""
+        if self._kept is NOTHING_KEPT or len(rows) != 1 or rows[0].inline or not rows[0].present:
+            return None
+        return rows[0].user_id
+
+    def _again(self, found: Kept, user_id: str) -> tuple[ContextBatch, Tensor, HeadWeights]:
+        said = self._kept.find_experts(self._identity, user_id, found.content)
+        if said is None:
+            said = self._model.network.others_say(found.context)
+            self._kept.keep_experts(self._identity, user_id, found.content, said)
+        return found.context, self._model.again(found.generated, said), found.generated.head
