@@ -7,6 +7,7 @@ unless Python runs with -O. What recsys passes to Feast is checked by mypy.
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 
@@ -19,7 +20,8 @@ def import_feast() -> None:
     checked = typeguard.typechecked
     typeguard.typechecked = _unchanged
     try:
-        import feast  # noqa: F401
+        with warnings.catch_warnings():  # importing Feast turns on every deprecation warning of the process
+            import feast  # noqa: F401
     finally:
         typeguard.typechecked = checked
 

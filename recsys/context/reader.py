@@ -104,9 +104,9 @@ class FeastReader:
     def _kept_or_read(self, rows: KeptRows, user_id: str) -> FeatureRow:
         """One user's row, from the store only where what is kept of it does not tell."""
         kept, standing = rows.standing(user_id)
-        row = None if kept is None or standing.otherwise else kept.row
-        if row is not None and standing.has_events:
-            row = self._folded_again(row)
+        if kept is not None and standing.unchanged:
+            return rows.renew(kept, standing)
+        row = None if kept is None or standing.otherwise else self._folded_again(kept.row)
         return rows.keep(self._read([user_id])[0] if row is None else row, standing)
 
     def _read(self, user_ids: Sequence[str]) -> list[FeatureRow]:

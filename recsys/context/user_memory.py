@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -11,7 +12,8 @@ from typing import Generic, Literal, TypeVar
 Outcome = Literal["hit", "miss", "evicted", "forgotten"]
 Content = TypeVar("Content")
 
-_STILL_UNDER_WAY = 120.0
+STILL_UNDER_WAY = 120.0
+"""Seconds after which no request is left that read something before."""
 
 
 class UserMemory(Generic[Content]):
@@ -36,6 +38,7 @@ class UserMemory(Generic[Content]):
         self._kept: OrderedDict[tuple[str, str], tuple[Content, int]] = OrderedDict()
         self._held = 0
         self._forgotten: dict[int, float] = {}
+        self._nobody_until = -math.inf
 
     @property
     def held_bytes(self) -> int:
@@ -73,7 +76,7 @@ class UserMemory(Generic[Content]):
                 self._take_out(next(iter(self._kept)))
                 evicted += 1
         for _ in range(evicted):
-            self.tell("evicted", self._held)
+            self.tell("evicted", self.held_bytes)
 
     def drop(self, owner: str, user_id: str) -> None:
         """Keeps nothing of the user for this owner."""
@@ -92,20 +95,28 @@ class UserMemory(Generic[Content]):
         """
         now, wanted = self._clock(), set(user_ids)
         with self._lock:
-            self._forgotten = {own: until for own, until in self._forgotten.items() if until > now}
-            self._forgotten |= dict.fromkeys(map(hash, wanted), now + _STILL_UNDER_WAY)
+            earlier = {own: until for own, until in self._forgotten.items() if until > now}
+            self._forgotten = dict.fromkeys(map(hash, wanted), now + STILL_UNDER_WAY) | earlier
             theirs = [key for key in self._kept if key[1] in wanted]
             for key in theirs:
                 self._take_out(key)
         for _ in theirs:
-            self.tell("forgotten", self._held)
+            self.tell("forgotten", self.held_bytes)
 
     def clear(self) -> None:
-        """Leaves nothing of anybody."""
-        self.forget(self.user_ids())
+        """Leaves nothing of anybody, also of requests that are still under way: for two minutes nothing is kept."""
+        now = self._clock()
+        with self._lock:
+            self._nobody_until = now + STILL_UNDER_WAY
+            gone = len(self._kept)
+            self._kept.clear()
+            self._held = 0
+        for _ in range(gone):
+            self.tell("forgotten", self.held_bytes)
 
     def _is_forgotten(self, user_id: str) -> bool:
-        return bool(self._forgotten) and self._forgotten.get(hash(user_id), 0.0) > self._clock()
+        now = self._clock()
+        return now < self._nobody_until or self._forgotten.get(hash(user_id), now) > now
 
     def _take_out(self, key: tuple[str, str]) -> None:
         taken = self._kept.pop(key, None)

@@ -68,7 +68,8 @@ class Removals:
 
     def being_deleted(self) -> list[str]:
         """Users whose events are gone and whose traces elsewhere may not be."""
-        rows = self._database.connection().execute("SELECT user_id FROM removals WHERE state = 'cleaning'").fetchall()
+        query = "SELECT user_id FROM removals WHERE user_id NOT NULL AND state = 'cleaning'"
+        rows = self._database.connection().execute(query).fetchall()
         return [user_id for (user_id,) in rows]
 
     def are_done(self) -> bool:

@@ -152,6 +152,7 @@ class GatedBlock(nn.Module):
 
 
 @cache
+@torch.inference_mode(mode=False)  # kept for training as well, whoever asks first
 def _causal(length: int, device: torch.device) -> Tensor:
     """(length, length) 0 for what comes later, else what the sum over events is divided by."""
     causal: Tensor = torch.ones(length, length, device=device).tril() / length**0.5

@@ -60,6 +60,7 @@ def _likeness(events: Tensor, known: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(mode=False)  # kept for training as well, whoever asks first
 def _pairs(window: int) -> Tensor:
     """(window x window, spans x lags) 1 where two events are a lag apart and the later one is within the span."""
     later, earlier = torch.arange(window)[:, None], torch.arange(window)[None, :]
@@ -82,6 +83,7 @@ def _drift(events: Tensor, known: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(mode=False)
 def pairs_of(number: int) -> tuple[Tensor, Tensor]:
     """Both members of each pair out of so many, in order: (pairs,) int64 each."""
     one, other = torch.triu_indices(number, number, offset=1)

@@ -83,14 +83,13 @@ def _opinions(scores: Tensor) -> list[Tensor]:
     top = scores.topk(2, dim=2).values
     highest, mean = top[:, :, 0], scores.mean(2, keepdim=True)
     probability = torch.softmax(scores, dim=2)
-    normaliser = highest - torch.log(probability.amax(2))
-    entropy = normaliser - torch.linalg.vecdot(probability, scores)
-    centred = scores - mean
+    centred, peak = scores - mean, highest - mean[:, :, 0]
+    entropy = peak - torch.log(probability.amax(2)) - torch.linalg.vecdot(probability, centred)
     products = torch.bmm(centred, centred.transpose(1, 2))
     norms = products.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt().clamp(min=_NO_LENGTH)
     one, other = pairs_of(scores.shape[1])
     agreement = products[:, one, other] / (norms[:, one] * norms[:, other])
-    return [entropy, highest - mean[:, :, 0], highest - top[:, :, 1], agreement]
+    return [entropy, peak, highest - top[:, :, 1], agreement]
 
 
 def _masked_moments(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -75,8 +75,13 @@ class KeptHeads(UserMemory[Kept]):
 
     def forget(self, user_ids: Collection[str]) -> None:
         """Leaves nothing of these users, see `UserMemory.forget`."""
-        super().forget(user_ids)
         self._experts.forget(user_ids)
+        super().forget(user_ids)
+
+    def clear(self) -> None:
+        """Leaves nothing of anybody, see `UserMemory.clear`."""
+        self._experts.clear()
+        super().clear()
 
     def find(self, model: str, user_id: str, content: bytes) -> Kept | None:
         """What is kept of that row for that model."""

@@ -1,4 +1,4 @@
-"""Feast is imported without typeguard's rewriting of its classes, and typeguard is as it was afterwards."""
+"""Feast is imported without typeguard's rewriting of its classes, and the process is as it was afterwards."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ before = typeguard.typechecked
 import feast
 print("typeguard" in feast.FeatureView.__init__.__code__.co_names, typeguard.typechecked is before)
 """
+
+
+def test_the_warnings_that_are_shown_stay_those_that_were():
+    code = (
+        "import warnings, recsys.context.reader; from recsys.context.feast_import import import_feast\n"
+        "before = list(warnings.filters); import_feast(); print(warnings.filters == before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,24 @@ def gaps(*hours: float) -> torch.Tensor:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("times", [(0, 1, 2, 30, 31, 400), (5, 5, 5, 1, 1, 1)])
+def test_one_place_alone_is_what_all_places_give_there(block, times):
+    vectors = torch.cat([states(seed) for seed in range(LENGTH)])
+    at, apart = torch.arange(LENGTH), gaps(*times).expand(LENGTH, -1, -1)
+    torch.testing.assert_close(block.newest(vectors, apart, at), block(vectors, apart)[at, at])
+    torch.testing.assert_close(block.newest(vectors, None, at), block(vectors, None)[at, at])
+    assert block.newest(vectors[:0], apart[:0], at[:0]).shape == (0, WIDTH)
+
+
+def test_a_process_that_has_recommended_can_train():
+    block = GatedBlock(WIDTH, 2, LENGTH + 1, 0.0, clock=False)
+    with torch.inference_mode():
+        block.eval()(states(), None)
+    block.train()(states(), None).sum().backward()
+    assert block.position_bias.grad is not None
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("known", range(1, LENGTH))
 def test_a_future_event_and_its_time_change_nothing(block, known):
     now = torch.arange(LENGTH).float()

@@ -10,6 +10,7 @@ from recsys.data.canonical import EVENT_SCHEMA
 from recsys.data.imported import ImportedData
 from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.events.lease import FoldLease
+from recsys.events.outrun import Outruns
 from recsys.jobs.ingest import ingest
 from recsys.jobs.materialise import materialise
 
@@ -56,7 +57,8 @@ def test_a_new_profile_and_a_new_user_are_read_at_once_and_nobody_else_is_folded
     assert [row.profile["age"] for row in truth(stored)] == [99.0, None, -1.0, 1.0, None]
     assert [row.present for row in truth(stored)] == [True, True, True, True, False]
     positions = stored.reader._store.read_online(EVERYBODY)["log_position"]
-    assert stored.reader._outrun(EVERYBODY[:3], positions[:3]).users == ["ann"]
+    outruns = Outruns(stored.workspace.event_log, "small-world")
+    assert outruns.of(EVERYBODY[:3], positions[:3]).users == ["ann"]
 
 
 def test_rows_of_past_moments_feel_a_new_profile_too(stored):

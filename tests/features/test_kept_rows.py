@@ -5,10 +5,14 @@ That it is always what the log says, whatever happens in between, is the parity 
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from recsys.context.rows import feature_rows
 from recsys.context.user_memory import UserMemory
+from recsys.events.removals import Removals
+from recsys.jobs.delete_users import finish_deletions
 from recsys.jobs.materialise import materialise
 
 pytestmark = pytest.mark.slow
@@ -64,3 +68,29 @@ def test_nothing_is_kept_of_strangers_nor_of_whoever_was_forgotten(kept):
     kept.memory.forget(["ann"])
     kept.reader.online(["ann"])
     assert set(kept.memory.user_ids()) == set()
+
+
+def test_a_profile_read_while_its_user_is_being_deleted_is_gone_with_the_user(kept):
+    assert kept.reader.online(["silent"])[0].present
+    Removals(kept.workspace.event_log).remove_users(["silent"])
+    kept.reader.online(["silent"])
+    finish_deletions(kept.workspace)
+    [row] = kept.reader.online(["silent"])
+    assert not row.present
+    assert row.degraded == "unknown_user"
+
+
+@pytest.mark.parametrize("letters", [4, 300])
+@pytest.mark.parametrize("stored", [False, True])
+def test_rows_take_no_more_than_the_bytes_they_are_counted_with(kept, letters, stored):
+    for user in ("ann", "bob"):
+        kept.append(*[(user, f"{number:0{letters}}", number) for number in range(1_000)])
+    if stored:
+        kept.reader.refresh(["ann", "bob"])
+    kept.reader.online(["ann"])
+    tracemalloc.start()
+    before, held = tracemalloc.get_traced_memory()[0], kept.memory.held_bytes
+    kept.reader.online(["bob"])
+    taken, counted = tracemalloc.get_traced_memory()[0] - before, kept.memory.held_bytes - held
+    tracemalloc.stop()
+    assert 0.6 * counted < taken < 1.1 * counted

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.model.scoring import ScoringNetwork
+from recsys.model.statistics import _opinions as context_opinions
 from recsys.model.statistics import context_statistics
 
 
@@ -91,3 +92,11 @@ def test_heads_read_only_the_groups_that_they_are_given(network, contexts):
     assert torch.equal(torch.cat(parts, dim=1), whole)
     assert torch.equal(reading("profile", "activity"), torch.cat([whole[:, :4], context.profile], dim=1))
     assert reading("repetition").shape == (2, 0), "no expert tells new items from known ones here"
+
+
+def test_the_entropy_of_an_opinion_does_not_depend_on_where_its_scale_begins():
+    scores = torch.randn(2, 3, 500, generator=torch.Generator().manual_seed(0))
+    entropy, moved = (context_opinions(scores + start)[0] for start in (0.0, -1_024.0))
+    expected = torch.distributions.Categorical(logits=scores.double()).entropy().float()
+    torch.testing.assert_close(entropy, expected)
+    torch.testing.assert_close(moved, context_opinions((scores - 1_024.0) + 1_024.0)[0])

@@ -150,6 +150,63 @@ def test_a_deletion_and_a_pruning_by_another_process_are_followed(log):
     assert kept.user_ids() == set()
 
 
+def test_a_request_under_way_while_its_user_is_deleted_leaves_nothing_though_nothing_was_kept_before(log):
+    now = [0.0]
+    kept = KeptHeads(10**6, clock=lambda: now[0])
+    recommender = small_recommender().keeping(kept, "a")
+    for user_id in ("ann", "bob"):
+        append(log, user_id, "m1")
+    removals = Removals(log.path)
+    forgetting = Forgetting(removals, kept, clock=lambda: now[0])
+    rows = [known_row(log, "ann"), known_row(log, "bob")]
+    removals.remove_users(["ann"])
+    removals.forget_names(["ann"])
+    forgetting.look()
+    for row in rows:
+        recommender.recommend([row])
+    now[0] = 60.0
+    forgetting.look()
+    assert kept.user_ids() == {"bob"}
+    removals.prune(before=10**18, keep_last=0)
+    forgetting.look()
+    recommender.recommend([rows[1]])
+    assert kept.user_ids() == set()
+    now[0] = 200.0
+    forgetting.look()
+    recommender.recommend([rows[1]])
+    assert kept.user_ids() == {"bob"}
+
+
+def test_nothing_is_kept_of_whoever_is_still_being_deleted(log):
+    kept = KeptHeads(10**6)
+    recommender = small_recommender().keeping(kept, "a")
+    append(log, "ann", "m1")
+    row, removals = known_row(log, "ann"), Removals(log.path)
+    forgetting = Forgetting(removals, kept)
+    removals.remove_users(["ann"])
+    forgetting.look()
+    recommender.recommend([row])
+    assert kept.user_ids() == set()
+
+
+def test_whoever_counts_is_always_told_all_bytes(log):
+    told = []
+    one = KeptHeads(10**6)
+    append(log, "ann", "m1")
+    small_recommender().keeping(one, "a").recommend([known_row(log)])
+    kept = KeptHeads(one.held_bytes, 10**6)
+    kept.tell = lambda outcome, held: told.append((outcome, held))
+    recommender = small_recommender().keeping(kept, "a")
+    recommender.recommend([known_row(log)])
+    recommender.recommend([known_row(log)])
+    append(log, "bob", "m1")
+    recommender.recommend([known_row(log, "bob")])
+    assert told[-1] == ("evicted", kept.held_bytes)
+    assert kept.held_bytes > one.held_bytes
+    kept.forget(["ann", "bob"])
+    assert told[-1] == ("forgotten", 0)
+
+
 def test_the_oldest_gives_way_and_the_bytes_are_those_of_what_is_left(log):
     one = KeptHeads(10**6)
     append(log, "ann", "m1")

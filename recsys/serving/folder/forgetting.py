@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Protocol, Self
 
+from recsys.context.user_memory import STILL_UNDER_WAY
 from recsys.errors import RecsysError
 from recsys.events.removals import Removals
 
@@ -33,28 +35,45 @@ class Forgetting:
         removals: of the workspace's log.
         memory: what forgets.
         look_seconds: how often they are looked at; a deletion by this process need not wait for it (`look`).
+        clock: seconds.
     """
 
-    def __init__(self, removals: Removals, memory: Memory, *, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        removals: Removals,
+        memory: Memory,
+        *,
+        look_seconds: float = LOOK_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._removals = removals
         self._memory = memory
         self._every = look_seconds
+        self._clock = clock
+        self._recent: list[tuple[float, int]] = []
         self._looking = threading.Lock()
         self._seen = removals.newest()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="forgetting", daemon=True)
 
     def look(self) -> None:
-        """Forgets whoever was deleted since the last look; after a pruning everybody, whose old events went."""
+        """Forgets whoever was deleted since the last look; after a pruning everybody, whose old events went.
+
+        Whoever was deleted shortly before is looked for again: a request that was under way may have left something
+        of a user of whom nothing was kept. Of users whose deletion is not complete nothing is kept at all.
+        """
         with self._looking:
-            newest = self._removals.newest()
-            if newest == self._seen:
-                return
+            newest, now = self._removals.newest(), self._clock()
             if newest < self._seen or self._removals.pruned_after(self._seen):
                 self._memory.clear()
-            else:
-                self._memory.forget(self._removals.deleted_after(list(self._memory.user_ids()), self._seen))
+            if newest > self._seen:
+                self._recent.append((now + STILL_UNDER_WAY, self._seen))
             self._seen = newest
+            self._memory.forget(self._removals.being_deleted())
+            if self._recent:
+                oldest = min(position for _, position in self._recent)
+                self._memory.forget(self._removals.deleted_after(list(self._memory.user_ids()), oldest))
+            self._recent = [(until, position) for until, position in self._recent if until > now]
 
     def __enter__(self) -> Self:
         self._thread.start()
