@@ -17,6 +17,7 @@ from recsys.data.canonical import EVENT_SCHEMA
 from recsys.errors import ConfigError, DataError, FeatureStoreError, LeaseError
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
+from recsys.events.outrun import Outruns
 from recsys.jobs.materialise import forget, materialise
 
 pytestmark = pytest.mark.slow
@@ -254,7 +255,7 @@ def test_a_log_that_was_replaced_is_noticed(world, world_class, tmp_path):
     shorter = world_class(tmp_path)
     shorter.append(("ann", "a", 1))
     replaced = FeastReader(world.workspace, world.schema)
-    replaced._folder = replace(replaced._folder, log=shorter.log)
+    replaced._outruns = Outruns(shorter.workspace.event_log, world.schema.name)
     with pytest.raises(FeatureStoreError, match="--rebuild"):
         replaced.online(["ann"])
 
