@@ -99,7 +99,7 @@ def _measured(workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]
         "highest_rate_no_op": no_op,
         "highest_rate_ratio": round(highest["rate"] / no_op["rate"], 3) if no_op["rate"] else None,
         "heads_in_process": heads,
-        "million_items": _million(workspace, asked),
+        "million_items": _million(workspace, asked) if asked.items else None,
         "service_ended_with": code,
     }
 
@@ -151,7 +151,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--effects", type=int, default=300, help="events whose effect is waited for")
     parser.add_argument("--mix-only", action="store_true", help="nothing but the mix, to compare commits")
     parser.add_argument("--million-only", action="store_true", help="nothing but the large catalogue, in this process")
-    parser.add_argument("--items", type=int, default=ITEMS, help="how many the large catalogue has")
+    parser.add_argument("--items", type=int, default=ITEMS, help="of the large catalogue; 0 leaves it out")
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the copy")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()

@@ -55,7 +55,7 @@ def printed(figures: Mapping[str, Any]) -> str:
         ),
         ("start to ready", f"{figures['seconds_to_ready']} s", "≤ 8 s"),
         ("memory, one process, after everything", f"{figures['memory_mb']['after_everything']} MB", "≤ 800 MB"),
-        *_million_rows(figures["million_items"]),
+        *(_million_rows(figures["million_items"]) if figures["million_items"] else ()),
     ]
     table = Table("path", "measured", "bar")
     for row in rows:
