@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from recsys.allocator import give_back
 from recsys.context.batch import FeatureRow
 from recsys.context.engine import EMBEDDED, Engine
 from recsys.context.reader import FeastReader
@@ -94,6 +95,7 @@ class Opening:
         recommender = load_recommender(snapshot, version).keeping(self._memories.heads, content_hash)
         recommender.recommend([FeatureRow(user_id=None)], k=1)
         fitting = next((features for features in in_use if features.schema == snapshot.schema), None)
+        give_back()  # what versions before this one left behind, and what checking this one took
         return ServedModel(
             ranker=recommender,
             version=version,
