@@ -102,3 +102,8 @@ def _seconds_of_help() -> float:
     started = time.perf_counter()
     assert recsys("--help").returncode == 0
     return time.perf_counter() - started
+
+
+def test_the_package_runs_as_the_command_does():
+    done = subprocess.run([sys.executable, "-m", "recsys", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("recsys ")
