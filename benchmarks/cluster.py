@@ -49,7 +49,7 @@ def main() -> None:
         with Nodes(home, ROOT) as nodes:
             nodes.add()
             nodes.add()
-            os.environ["RAY_ADDRESS"] = nodes.address
+            os.environ |= nodes.settings
             figures = _measured(nodes, home, asked.epochs)
     write_json(asked.out, {**stamp("cluster.py", asked.load), "figures": figures})
     print(json.dumps(figures, indent=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -29,6 +30,8 @@ _ENVIRONMENT = {
 class Nodes:
     """A head and other nodes of one processor each, so that two workers need two of them.
 
+    `settings` are the environment variables by which others join.
+
     Args:
         log: a folder for what they say.
         root: put first on their Python path.
@@ -36,20 +39,21 @@ class Nodes:
 
     def __init__(self, log: Path, root: Path) -> None:
         self._log = log
-        self._environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": str(root)}
         self._port = _free_port()
+        self.settings = {
+            "RAY_ADDRESS": f"{_LOOPBACK}:{self._port}",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        }
+        self._environment = {**os.environ, **_ENVIRONMENT, **self.settings, "PYTHONPATH": str(root)}
+        del self._environment["RAY_ADDRESS"]
         self._nodes: list[subprocess.Popen[bytes]] = []
         self._started = 0
-
-    @property
-    def address(self) -> str:
-        """What RAY_ADDRESS is to be."""
-        return f"{_LOOPBACK}:{self._port}"
 
     def add(self) -> None:
         """Starts another node; the first one is the head."""
         place = ["--head", f"--port={self._port}", "--include-dashboard=false"]
-        which = place if not self._started else [f"--address={self.address}"]
+        which = place if not self._started else [f"--address={self.settings['RAY_ADDRESS']}"]
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *which, f"--node-ip-address={_LOOPBACK}"]
         command += ["--num-cpus=1", f"--object-store-memory={_STORE_BYTES}", "--block"]
         self._started += 1
@@ -76,7 +80,7 @@ class Nodes:
         code = "import ray; ray.init(log_to_driver=False); print(int(ray.cluster_resources().get('CPU', 0)))"
         deadline = time.monotonic() + _UP_SECONDS
         while time.monotonic() < deadline:
-            environment = {**self._environment, "RAY_ADDRESS": self.address}
+            environment = {**self._environment, **self.settings}
             asked = subprocess.run(
                 [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
             )
