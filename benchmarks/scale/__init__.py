@@ -1,1 +1,0 @@
-"""What runs on several nodes, and on data of any size."""
