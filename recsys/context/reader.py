@@ -78,7 +78,7 @@ class FeastReader:
         self._folder = RowFolder.of(workspace, schema)
         self._catch_up = CatchUp(self._store, self._folder)
         self._lease = FoldLease(workspace.event_log)
-        self._outruns = Outruns(workspace.event_log, schema.name)
+        self._outruns = Outruns(self._folder.log, schema.name)
         owner = feature_service_name(schema)
         self._kept = None if memory is None else KeptRows(memory, owner, workspace.event_log)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from recsys.errors import FeatureStoreError
 from recsys.events.catalogue_changes import CatalogueChanges
@@ -33,15 +32,15 @@ class Outruns:
     """Looks at a log.
 
     Args:
-        path: the log's file.
+        log: the log.
         workspace: the workspace's name, for messages.
     """
 
-    def __init__(self, path: Path, workspace: str) -> None:
+    def __init__(self, log: EventLog, workspace: str) -> None:
         self._workspace = workspace
-        self._log = EventLog(path)
-        self._changes = CatalogueChanges(path)
-        self._removals = Removals(path)
+        self._log = log
+        self._changes = CatalogueChanges(log.path)
+        self._removals = Removals(log.path)
 
     def of(self, user_ids: Sequence[str], positions: Sequence[int]) -> Outrun:
         """The users whose events or catalogue changed since their row was folded.

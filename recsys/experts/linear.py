@@ -25,13 +25,13 @@ def decayed_sum(weights: Tensor, history: Tensor, decay: float) -> Tensor:
         history: (batch, length) int64 item index, right-aligned.
         decay: between 0 and 1.
     """
-    strength = _strengths(history.shape[1], decay, weights.dtype).expand(history.shape)
+    strength = strengths(history.shape[1], decay, weights.dtype).expand(history.shape)
     return functional.embedding_bag(history, weights, per_sample_weights=strength, mode="sum")
 
 
 @lru_cache(maxsize=64)
-def _strengths(length: int, decay: float, dtype: torch.dtype) -> Tensor:
-    """(length,) what each event weighs, oldest first."""
+def strengths(length: int, decay: float, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(length,) what each event weighs in a decayed history, oldest first."""
     age = torch.arange(length - 1, -1, -1)
     return (decay**age).to(dtype)
 

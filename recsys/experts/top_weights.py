@@ -12,6 +12,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from recsys.experts.linear import strengths
+
 _BLOCK_ROWS = 1_024
 _ENTRIES = 4_000_000
 """Weights gathered at once; a batch of long histories is scored in parts."""
@@ -97,7 +99,7 @@ class TopWeights:
             (entries,) int64 columns, with repetitions, and (entries,) float32.
         """
         event, entry = self._rows(which, history)
-        strength = (decay ** torch.arange(len(history) - 1, -1, -1)).float()
+        strength = strengths(len(history), decay)
         return self.columns[entry].long(), self.weights[entry] * strength[event]
 
     def _rows(self, which: int, events: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,15 +118,12 @@ class TopWeights:
             decay: between 0 and 1.
         """
         scores = torch.zeros(len(history), self.n_items)
-        strength = (decay ** torch.arange(history.shape[1] - 1, -1, -1)).float()
-        starts, widths = self.offsets[which, :-1], self.offsets[which].diff()
+        strength = strengths(history.shape[1], decay)
+        widths = self.offsets[which].diff()
         most = max(int(widths[history].sum(1).max()) if history.numel() else 0, 1)
         size = max(_ENTRIES // most, 1)
         for part, out in zip(torch.split(history, size), torch.split(scores, size), strict=True):
-            events = part.flatten()
-            own = widths[events]
-            event = torch.repeat_interleave(torch.arange(len(events)), own)
-            entry = torch.arange(len(event)) + (starts[events] - (own.cumsum(0) - own))[event]
+            event, entry = self._rows(which, part.flatten())
             at = event // history.shape[1] * self.n_items + self.columns[entry]
             out.view(-1).scatter_add_(0, at, self.weights[entry] * strength.repeat(len(part))[event])
         return scores

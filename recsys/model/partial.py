@@ -33,7 +33,7 @@ class PartialScoring:
         self.network = network
         self._panel = torch.zeros(1, dtype=torch.int64) if network.panel is None else network.panel
         self._panel_items = network.body.items[self._panel + 1]
-        self._discovers = bool(network.discovers.any())
+        self._discovering: list[int] = network.discovers.nonzero()[:, 0].tolist()
         self._sums = {BODY: network.body.items[1:].sum(0, dtype=torch.float64).float()} | {
             name: expert.log_counts.sum(dtype=torch.float64).float()
             for name, expert in network.others.items()
@@ -70,9 +70,9 @@ class PartialScoring:
         network = self.network
         raw = [states @ items.T, *(expert.score_at(context, columns) for expert in network.others.values())]
         scaled = on_one_scale(torch.stack(raw, dim=1), network.scales, network.logarithmic)
-        if self._discovers:
+        if self._discovering:
             new = self._new(context, columns)
-            for place in network.discovers.nonzero()[:, 0].tolist():
+            for place in self._discovering:
                 scaled[:, place] = (scaled[:, place] - self._mean(context, states, network.names[place])) * new
         return ExpertOutputs(states, scaled)
 

@@ -59,6 +59,7 @@ class Retrieval:
         self.partial = partial
         self.index = index
         self.config = config
+        self._folded = _folded(partial.network)
         popularity = partial.network.log_popularity
         self._popular = popularity.topk(min(config.popular, len(popularity))).indices
 
@@ -78,7 +79,7 @@ class Retrieval:
             if isinstance(expert, SequenceMemory) and isinstance(expert.weights, TopWeights):
                 columns, evidence = expert.evidence(context)
                 found.append(columns[evidence.topk(min(self.config.remembered, len(columns))).indices])
-            elif not (name in _folded(network) or isinstance(expert, _OF_KNOWN_ITEMS)):
+            elif not (name in self._folded or isinstance(expert, _OF_KNOWN_ITEMS)):
                 found.append(expert.score(context)[0].topk(min(number, network.n_items)).indices)
         all_of_them: Tensor = torch.unique(torch.cat(found))
         return all_of_them
@@ -94,7 +95,7 @@ class Retrieval:
         bent = network.bend(generated.states, head)
         state = generated.states if bent is None else bent
         parts = [state[0] * strength[network.names[0]]]
-        for name, expert in _folded(network).items():
+        for name, expert in self._folded.items():
             if isinstance(expert, ContentExpert):
                 tastes = expert.tastes(context)[0]
                 scale = network.scales[network.names.index(name)]

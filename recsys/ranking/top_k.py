@@ -22,7 +22,7 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     values, columns = scores.topk(min(k + 1, n_items), dim=1)
     if bool((values[:, :-1] > values[:, 1:]).all()):
         return values[:, :k], columns[:, :k]
-    last = scores.topk(k, dim=1).values[:, -1:]
+    last = values[:, k - 1 : k]
     ahead, level = scores > last, scores == last
     chosen = ahead | (level & (level.cumsum(1) <= k - ahead.sum(1, keepdim=True)))
     columns = chosen.nonzero()[:, 1].view(len(scores), k)

@@ -57,7 +57,7 @@ def test_a_new_profile_and_a_new_user_are_read_at_once_and_nobody_else_is_folded
     assert [row.profile["age"] for row in truth(stored)] == [99.0, None, -1.0, 1.0, None]
     assert [row.present for row in truth(stored)] == [True, True, True, True, False]
     positions = stored.reader._store.read_online(EVERYBODY)["log_position"]
-    outruns = Outruns(stored.workspace.event_log, "small-world")
+    outruns = Outruns(stored.log, "small-world")
     assert outruns.of(EVERYBODY[:3], positions[:3]).users == ["ann"]
 
 

@@ -255,7 +255,7 @@ def test_a_log_that_was_replaced_is_noticed(world, world_class, tmp_path):
     shorter = world_class(tmp_path)
     shorter.append(("ann", "a", 1))
     replaced = FeastReader(world.workspace, world.schema)
-    replaced._outruns = Outruns(shorter.workspace.event_log, world.schema.name)
+    replaced._outruns = Outruns(shorter.log, world.schema.name)
     with pytest.raises(FeatureStoreError, match="--rebuild"):
         replaced.online(["ann"])
 
