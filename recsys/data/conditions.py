@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Literal
 
 import polars as pl
@@ -37,11 +36,12 @@ _COMPARED: Mapping[Operator, Callable[[pl.Expr, Scalar], pl.Expr]] = {
 
 
 class ConditionError(DataError):
-    """A condition that does not fit the schema; `part` is what is wrong with it."""
+    """A condition that does not fit the schema: `part` is what is wrong with it, `number` its place among several."""
 
     def __init__(self, part: Part, message: str) -> None:
         super().__init__(message)
         self.part = part
+        self.number = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,16 @@ def all_of(conditions: Sequence[Condition], schema: WorkspaceSchema) -> pl.Expr:
     """Boolean, never null: which items meet every condition; no condition is met by all.
 
     Raises:
-        ConditionError: see `Condition.expression`.
+        ConditionError: see `Condition.expression`; of the first that does not fit.
     """
-    met = (condition.expression(schema) for condition in conditions)
-    return reduce(lambda one, other: one & other, met, pl.lit(value=True))
+    met = pl.lit(value=True)
+    for number, condition in enumerate(conditions):
+        try:
+            met &= condition.expression(schema)
+        except ConditionError as error:
+            error.number = number
+            raise
+    return met
 
 
 def _holds(column: pl.Expr, kind: ColumnType, value: str) -> pl.Expr:

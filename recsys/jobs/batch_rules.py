@@ -47,12 +47,12 @@ class Wishes:
         return Rules(tuple(sorted(excluded)), None if only is None else tuple(sorted(only)))
 
     def _met(self, catalogue: Catalogue) -> set[str]:
-        for condition in self.conditions:
-            try:
-                condition.expression(catalogue.schema)
-            except ConditionError as error:
-                raise ConfigError(f"The filter on '{condition.column}' cannot be used: {error}") from error
-        return set(catalogue.items.filter(all_of(self.conditions, catalogue.schema))[columns.ITEM_ID])
+        try:
+            asked = all_of(self.conditions, catalogue.schema)
+        except ConditionError as error:
+            column = self.conditions[error.number].column
+            raise ConfigError(f"The filter on '{column}' cannot be used: {error}") from error
+        return set(catalogue.items.filter(asked)[columns.ITEM_ID])
 
 
 NO_WISHES = Wishes()

@@ -103,11 +103,10 @@ def _flags(conditions: tuple[Condition, ...], items: Items, model: ServedModel) 
     available = ~model.ranker.flags(sorted(items.unavailable))
     if not conditions:
         return available
-    for n, condition in enumerate(conditions):
-        try:
-            condition.expression(items.schema)
-        except ConditionError as error:
-            raise InvalidRequestError(InvalidField(("filters", n, error.part), str(error))) from error
-    met = items.frame.filter(all_of(conditions, items.schema))[columns.ITEM_ID].to_list()
+    try:
+        asked = all_of(conditions, items.schema)
+    except ConditionError as error:
+        raise InvalidRequestError(InvalidField(("filters", error.number, error.part), str(error))) from error
+    met = items.frame.filter(asked)[columns.ITEM_ID].to_list()
     flags: np.ndarray = model.ranker.flags(met) & available
     return flags
