@@ -11,7 +11,7 @@ from torch.distributed import HashStore  # type: ignore[attr-defined]
 
 from recsys.context.sequences import Sequences
 from recsys.errors import DataError, TrainingError
-from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
+from recsys.experts.body import BodyExpert
 from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun
@@ -49,7 +49,7 @@ def fit_body_alone(
 
     def show(epoch: int, fitted: FittedBody) -> None:
         with torch.random.fork_rng():
-            on_body(epoch, _expert(body, fitted))
+            on_body(epoch, BodyExpert.rebuild(body.model_dump(), fitted.tensors()))
 
     with _world_of_one() as world:
         fitted = fit_body(
@@ -65,7 +65,7 @@ def fit_body_alone(
         )
     if fitted is None:
         raise TrainingError("The only worker gave no body.")
-    return BodyRun(_expert(body, fitted), tuple(losses))
+    return BodyRun(BodyExpert.rebuild(body.model_dump(), fitted.tensors()), tuple(losses))
 
 
 @contextmanager
@@ -82,9 +82,3 @@ def _world_of_one() -> Iterator[World]:
         yield world
     finally:
         distributed.destroy_process_group()
-
-
-def _expert(body: BodyConfig, fitted: FittedBody) -> BodyExpert:
-    encoder = SequenceEncoder(body)
-    encoder.load_state_dict(fitted.encoder)
-    return BodyExpert(encoder, fitted.items)

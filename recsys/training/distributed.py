@@ -18,7 +18,7 @@ import torch
 from recsys.allocator import keep_large_blocks
 from recsys.cluster import ADDRESS_VARIABLE, ray_cluster
 from recsys.errors import ConfigError, DataError, RecsysError, TrainingError
-from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
+from recsys.experts.body import BodyConfig, BodyExpert
 from recsys.failpoints import Failpoint, reached
 from recsys.training.attributes import ItemAttributes
 from recsys.training.body_files import BodyFiles
@@ -28,8 +28,6 @@ from recsys.training.checkpoint import Checkpoints
 from recsys.training.epoch_losses import LossWatcher
 from recsys.training.loop import fit_body
 from recsys.training.world import World
-
-_ENCODER = "encoder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +90,8 @@ def fit_body_distributed(
         assert tensors is not None
         files.keep_only_the_body()
         losses = files.losses.read()
-    encoder = SequenceEncoder(body)
-    encoder.load_state_dict(
-        {name.removeprefix(_ENCODER): tensor for name, tensor in tensors.items() if name.startswith(_ENCODER)}
-    )
     reached(Failpoint.TRAIN_BODY_FITTED)
-    return BodyRun(BodyExpert(encoder, tensors["items"]), losses)
+    return BodyRun(BodyExpert.rebuild(body.model_dump(), tensors), losses)
 
 
 @contextmanager
@@ -186,8 +180,7 @@ def _fit(files: BodyFiles, world: World) -> None:
         checkpoints=Checkpoints(files.checkpoints, world, config.checkpoint_minutes),
     )
     if fitted is not None:
-        encoder = {f"{_ENCODER}{name}": value for name, value in fitted.encoder.items()}
-        files.give({"items": fitted.items, **encoder})
+        files.give(fitted.tensors())
 
 
 def _root_cause(error: BaseException) -> str:

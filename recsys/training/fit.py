@@ -67,6 +67,11 @@ def fit_model(
     """
     kinds = {"clock": clock, "repeats": repeats}
     stages = fit_stages(sequences, profile, attributes, config, **kinds, progress=progress, start=start, kept=kept)
+    return fit_on(stages, sequences, config, clock=clock, progress=progress)
+
+
+def fit_on(stages: Stages, sequences: Sequences, config: TrainConfig, *, clock: bool, progress: Progress) -> Fitted:
+    """What `fit_model` gives, on stages that are fitted already; arguments and errors are the same."""
     held_out = stages.held_out
     hypernetwork, curves = fit_heads(held_out, config, progress)
     return Fitted(

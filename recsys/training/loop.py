@@ -43,6 +43,10 @@ class FittedBody:
     items: Tensor
     encoder: dict[str, Tensor]
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Both under the names that `BodyExpert.rebuild` takes."""
+        return {"items": self.items, **{f"encoder.{name}": tensor for name, tensor in self.encoder.items()}}
+
 
 def fit_body(
     windows: Windows,

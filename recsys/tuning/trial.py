@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from recsys.evaluation.expert_alone import array_targets, figures_of
 from recsys.evaluation.workspace_protocol import training_sequences_of
 from recsys.experts.body import BodyExpert
-from recsys.model.personal import PersonalModel
 from recsys.training.alone import fit_body_alone
 from recsys.training.config import TrainConfig
 from recsys.training.dataset import Dataset
-from recsys.training.fit import described, fit_heads
+from recsys.training.fit import fit_on
 from recsys.training.memory_estimate import refuse_what_does_not_fit
 from recsys.training.progress import Silent
 from recsys.training.stages import begin, stages_on
@@ -59,10 +58,7 @@ def fit_and_judge(dataset: Dataset, config: TrainConfig, tell: Callable[[Judgeme
     begun = begin(sequences, dataset.attributes, config, **kinds, has_profile=profile.shape[1] > 0)
     body = fit_body_alone(begun.fit_on, dataset.attributes, config, clock=dataset.schema.clock, on_body=judge_body)
     stages = stages_on(body, begun, sequences, profile, dataset.attributes, config, **kinds, progress=Silent())
-    hypernetwork, _ = fit_heads(stages.held_out, config, Silent())
-    model = PersonalModel(
-        described(stages, config, clock=dataset.schema.clock), stages.final, hypernetwork, stages.held_out.shared
-    )
+    model = fit_on(stages, sequences, config, clock=dataset.schema.clock, progress=Silent()).model
     figures = figures_of(
         lambda context: model.forward(context).scores, targets, history_length=config.history_length, profile=profile
     )
