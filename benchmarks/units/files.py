@@ -81,16 +81,21 @@ def stamp(script: str, load: float) -> dict[str, object]:
     """When, from which commit, by which command and on what a script of `benchmarks/` took its figures.
 
     Args:
-        script: its file name; the command is that with this process's arguments.
+        script: its file name; the command is that with this process's arguments, where DIR stands for paths that only
+            this machine has.
         load: of the machine before it began.
     """
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": code_commit(),
-        "command": shlex.join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        "command": shlex.join(["python", f"benchmarks/{script}", *map(_anywhere, sys.argv[1:])]),
         "machine": machine(),
         "load_before": load,
     }
+
+
+def _anywhere(argument: str) -> str:
+    return "DIR" if Path(argument).is_absolute() else argument
 
 
 def _processor() -> str:

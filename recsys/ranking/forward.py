@@ -47,41 +47,45 @@ class Forward:
             rows: feature rows, one a context.
             moments: when each recommendation is asked for, microseconds; None: the model is not told.
         """
-        user_id = self._whose(rows)
-        if user_id is None:
-            context = self._encoder.encode(rows, moments)
-            scored = self._model.forward(context)
-            return context, scored.scores, scored.head
-        content = content_of(rows[0], None if moments is None else moments[0])
-        found = self._kept.find(self._identity, user_id, content)
-        if found is not None:
-            return self._again(found, user_id)
+        whose, found = self._kept_of(rows, moments)
+        if whose is not None and found is not None:
+            return self._again(found, whose[0])
         context = self._encoder.encode(rows, moments)
         scored = self._model.forward(context)
-        self._kept.keep(self._identity, user_id, Kept(content, context.trimmed(), scored.generated))
+        self._keep(whose, context, scored.generated)
         return context, scored.scores, scored.head
 
     def generated(
         self, large: LargeCatalogue, row: FeatureRow, moments: Sequence[int] | None
     ) -> tuple[ContextBatch, Generated]:
         """A context's state and head, without a score of every item; kept as by `scored`."""
-        user_id = self._whose([row])
-        if user_id is None:
-            context = self._encoder.encode([row], moments)
-            return context, large.generate(context)
-        content = content_of(row, None if moments is None else moments[0])
-        found = self._kept.find(self._identity, user_id, content)
-        if found is None:
-            context = self._encoder.encode([row], moments)
-            found = Kept(content, context.trimmed(), large.generate(context))
-            self._kept.keep(self._identity, user_id, found)
-        return found.context, found.generated
+        whose, found = self._kept_of([row], moments)
+        if found is not None:
+            return found.context, found.generated
+        context = self._encoder.encode([row], moments)
+        made = large.generate(context)
+        self._keep(whose, context, made)
+        return context, made
 
-    def _whose(self, rows: Sequence[FeatureRow]) -> str | None:
-        """The user of whose row something may be kept, where there is one row alone and it is a stored user's."""
+    def _kept_of(
+        self, rows: Sequence[FeatureRow], moments: Sequence[int] | None
+    ) -> tuple[tuple[str, bytes] | None, Kept | None]:
+        """Under which user and content something of these rows may be kept, and what is.
+
+        Something may be where there is one row alone and it is a stored user's.
+        """
         if self._kept is NOTHING_KEPT or len(rows) != 1 or rows[0].inline or not rows[0].present:
-            return None
-        return rows[0].user_id
+            return None, None
+        user_id = rows[0].user_id
+        if user_id is None:
+            return None, None
+        content = content_of(rows[0], None if moments is None else moments[0])
+        return (user_id, content), self._kept.find(self._identity, user_id, content)
+
+    def _keep(self, whose: tuple[str, bytes] | None, context: ContextBatch, made: Generated) -> None:
+        if whose is not None:
+            user_id, content = whose
+            self._kept.keep(self._identity, user_id, Kept(content, context.trimmed(), made))
 
     def _again(self, found: Kept, user_id: str) -> tuple[ContextBatch, Tensor, HeadWeights]:
         said = self._kept.find_experts(self._identity, user_id, found.content)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.killed_cases import outcomes_of
+
 pytestmark = pytest.mark.slow
 
 DRIVER = Path(__file__).with_name("resuming.py")
-ROOT = Path(__file__).parents[2]
 WHOLE = "none 0 again"
 KILLED = ["train.begun 1 resume", "train.step-done 8 resume", "train.step-done 8 again", "train.body-fitted 1 resume"]
 REGISTERED = "train.registered 1 resume"
@@ -23,16 +20,7 @@ REGISTERED = "train.registered 1 resume"
 def outcomes(tmp_path_factory):
     """What came of each case."""
     cases = [WHOLE, *KILLED, REGISTERED]
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", str(DRIVER), str(tmp_path_factory.mktemp("resumed")), *cases],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    found = {one["case"]: one for one in map(json.loads, run.stdout.splitlines())}
-    assert set(found) == set(cases), run.stderr[-2000:]
-    return found
+    return outcomes_of(DRIVER, tmp_path_factory.mktemp("resumed"), cases)
 
 
 @pytest.mark.parametrize("case", KILLED)

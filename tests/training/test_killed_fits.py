@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.killed_cases import outcomes_of
+
 pytestmark = pytest.mark.slow
 
 DRIVER = Path(__file__).with_name("killing.py")
-ROOT = Path(__file__).parents[2]
 EPOCHS, STEPS = 8, 12
 
 RANDOM = random.Random(19)
@@ -52,16 +50,7 @@ OTHER_WORKERS = [
 def outcomes(tmp_path_factory):
     """What came of each case."""
     cases = [*WHOLE.values(), *SAME_WORKERS, *OTHER_WORKERS]
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", str(DRIVER), str(tmp_path_factory.mktemp("killed")), *cases],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    found = {one["case"]: one for one in map(json.loads, run.stdout.splitlines())}
-    assert set(found) == set(cases), run.stderr[-2000:]
-    return found
+    return outcomes_of(DRIVER, tmp_path_factory.mktemp("killed"), cases)
 
 
 @pytest.mark.parametrize("told", SAME_WORKERS)
