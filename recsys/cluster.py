@@ -28,8 +28,8 @@ _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 def ray_cluster() -> Iterator[None]:
     """Connects to Ray for the body of a `with`; what was running before goes on afterwards.
 
-    With $RAY_ADDRESS set it joins that cluster ("auto": the one that `ray start` began here). Otherwise it starts one of
-    its own on this machine: loopback only, no dashboard, no usage statistics, every core.
+    With $RAY_ADDRESS set it joins that cluster ("auto": the one that `ray start` began here). Otherwise it starts one
+    of its own on this machine: loopback only, no dashboard, no usage statistics, every core.
 
     Raises:
         ClusterError: Ray could not be started or joined.
