@@ -18,6 +18,7 @@ from ray.util import get_node_ip_address
 _STORE_BYTES = 300_000_000
 _UP_SECONDS = 60.0
 _ENVIRONMENT = {
+    "RAY_worker_niceness": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
