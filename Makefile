@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .PHONY: help setup quickstart test lint types unit services services-stop test-services mlflow-server format notebooks lab lock wheel \
   clean
 BIN := .venv/bin
+PROCESSES ?= 2
 MAKEFLAGS += --no-print-directory
 
 help: ## This list
@@ -28,8 +29,8 @@ lint: setup ## Style, formatting and the direction of imports
 types: setup ## mypy, strict, on recsys/
 	$(BIN)/mypy
 
-unit: setup ## The test-suite alone (ARGS="-m 'not slow'" for the fast part)
-	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+unit: setup ## The test-suite alone, in PROCESSES=2 (ARGS="-m 'not slow'" for the fast part)
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 services: ## Redis and PostgreSQL for this checkout, on loopback; installed from the system's packages when missing
 	@services/start.sh

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import results_time
 from benchmarks.units.claims import CONTROLS, FINE_TUNED, HEAD_KINDS, SHARED, fed_mean, fed_others, head
 from benchmarks.units.files import read_json, write_text
 from benchmarks.units.table import or_dash
@@ -27,6 +28,8 @@ DATA = {
     "toys": "Amazon Toys",
     "complete-journey": "Complete Journey",
 }
+CLOCKED = {"movielens-100k": "MovieLens-100K"}
+"""Data whose events have a clock, one target each."""
 SPLITS = ("validation", "test")
 PUBLISHED = {
     "ml-1m": ".1893/.3294 HSTU-large",
@@ -131,6 +134,9 @@ TABLES: Mapping[str, Callable[[], list[str]]] = {
     "heads-validation": lambda: heads("validation"),
     "unseen-test": lambda: unseen("test"),
     "calibration": calibration,
+    "temporal": lambda: results_time.temporal(result, CLOCKED),
+    "budget": lambda: results_time.budget(result, DATA),
+    "training": lambda: results_time.training(RESULTS.parent, DATA),
 }
 
 

@@ -11,29 +11,31 @@ from recsys.errors import ClusterError
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 _ATTEMPTS = 3
+_SETTINGS = {
+    # Workers are the work here, not guests beside it.
+    "RAY_worker_niceness": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+}
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Without this, Ray replaces the loopback address by the machine's own and listens there. It refuses a second node."""
 
 
 @contextmanager
 def ray_cluster() -> Iterator[None]:
     """Connects to Ray for the body of a `with`; what was running before goes on afterwards.
 
-    With $RAY_ADDRESS set it joins that cluster. Otherwise it starts one on this machine: loopback only, no dashboard,
-    no usage statistics, every core.
+    With $RAY_ADDRESS set it joins that cluster ("auto": the one that `ray start` began here). Otherwise it starts one
+    of its own on this machine: loopback only, no dashboard, no usage statistics, every core.
 
     Raises:
         ClusterError: Ray could not be started or joined.
     """
-    for name, value in (
-        # Without this, Ray replaces the loopback address by the machine's own and listens there.
-        ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"),
-        # Workers are the work here, not guests beside it.
-        ("RAY_worker_niceness", "0"),
-        ("RAY_USAGE_STATS_ENABLED", "0"),
-        ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"),
-        ("RAY_TRAIN_V2_ENABLED", "1"),
-        ("RAY_DEDUP_LOGS", "0"),
-        ("RAY_DISABLE_IMPORT_WARNING", "1"),
-    ):
+    alone = not os.environ.get(ADDRESS_VARIABLE)
+    for name, value in (_SETTINGS | _LOOPBACK if alone else _SETTINGS).items():
         os.environ.setdefault(name, value)
     import ray
 
@@ -74,6 +76,7 @@ def _connect() -> None:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         return
     ray.init(
+        address="local",
         num_cpus=max(os.cpu_count() or 1, 2),
         include_dashboard=False,
         log_to_driver=False,

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.deadline import check_deadline, lock_wait
-from recsys.errors import DataError
+from recsys.errors import ConfigError, DataError
 from recsys.events.tables import LAYOUT, layout, make_tables
 
 LOCK_WAIT_SECONDS = 60.0
+JOURNAL_VARIABLE = "RECSYS_JOURNAL"
+"""wal, or rollback: the write-ahead log needs memory that processes share, which those of several machines do not."""
+_JOURNALS = {"wal": "wal", "rollback": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +138,11 @@ def open_database(path: Path, content: Content = EVENT_LOG) -> sqlite3.Connectio
     A file that an earlier version of this library wrote gets the columns that it lacks.
 
     Raises:
+        ConfigError: $RECSYS_JOURNAL asks for a journal that there is not.
         DataError: the file is not of ours, is damaged, or was written by a later version of this library.
         StoreTimeoutError: a time budget is running, and it was spent on waiting for a lock.
     """
-    connection = None
+    connection, wanted = None, _journal()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         wait = lock_wait(LOCK_WAIT_SECONDS)
@@ -153,8 +157,8 @@ def open_database(path: Path, content: Content = EVENT_LOG) -> sqlite3.Connectio
             )
         if found < content.layout:
             content.make_tables(connection)
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            _switch_to_wal(connection)
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != wanted:
+            _switch_journal(connection, wanted)
         connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_SECONDS * 1000)}")
     except DataError:
         if connection is not None:
@@ -178,12 +182,24 @@ def _file_number(path: Path) -> int | None:
         return None
 
 
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Two processes may start at once: the switch to WAL does not wait for locks."""
+def _journal() -> str:
+    """Sqlite's name of the journal that $RECSYS_JOURNAL asks for.
+
+    Raises:
+        ConfigError: it asks for none that there is.
+    """
+    asked = os.environ.get(JOURNAL_VARIABLE) or "wal"
+    if asked not in _JOURNALS:
+        raise ConfigError(f"{JOURNAL_VARIABLE} is '{asked}'; it can be {' or '.join(_JOURNALS)}.")
+    return _JOURNALS[asked]
+
+
+def _switch_journal(connection: sqlite3.Connection, wanted: str) -> None:
+    """Two processes may start at once and a switch waits for no lock; out of WAL nobody else may have the file open."""
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_mode = {wanted}")
             return
         except sqlite3.OperationalError:
             if time.monotonic() > deadline:

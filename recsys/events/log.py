@@ -48,7 +48,7 @@ LOG_SCHEMA = pl.Schema(
 
 
 class EventLog:
-    """One workspace's log in one sqlite file (WAL, synchronous=FULL). For many threads and processes.
+    """One workspace's log in one sqlite file (synchronous=FULL). For many threads and processes.
 
     Args:
         path: the file; it and its folder are made when first used.

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
-from recsys.experts.linear import check_rows, cholesky, decayed_prefixes, decayed_sum, next_items, normal_equations
+from recsys.experts.counting import counted
+from recsys.experts.linear import check_rows, cholesky, decayed_sum
 from recsys.experts.top_weights import TopWeights
 
 Decay = Annotated[float, Field(ge=0, le=1)]
@@ -167,13 +168,8 @@ def fit_sequence_memory(
         TrainingError: the ridges are too small to solve for the weights.
     """
     described = used_attributes(config, attributes)
-    blocks = [decayed_prefixes(sequences, n_items, decay, window) for decay, window, _ in config.histories(n_items)]
-    if described is not None:
-        blocks.append(blocks[-1] @ described)
-    stacked = sparse.hstack(blocks, format="csr")
-    del blocks
-    gram, cross = normal_equations(stacked, next_items(sequences, n_items))
-    del stacked
+    histories = [(decay, window) for decay, window, _ in config.histories(n_items)]
+    gram, cross = counted(sequences, n_items, histories, described)
     return solve_sequence_memory(gram, cross, config, described)
 
 

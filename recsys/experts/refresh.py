@@ -14,13 +14,12 @@ from torch import Tensor
 
 from recsys.context.sequences import Sequences
 from recsys.experts.changes import Changes, recent
+from recsys.experts.counting import counted, stacked
 from recsys.experts.linear import (
     add_sparse,
-    decayed_prefixes,
     dense,
     fill_attributes,
     next_items,
-    normal_equations,
     sparse_normal_equations,
 )
 from recsys.experts.long_term import LongTermConfig, LongTermMemory, solve_long_term_memory, together
@@ -50,8 +49,7 @@ class MemoryCounts:
     def of(cls, sequences: Sequences, n_items: int, config: MemoryConfig) -> MemoryCounts:
         """Counts everything."""
         histories = histories_of(config, n_items)
-        gram, cross = normal_equations(_stacked(sequences, n_items, histories), next_items(sequences, n_items))
-        return cls(gram, cross, histories)
+        return cls(*counted(sequences, n_items, histories), histories)
 
     def refresh(self, changed: Changes, places: np.ndarray, n_items: int) -> MemoryCounts:
         """The counts after a change of the log: equal to counting everything again but for rounding.
@@ -92,10 +90,9 @@ class MemoryCounts:
     def _add(self, gram: Tensor, cross: Tensor, sequences: Sequences, n_items: int, sign: float) -> None:
         if not len(sequences.items):
             return
-        stacked = _stacked(sequences, n_items, self.histories)
-        for onto, addend in zip(
-            (gram, cross), sparse_normal_equations(stacked, next_items(sequences, n_items)), strict=True
-        ):
+        histories = stacked(sequences, n_items, self.histories)
+        addends = sparse_normal_equations(histories, next_items(sequences, n_items))
+        for onto, addend in zip((gram, cross), addends, strict=True):
             add_sparse(onto, addend, sign)
 
 
@@ -135,10 +132,6 @@ class LongTermCounts:
 def histories_of(config: MemoryConfig, n_items: int) -> tuple[tuple[float, int], ...]:
     """(decay, window) of every history that is stacked for a catalogue of this size."""
     return tuple((decay, window) for decay, window, _ in config.histories(n_items))
-
-
-def _stacked(sequences: Sequences, n_items: int, histories: tuple[tuple[float, int], ...]) -> sparse.csr_matrix:
-    return sparse.hstack([decayed_prefixes(sequences, n_items, *history) for history in histories], format="csr")
 
 
 def _moved(places: np.ndarray, n_items: int, blocks: int) -> Tensor:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from scipy import sparse
 
 from recsys.cluster import ADDRESS_VARIABLE, ray_cluster
 from recsys.context.sequences import Sequences
 from recsys.errors import TrainingError
+from recsys.experts.counting import by_events
 from recsys.experts.long_term import LongTermConfig, LongTermMemory
 from recsys.experts.memory import MemoryConfig, SequenceMemory
 from recsys.experts.refresh import LongTermCounts, MemoryCounts
@@ -90,14 +90,6 @@ def counted_in_shards(sequences: Sequences, shards: int, count: Callable[[Sequen
             ) from error
     assert total is not None
     return total
-
-
-def by_events(sequences: Sequences, shards: int) -> list[Sequences]:
-    """Disjoint shards of whole users, in their order, of about as many events each; none is empty."""
-    ends = sequences.offsets[1:]
-    cuts = np.searchsorted(ends, np.arange(1, shards) * len(sequences.items) / shards) + 1
-    parts = np.split(np.arange(len(sequences)), np.unique(cuts))
-    return [sequences.take(users) for users in parts if len(users)]
 
 
 def _in_order(parts: list[Sequences], count: Callable[[Sequences], Counts]) -> Iterator[Counts]:

@@ -7,9 +7,9 @@ configuration and the catalogue. n items, a attributes, c stacked columns (histo
 - The targets of the heads: their expert scores (two bytes a score) and masks, beside
   the experts fitted without them.
 - Each closed-form solve, on everyone: the experts of both fits, the targets, and the system. A sequence memory's is
-  4c² bytes twice (XᵀDX and its factor) and 4cn twice (XᵀY and the solution); or, where that is more, 4c² and what it
-  is counted from: the sparse product and, four times, the decayed histories (prefixes x windows), eight bytes an
-  entry. EASE's is 4n² four times.
+  4c² bytes twice (XᵀDX and its factor) and 4cn twice (XᵀY and the solution); or, where that is more, 4c² twice and
+  what it is counted from, some users at a time: the sparse product and, four times, the decayed histories (prefixes x
+  windows), eight bytes an entry. EASE's is 4n² four times.
 - The habits, where items repeat: one record for each item that came before each target, with what is made of it.
 - The snapshot: the experts, and their tensors twice while they are written.
 

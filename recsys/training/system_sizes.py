@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from recsys.experts.counting import ENTRIES_AT_ONCE
 from recsys.experts.memory import MemoryConfig
 from recsys.training.config import TrainConfig
 from recsys.training.experts import CONTENT, LONG_TERM
@@ -101,14 +102,15 @@ def _memory(name: str, config: MemoryConfig, n_items: int, n_attributes: int, n_
     kept = whole if config.top is None else (2 * _NUMBER * min(config.top, n_items) + 8) * rows
     weights = Part(f"{name}'s item-item weights", kept, _smaller_weights(section, config, n_items))
     reach = sum(window for _, window, _ in histories)
-    product = _SPARSE_ENTRY * min(columns**2, n_prefixes * reach**2)
-    counted = _HISTORY_COPIES * _SPARSE_ENTRY * n_prefixes * reach
+    entries = min(n_prefixes * reach, ENTRIES_AT_ONCE)
+    product = _SPARSE_ENTRY * min(columns**2, entries * reach)
+    counted = _HISTORY_COPIES * _SPARSE_ENTRY * entries
     gram = _NUMBER * columns**2
     sides = _NUMBER * columns * n_items
     lower = _smaller_system(section, config, n_items, len(histories))
     solving = (Part(f"{name}'s dense system of {columns:,} columns", 2 * gram + 2 * sides, lower),)
     counting = (
-        Part(f"{name}'s counts of {columns:,} columns", gram + product, lower),
+        Part(f"{name}'s counts of {columns:,} columns", 2 * gram + product, lower),
         Part(f"{name}'s decayed histories", counted, f"lower {section}.windows"),
     )
     system = max(solving, counting, key=lambda parts: sum(part.size for part in parts))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from recsys.errors import DataError
-from recsys.events.database import Database
+from recsys.errors import ConfigError, DataError
+from recsys.events.database import JOURNAL_VARIABLE, Database
 from recsys.events.log import EventLog
 
 
@@ -82,3 +84,36 @@ def test_who_had_a_log_open_makes_none_where_it_gave_way(logs):
 def test_a_threads_connection_is_kept_while_the_file_is_the_same(tmp_path):
     database = Database(tmp_path / "log.sqlite")
     assert database.connection() is database.connection()
+
+
+def is_in_wal(log: EventLog) -> bool:
+    """As sqlite's file format has it: 2 is a write-ahead log, 1 a rollback journal."""
+    return log.path.read_bytes()[18:20] == b"\x02\x02"
+
+
+def test_machines_that_share_no_memory_keep_a_rollback_journal(tmp_path, canonical, monkeypatch):
+    log = EventLog(tmp_path / "log.sqlite")
+    log.append(canonical(("ann", "before", 1)))
+    assert is_in_wal(log)
+    log.close()
+    monkeypatch.setenv(JOURNAL_VARIABLE, "rollback")
+    again = EventLog(log.path)
+    again.append(canonical(("ann", "after", 2)))
+    assert not is_in_wal(again)
+    imports = "import sys; from pathlib import Path; from recsys.events.log import EventLog"
+    seen = f"{imports}; print(EventLog(Path(sys.argv[1])).count())"
+    for number in range(2, 5):
+        other = subprocess.run([sys.executable, "-c", seen, log.path], capture_output=True, text=True, check=True)
+        assert other.stdout.strip() == str(number)
+        again.append(canonical(("bob", f"item {number}", number)))
+    assert not log.path.with_name("log.sqlite-wal").exists()
+    again.close()
+    monkeypatch.delenv(JOURNAL_VARIABLE)
+    assert items(EventLog(log.path))[:2] == ["before", "after"]
+    assert is_in_wal(log)
+
+
+def test_a_journal_that_does_not_exist_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv(JOURNAL_VARIABLE, "memory")
+    with pytest.raises(ConfigError, match=r"RECSYS_JOURNAL is 'memory'.*wal or rollback"):
+        EventLog(tmp_path / "log.sqlite").position()

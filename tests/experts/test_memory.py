@@ -12,6 +12,8 @@ from scipy import sparse
 
 from recsys.context.sequences import Sequences, prefix_contexts
 from recsys.errors import TrainingError
+from recsys.experts import counting
+from recsys.experts.counting import by_events
 from recsys.experts.kinds import rebuilt
 from recsys.experts.linear import decayed_prefixes
 from recsys.experts.memory import MemoryConfig, SequenceMemory, fit_sequence_memory
@@ -75,6 +77,18 @@ def test_repeated_items_add_up_in_the_fit_as_in_the_scores(users, decay: float):
     weights = dense_ridge(users, config) if learns else np.zeros((N_ITEMS, N_ITEMS))
     expected = [decayed(user, decay, 4) @ weights for user in users]
     np.testing.assert_allclose(fitted.score(context).numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("entries", [1, 30, 70])
+def test_counted_some_users_at_a_time_it_is_the_same_memory(sequences, monkeypatch, entries):
+    own, attributes = sequences(*USERS), sparse.csr_matrix(ATTRIBUTES)
+    whole = fit_sequence_memory(own, N_ITEMS, DESCRIBED, attributes)
+    parts = []
+    monkeypatch.setattr(counting, "ENTRIES_AT_ONCE", entries)
+    monkeypatch.setattr(counting, "by_events", lambda own, number: parts.append(number) or by_events(own, number))
+    in_parts = fit_sequence_memory(own, N_ITEMS, DESCRIBED, attributes)
+    assert parts[0] > 1
+    torch.testing.assert_close(in_parts.weights, whole.weights, rtol=1e-5, atol=1e-6)
 
 
 def test_a_window_longer_than_the_history_is_the_whole_history(contexts):

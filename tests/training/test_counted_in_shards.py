@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from recsys.cluster import ADDRESS_VARIABLE
+from recsys.experts.counting import by_events
 from recsys.experts.long_term import LongTermConfig
 from recsys.experts.memory import MemoryConfig, fit_sequence_memory
 from recsys.training import counted_in_shards as module
-from recsys.training.counted_in_shards import by_events, shards_here
+from recsys.training.counted_in_shards import shards_here
 
 N_ITEMS = 6
 SMALL = MemoryConfig(ridges=(2.0, 3.0), windows=(2, 4))

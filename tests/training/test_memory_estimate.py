@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from recsys.errors import ConfigError
+from recsys.experts.counting import ENTRIES_AT_ONCE
 from recsys.training import machine_memory, memory_estimate
 from recsys.training.config import load_config
 from recsys.training.memory_estimate import GIGA, largest_moment, moments, refuse_what_does_not_fit
@@ -76,13 +77,16 @@ def test_the_solve_is_reckoned_from_its_arrays():
     assert system.size == 2 * 4 * columns**2 + 2 * 4 * columns * 3_416
 
 
-def test_long_windows_over_many_events_are_reckoned_and_baskets_have_fewer(monkeypatch):
+def test_what_counting_takes_grows_with_the_events_only_until_they_are_counted_in_parts():
     config = load_config(overrides=["memories.memory.windows=[200, 200]", "memories.memory.max_columns=40000"])
-    at_most(monkeypatch, 20)
-    many = replace(ML_1M, n_events=5_000_000, n_prefixes=5_000_000)
-    with pytest.raises(ConfigError, match=r"decayed histories .*: lower memories\.memory\.windows"):
-        refuse_what_does_not_fit(config, many)
-    refuse_what_does_not_fit(config, replace(many, n_prefixes=500_000))
+
+    def counting(n_events: int) -> int:
+        sizes = replace(ML_1M, n_events=n_events, n_prefixes=n_events)
+        [moment] = [own for own in moments(config, sizes) if own.when == "fitting memory on everyone"]
+        return next((part.size for part in moment.parts if "decayed histories" in part.what), 0)
+
+    assert counting(10_000) < counting(50_000) < counting(500_000)
+    assert counting(500_000) == counting(5_000_000) == 4 * 8 * ENTRIES_AT_ONCE
 
 
 def test_only_top_weights_make_the_snapshot_smaller_and_not_the_solve():

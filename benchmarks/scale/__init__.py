@@ -1,0 +1,1 @@
+"""What runs on several nodes, and on data of any size."""
