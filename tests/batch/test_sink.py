@@ -1,5 +1,6 @@
 """A partition is whole or absent, a finished one is kept only when it is still true, _SUCCESS comes last."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -153,12 +154,13 @@ def test_a_full_disk_leaves_no_half_file(out, monkeypatch):
     assert list(out.iterdir()) == []
 
 
-def test_a_folder_with_other_parquet_files_is_refused_and_left_alone(out):
+@pytest.mark.parametrize("name", ["sales.parquet", "part-00000-8f3a.snappy.parquet", "part-0.parquet", "part-time.csv"])
+def test_a_folder_with_files_of_others_is_refused_and_left_alone(out, name):
     out.mkdir()
-    (out / "sales.parquet").write_bytes(b"precious")
-    with pytest.raises(ConfigError, match=r"sales\.parquet"):
+    (out / name).write_bytes(b"precious")
+    with pytest.raises(ConfigError, match=re.escape(name)):
         run(plan(out))
-    assert (out / "sales.parquet").read_bytes() == b"precious"
+    assert (out / name).read_bytes() == b"precious"
 
 
 def test_a_file_where_the_folder_should_be_is_refused(out):
