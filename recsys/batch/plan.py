@@ -63,6 +63,8 @@ class BatchPlan:
         model_version: its version in the registry.
         as_of: effective moment, int64 microseconds; a context holds the user's events strictly before it.
         events_before: how many events of the log lie before that moment: an event that arrives late makes another plan.
+        newest_event: the log sequence of the newest of them: as many others make another plan, too.
+        catalogue_position: where profiles changed last: contexts hold them as they are now.
         latest: the latest moment at which an event can have happened; None where events have no clock.
         events_ahead: how many of those events lie after it: once they have happened, it is another plan.
         log_position: where the log stood when the plan was made; users deleted later are left out of what is written.
@@ -80,6 +82,8 @@ class BatchPlan:
     model_version: str
     as_of: int
     events_before: int
+    newest_event: int = 0
+    catalogue_position: int = 0
     latest: int | None = None
     events_ahead: int = 0
     log_position: int
@@ -95,8 +99,8 @@ class BatchPlan:
     @property
     def decisive(self) -> bytes:
         """All that decides what any user gets; where things lie is no part of it."""
-        events = (self.as_of, self.events_before, self.events_ahead)
-        return orjson.dumps([self.content_hash, self.model_version, *events, self.k, self.rules.digest, self.form])
+        contexts = (self.as_of, self.events_before, self.newest_event, self.events_ahead, self.catalogue_position)
+        return orjson.dumps([self.content_hash, self.model_version, *contexts, self.k, self.rules.digest, self.form])
 
 
 @dataclass(frozen=True, slots=True)

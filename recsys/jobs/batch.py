@@ -108,6 +108,8 @@ def batch(
         model_version=model.version,
         as_of=people.as_of,
         events_before=people.events_before,
+        newest_event=people.newest_event,
+        catalogue_position=people.catalogue_position,
         latest=people.latest,
         events_ahead=people.events_ahead,
         log_position=people.log_position,

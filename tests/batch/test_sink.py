@@ -106,6 +106,8 @@ def test_a_run_that_was_cut_short_keeps_what_is_finished_and_has_no_success(out)
         {"model_version": "2"},
         {"as_of": 11},
         {"events_before": 8},
+        {"newest_event": 8},
+        {"catalogue_position": 8},
         {"k": 3},
         {"rules": Rules(("a",))},
         {"rules": Rules((), ("a", "b"))},
