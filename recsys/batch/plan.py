@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from recsys.batch.formats import FORMATS, FormatName
 from recsys.batch.rules import ANYTHING, Rules
 
 PARTITION_USERS = 2_048
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,11 @@ class BatchPlan:
     def partitions(self, users: Users, size: int = PARTITION_USERS) -> Partitions:
         """The users in blocks of `size`, in their order."""
         return Partitions(self, users, size)
+
+    @property
+    def moment(self) -> str:
+        """`as_of` as ISO 8601 text, UTC."""
+        return (_EPOCH + timedelta(microseconds=self.as_of)).isoformat()
 
     @property
     def decisive(self) -> bytes:

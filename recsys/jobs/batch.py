@@ -91,6 +91,7 @@ def batch(
     Raises:
         ConfigError: k is below 1, a filter is wrong, there is no champion, or the folder holds other files.
         DataError: a file of users or items cannot be used, no item is left, or there are no events.
+        RegistryError: another batch is at this folder.
         BatchError: an actor failed, or the disk is full; finished partitions are kept.
     """
     if k < 1:
@@ -122,7 +123,7 @@ def batch(
         "workspace": workspace.name,
         "model_version": model.version,
         "content_hash": model.content_hash,
-        "as_of": moment_text(people.as_of),
+        "as_of": plan.moment,
         "k": k,
         "format": form,
         "filters": [asdict(condition) for condition in wishes.conditions],
@@ -135,7 +136,7 @@ def batch(
         folder=plan.out,
         manifest=run.manifest,
         model_version=model.version,
-        as_of=moment_text(people.as_of),
+        as_of=plan.moment,
         k=k,
         users=sum(part.users for part in run.written),
         rows=sum(part.rows for part in run.written),
@@ -166,8 +167,3 @@ def _default_folder(
     if form != "parquet":
         parts.append(form)
     return workspace.recommendations / "-".join(parts)
-
-
-def moment_text(microseconds: int) -> str:
-    """An int64 moment as ISO 8601 UTC."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()

@@ -123,6 +123,19 @@ def test_what_another_plan_made_is_not_kept(out, change):
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.parametrize("users", [2, 1])
+def test_what_another_run_wrote_meanwhile_is_no_success(out, users):
+    sink, partitions = PartitionSink(out), plan(out).partitions(PEOPLE, 2)
+    sink.prepare(partitions)
+    written = [sink.write(partition, frame(partition.user_ids), 0) for partition in partitions]
+    *_, other = plan(out, model_version="2").partitions(PEOPLE, users)
+    sink.write(other, frame(other.user_ids), 0)
+    (out / SUCCESS).write_text("of the other")
+    with pytest.raises(ConfigError, match="Something else wrote or removed partitions"):
+        sink.succeed(written, {})
+    assert not (out / SUCCESS).exists()
+
+
 def test_where_things_lie_does_not_change_what_is_made(out, tmp_path):
     here, there = plan(out), plan(tmp_path / "elsewhere", home=Path("/moved"), snapshot=Path("/moved/snapshot"))
     assert [p.key for p in here.partitions(PEOPLE, 2)] == [p.key for p in there.partitions(PEOPLE, 2)]
