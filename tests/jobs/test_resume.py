@@ -140,6 +140,13 @@ def test_a_flow_that_asks_for_something_else_under_its_key_begins_anew(films, in
     assert runs(films)[0].plan.config["seed"] == 99
 
 
+def test_a_start_that_is_refused_costs_a_killed_run_nothing(films, interrupt, quick_config):
+    interrupt(key="nightly")
+    with pytest.raises(ConfigError, match="no version '99'"):
+        train(films, quick_config(), key="nightly", begin_from="99")
+    assert (runs(films)[0].body / "body.safetensors").exists()
+
+
 def test_a_body_beside_a_plan_that_cannot_be_read_is_not_taken(films, interrupt):
     interrupt(key="nightly")
     begun = runs(films)[0]
