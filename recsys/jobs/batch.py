@@ -15,9 +15,9 @@ from recsys.batch.rules import Rules
 from recsys.batch.users import Audience, audience
 from recsys.data.availability import unavailable_items
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, DataError
 from recsys.jobs.batch_rules import NO_WISHES, Wishes
-from recsys.registry.champion import Champion, champion
+from recsys.registry.champion import Champion, opened_champion
 from recsys.registry.leases import in_use
 from recsys.workspace import Workspace
 
@@ -97,8 +97,13 @@ def batch(
     if k < 1:
         raise ConfigError(f"k is {k}; ask for at least one item a user, for example --k 20.")
     started = time.monotonic()
-    model = champion(workspace)
+    model, snapshot = opened_champion(workspace)
     rules = wishes.resolved(workspace)
+    if not rules.leave_any_of(snapshot.vocabulary):
+        raise DataError(
+            "Of the items that the champion knows none is available and meets all filters and lists: there is nothing to "
+            "recommend. New items can be recommended after the next training."
+        )
     people = audience(workspace, WorkspaceSchema.load(workspace.schema_file), users_file=users_file, as_of=as_of)
     plan = BatchPlan(
         workspace=workspace.name,
