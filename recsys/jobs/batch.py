@@ -101,8 +101,8 @@ def batch(
     rules = wishes.resolved(workspace)
     if not rules.leave_any_of(snapshot.vocabulary):
         raise DataError(
-            "Of the items that the champion knows none is available and meets all filters and lists: there is nothing to "
-            "recommend. New items can be recommended after the next training."
+            "Of the items that the champion knows none is available and meets all filters and lists: there is nothing "
+            "to recommend. New items can be recommended after the next training."
         )
     people = audience(workspace, WorkspaceSchema.load(workspace.schema_file), users_file=users_file, as_of=as_of)
     plan = BatchPlan(
