@@ -75,10 +75,15 @@ def test_a_file_that_may_not_grow_leaves_no_trace(tmp_path, form):
     assert assert_whole(tmp_path / "out", form) == 0
 
 
+def fill_up(path):
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4_096))
+
+
 def test_a_disk_that_is_full_before_the_first_file_is_told_likewise(small_disk):
     (small_disk / "out").mkdir()
-    with pytest.raises(OSError, match="No space left"), (small_disk / "rest").open("wb", buffering=0) as rest:
-        while True:
-            rest.write(bytes(4_096))
+    with pytest.raises(OSError, match="No space left"):
+        fill_up(small_disk / "rest")
     with pytest.raises(NoRoomError, match="no space left"), PartitionSink(small_disk / "out").alone():
         pass
