@@ -111,7 +111,7 @@ class TrainingRun:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Holds the run for the block. Where that fails what is kept stays; a run that began here and kept nothing is gone.
+        """Holds the run for the block. Where that fails what was kept stays; a run that began and kept nothing is gone.
 
         Raises:
             RegistryError: another process is at it.
