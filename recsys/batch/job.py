@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,10 +84,11 @@ def run_plan(
             users = sum(written.users for written in done)
             on_progress(users, total)
             missing = (partition for partition in partitions if partition.number not in finished)
-            for written in _made(plan, missing, len(partitions) - kept, maker) if kept < len(partitions) else ():
-                done.append(written)
-                users += written.users
-                on_progress(users, total)
+            with closing(_made(plan, missing, len(partitions) - kept, maker)) as made:
+                for written in made:
+                    done.append(written)
+                    users += written.users
+                    on_progress(users, total)
             ordered = tuple(sorted(done, key=lambda written: (len(written.file), written.file)))
             manifest = sink.succeed(ordered, about)
     except NoRoomError as error:
@@ -94,7 +96,9 @@ def run_plan(
     return BatchRun(written=ordered, kept=kept, manifest=manifest)
 
 
-def _made(plan: BatchPlan, partitions: Iterable[Partition], count: int, maker: type[Any]) -> Iterator[Written]:
+def _made(plan: BatchPlan, partitions: Iterable[Partition], count: int, maker: type[Any]) -> Generator[Written]:
+    if not count:
+        return
     with ray_cluster():
         import ray
         import ray.data

@@ -62,7 +62,7 @@ class PartitionSink:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While the block runs no other run writes into the folder; it is made when missing.
+        """While the block runs no other run writes into the folder; however it ends it leaves nothing half-written.
 
         Raises:
             ConfigError: as `prepare`.
@@ -74,6 +74,7 @@ class PartitionSink:
         with ExitStack() as held:
             with in_room_of(self.folder):
                 held.enter_context(exclusive(self.folder / _LOCK, f"batch into {self.folder}"))
+            held.callback(self._remove_leftovers)
             yield
 
     def prepare(self, partitions: Iterable[Partition]) -> dict[int, Written]:
@@ -102,8 +103,7 @@ class PartitionSink:
             sync(self.folder)
         for path, form in stale:
             form.remove(path)
-        for path in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
-            path.unlink(missing_ok=True)
+        self._remove_leftovers()
         return finished
 
     def write(self, partition: Partition, frame: pl.DataFrame, unknown_users: int, future_users: int = 0) -> Written:
@@ -159,6 +159,10 @@ class PartitionSink:
             with in_room_of(self.folder):
                 replace_file(path, content)
         return path
+
+    def _remove_leftovers(self) -> None:
+        for path in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
+            path.unlink(missing_ok=True)
 
     def _make_folder(self) -> None:
         try:

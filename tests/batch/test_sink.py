@@ -123,6 +123,18 @@ def test_what_another_plan_made_is_not_kept(out, change):
     assert list(out.iterdir()) == []
 
 
+def interrupted(sink):
+    with sink.alone():
+        (sink.folder / ".unfinished-part-00000.parquet-abc").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_is_interrupted_leaves_nothing_half_written(out):
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(PartitionSink(out))
+    assert not list(out.glob(".unfinished-*"))
+
+
 @pytest.mark.parametrize("users", [2, 1])
 def test_what_another_run_wrote_meanwhile_is_no_success(out, users):
     sink, partitions = PartitionSink(out), plan(out).partitions(PEOPLE, 2)
