@@ -74,6 +74,7 @@ def _connect() -> None:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         return
     ray.init(
+        address="local",  # without it Ray joins what somebody `ray start`ed on this machine
         num_cpus=max(os.cpu_count() or 1, 2),
         include_dashboard=False,
         log_to_driver=False,
