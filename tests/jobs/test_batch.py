@@ -10,6 +10,7 @@ from recsys.errors import DataError
 from recsys.jobs.batch import batch
 from recsys.jobs.batch_rules import Wishes
 from recsys.jobs.ingest import ingest
+from recsys.jobs.materialise import materialise
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +24,7 @@ def test_where_the_model_knows_none_of_the_chosen_items_it_says_so_before_any_wo
 
 def test_what_was_made_for_other_profiles_is_made_again(films, imported_data, tmp_path):
     asked = {"k": 2, "out": tmp_path / "out"}
+    materialise(films)
     with ray_cluster():
         batch(films, **asked)
         assert batch(films, **asked).kept_partitions == 1
