@@ -55,7 +55,6 @@ def planned(request: Request, config: dict[str, Any]) -> Iterator[dict[str, obje
     A plan that was not finished stands, and events that came meanwhile wait for the next run; a finished one stands
     while nothing is new, so that its steps are found done. What was deleted from the log ends both.
     """
-    from recsys.durable import canonical_json, replace_file
     from recsys.events.log import EventLog
     from recsys.registry.lineage import code_hash
     from recsys.training.dataset import Dataset
@@ -73,9 +72,16 @@ def planned(request: Request, config: dict[str, Any]) -> Iterator[dict[str, obje
     if {name: plan.get(name) for name in wanted} != wanted:
         begin_from = None if request.cold else _champion(workspace)
         plan = {**(wanted if wanted["position"] == newest else asked(newest)), "begin_from": begin_from}
-        replace_file(path, canonical_json({"plan": plan, "finished": False}))
+        _store(path, plan, finished=False)
     yield plan
-    replace_file(path, canonical_json({"plan": plan, "finished": True}))
+    _store(path, plan, finished=True)
+
+
+def _store(path: Path, plan: dict[str, Any], *, finished: bool) -> None:
+    """Keys of the configuration stay in their order: it is the experts' order."""
+    from recsys.durable import replace_file
+
+    replace_file(path, json.dumps({"plan": plan, "finished": finished}).encode() + b"\n")
 
 
 def _stored_plan(path: Path) -> tuple[dict[str, Any], bool]:

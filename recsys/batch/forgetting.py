@@ -10,6 +10,7 @@ import orjson
 
 from recsys.batch.formats import partition_files, rows_in
 from recsys.batch.sink import SUCCESS
+from recsys.context.parts import WRITING
 from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.events.lease import Guard
 from recsys.events.log import EventLog
@@ -34,8 +35,9 @@ def forget_users(folder: Path, user_ids: Sequence[str], guard: Guard) -> int:
     removed = sum(form.remove_users(path, user_ids, guard) for path, form in partition_files(folder))
     reached(Failpoint.DELETE_PARTITIONS_CLEAN)
     with guard():
-        for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
-            path.unlink(missing_ok=True)
+        for leftover in (f"{TEMPORARY_PREFIX}*", f"part-*{WRITING}"):
+            for path in folder.glob(leftover):
+                path.unlink(missing_ok=True)
         _correct(folder)
         sync(folder)
     return removed

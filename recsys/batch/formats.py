@@ -6,6 +6,7 @@ A parquet file carries its record in itself; CSV and JSON lines have it in a hid
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -33,6 +34,8 @@ OUTPUT_SCHEMA = pl.Schema(
 FormatName = Literal["parquet", "csv", "jsonl"]
 Record = Mapping[str, str]
 """What a partition says of itself: the key of what it was made from, and counts."""
+_NAME = re.compile(r"part-\d{5,}")
+"""Of ours, without the suffix; other tools write `part-0` or `part-00000-8f3a…`, and these are theirs."""
 _SIZE = "recsys.bytes"
 _AS_TEXT = pl.col(columns.AS_OF).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
 _TEXT_SCHEMA = pl.Schema({**OUTPUT_SCHEMA, columns.AS_OF: pl.String()})
@@ -162,7 +165,7 @@ FORMATS: Mapping[FormatName, PartitionFormat] = {"parquet": Parquet(), "csv": Te
 def partition_files(folder: Path) -> list[tuple[Path, PartitionFormat]]:
     """Every partition of a folder, with its format, by name."""
     found = [(path, form) for form in FORMATS.values() for path in folder.glob(f"part-*{form.suffix}")]
-    return sorted(found, key=lambda one: one[0].name)
+    return sorted((one for one in found if _NAME.fullmatch(one[0].stem)), key=lambda one: one[0].name)
 
 
 def rows_in(path: Path) -> int:

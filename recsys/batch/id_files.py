@@ -46,7 +46,7 @@ def _blocks(path: Path, column: str, block: int) -> Iterator[list[str]]:
     if path.suffix == ".parquet":
         yield from _of_parquet(path, column, block)
         return
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         ids = _of_csv(path, file, column) if path.suffix == ".csv" else _of_lines(file)
         while held := list(islice(ids, block)):
             yield held

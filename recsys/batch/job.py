@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,29 +71,34 @@ def run_plan(
         maker: class of the `PartitionMaker` that the actors use.
 
     Raises:
-        ConfigError: the folder holds files that are not a batch's.
+        ConfigError: the folder holds files that are not a batch's, or another batch wrote into it meanwhile.
+        RegistryError: another run is at this folder.
         BatchError: an actor failed, or the disk is full.
     """
     sink = PartitionSink(plan.out, plan.form)
-    finished = sink.prepare(partitions)
-    total, kept = sum(len(partition.user_ids) for partition in partitions), len(finished)
-    done = list(finished.values())
-    users = sum(written.users for written in done)
-    on_progress(users, total)
-    missing = (partition for partition in partitions if partition.number not in finished)
-    for written in _made(plan, missing, len(partitions) - kept, maker) if kept < len(partitions) else ():
-        done.append(written)
-        users += written.users
-        on_progress(users, total)
-    ordered = tuple(sorted(done, key=lambda written: (len(written.file), written.file)))
     try:
-        manifest = sink.succeed(ordered, about)
+        with sink.alone():
+            finished = sink.prepare(partitions)
+            total, kept = sum(len(partition.user_ids) for partition in partitions), len(finished)
+            done = list(finished.values())
+            users = sum(written.users for written in done)
+            on_progress(users, total)
+            missing = (partition for partition in partitions if partition.number not in finished)
+            with closing(_made(plan, missing, len(partitions) - kept, maker)) as made:
+                for written in made:
+                    done.append(written)
+                    users += written.users
+                    on_progress(users, total)
+            ordered = tuple(sorted(done, key=lambda written: (len(written.file), written.file)))
+            manifest = sink.succeed(ordered, about)
     except NoRoomError as error:
         raise _stopped(str(error), plan) from error
     return BatchRun(written=ordered, kept=kept, manifest=manifest)
 
 
-def _made(plan: BatchPlan, partitions: Iterable[Partition], count: int, maker: type[Any]) -> Iterator[Written]:
+def _made(plan: BatchPlan, partitions: Iterable[Partition], count: int, maker: type[Any]) -> Generator[Written]:
+    if not count:
+        return
     with ray_cluster():
         import ray
         import ray.data
@@ -143,7 +149,7 @@ def _rows(made: Any, plan: BatchPlan) -> Iterator[dict[str, Any]]:
 def _stopped(why: str, plan: BatchPlan) -> BatchError:
     return BatchError(
         f"The batch stopped: {why.rstrip('.')}. What is finished in {plan.out} is kept: run the same command again to "
-        "go on."
+        f"go on, with --as-of {plan.moment} where events have come since."
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from recsys.batch.formats import FORMATS, FormatName
 from recsys.batch.rules import ANYTHING, Rules
 
 PARTITION_USERS = 2_048
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class BatchPlan:
         model_version: its version in the registry.
         as_of: effective moment, int64 microseconds; a context holds the user's events strictly before it.
         events_before: how many events of the log lie before that moment: an event that arrives late makes another plan.
+        newest_event: the log sequence of the newest of them: as many others make another plan, too.
+        catalogue_position: where profiles changed last: contexts hold them as they are now.
         latest: the latest moment at which an event can have happened; None where events have no clock.
         events_ahead: how many of those events lie after it: once they have happened, it is another plan.
         log_position: where the log stood when the plan was made; users deleted later are left out of what is written.
@@ -80,6 +84,8 @@ class BatchPlan:
     model_version: str
     as_of: int
     events_before: int
+    newest_event: int = 0
+    catalogue_position: int = 0
     latest: int | None = None
     events_ahead: int = 0
     log_position: int
@@ -93,10 +99,15 @@ class BatchPlan:
         return Partitions(self, users, size)
 
     @property
+    def moment(self) -> str:
+        """`as_of` as ISO 8601 text, UTC."""
+        return (_EPOCH + timedelta(microseconds=self.as_of)).isoformat()
+
+    @property
     def decisive(self) -> bytes:
         """All that decides what any user gets; where things lie is no part of it."""
-        events = (self.as_of, self.events_before, self.events_ahead)
-        return orjson.dumps([self.content_hash, self.model_version, *events, self.k, self.rules.digest, self.form])
+        contexts = (self.as_of, self.events_before, self.newest_event, self.events_ahead, self.catalogue_position)
+        return orjson.dumps([self.content_hash, self.model_version, *contexts, self.k, self.rules.digest, self.form])
 
 
 @dataclass(frozen=True, slots=True)

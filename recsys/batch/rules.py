@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,11 @@ class Rules:
             return None
         allowed: np.ndarray = ~ranker.flags(self.excluded)
         return allowed if self.only is None else allowed & ranker.flags(self.only)
+
+    def leave_any_of(self, item_ids: Iterable[str]) -> bool:
+        """Whether any of these items may be recommended."""
+        excluded, only = set(self.excluded), None if self.only is None else set(self.only)
+        return any(item_id not in excluded and (only is None or item_id in only) for item_id in item_ids)
 
     @property
     def digest(self) -> str:

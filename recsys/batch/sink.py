@@ -6,7 +6,8 @@ It knows frames and files, not how recommendations come about.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from recsys.batch.plan import Partition
 from recsys.batch.room import in_room_of
 from recsys.durable import TEMPORARY_PREFIX, replace_file, sync
 from recsys.errors import ConfigError
+from recsys.registry.locks import exclusive
 
 SUCCESS = "_SUCCESS"
+_LOCK = ".batch.lock"
 _KEY, _ROWS = "recsys.partition_key", "recsys.rows"
 _UNKNOWN, _FUTURE = "recsys.unknown_users", "recsys.future_users"
 
@@ -57,6 +60,23 @@ class PartitionSink:
         self.folder = folder
         self._format = FORMATS[form]
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While the block runs no other run writes into the folder; however it ends it leaves nothing half-written.
+
+        Raises:
+            ConfigError: as `prepare`.
+            RegistryError: another run is at it.
+            NoRoomError: the disk is full.
+        """
+        self._refuse_foreign_files()
+        self._make_folder()
+        with ExitStack() as held:
+            with in_room_of(self.folder):
+                held.enter_context(exclusive(self.folder / _LOCK, f"batch into {self.folder}"))
+            held.callback(self._remove_leftovers)
+            yield
+
     def prepare(self, partitions: Iterable[Partition]) -> dict[int, Written]:
         """Makes the folder ready for these partitions: keeps those that are there, removes what another run left.
 
@@ -83,8 +103,7 @@ class PartitionSink:
             sync(self.folder)
         for path, form in stale:
             form.remove(path)
-        for path in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
-            path.unlink(missing_ok=True)
+        self._remove_leftovers()
         return finished
 
     def write(self, partition: Partition, frame: pl.DataFrame, unknown_users: int, future_users: int = 0) -> Written:
@@ -121,8 +140,10 @@ class PartitionSink:
             The manifest's path.
 
         Raises:
+            ConfigError: the folder does not hold these partitions and no others.
             NoRoomError: the disk is full.
         """
+        self._refuse_what_others_wrote(written)
         written = [replace(part, rows=rows_in(self.folder / part.file)) for part in written]
         manifest = {
             **about,
@@ -138,6 +159,10 @@ class PartitionSink:
             with in_room_of(self.folder):
                 replace_file(path, content)
         return path
+
+    def _remove_leftovers(self) -> None:
+        for path in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
+            path.unlink(missing_ok=True)
 
     def _make_folder(self) -> None:
         try:
@@ -156,6 +181,16 @@ class PartitionSink:
             return None
         rows, unknown, future = (int(record[name]) for name in (_ROWS, _UNKNOWN, _FUTURE))
         return Written(partition.file, len(partition.user_ids), rows, unknown, future, partition.key)
+
+    def _refuse_what_others_wrote(self, written: Sequence[Written]) -> None:
+        """A lock is this machine's; what another one wrote meanwhile is found here."""
+        keys = {path.name: (form.record(path) or {}).get(_KEY) for path, form in partition_files(self.folder)}
+        if keys != {part.file: part.key for part in written}:
+            (self.folder / SUCCESS).unlink(missing_ok=True)
+            raise ConfigError(
+                f"Something else wrote or removed partitions in {self.folder} while this batch ran, so there is no "
+                f"{SUCCESS}. Give each batch a folder of its own (--out), and run the command again."
+            )
 
     def _refuse_foreign_files(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():

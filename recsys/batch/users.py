@@ -19,6 +19,7 @@ from recsys.context.catalogue_files import next_user_ids
 from recsys.context.moments import CLOCK_SKEW
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
+from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.events.log import EventLog
 from recsys.events.ordering import ordered
 from recsys.workspace import Workspace
@@ -34,6 +35,8 @@ class Audience:
         users: each once; sorted, or in the file's order.
         as_of: effective moment, int64 microseconds.
         events_before: how many events of the log lie before it.
+        newest_event: the log sequence of the newest of these; 0 when there is none.
+        catalogue_position: where profiles changed last, told by a position of the log; 0 where they never did.
         latest: the latest moment at which an event can have happened; None where events have no clock.
         events_ahead: how many of those events lie after it.
         log_position: where the log stood before it was read: whoever is deleted later is known by that.
@@ -42,6 +45,8 @@ class Audience:
     users: UserList
     as_of: int
     events_before: int
+    newest_event: int
+    catalogue_position: int
     latest: int | None
     events_ahead: int
     log_position: int
@@ -68,14 +73,15 @@ def audience(
         DataError: the file cannot be used, or the workspace has no event and no moment was given.
     """
     log = EventLog(workspace.event_log)
-    position = log.position()
+    position, catalogue_position = log.position(), CatalogueChanges(workspace.event_log).newest()
     latest = (time.time_ns() // 1_000 if now is None else now) + CLOCK_SKEW if schema.clock else None
-    last, before, ahead = None, 0, 0
+    last, before, newest_event, ahead = None, 0, 0, 0
     for events in _events(log, position, schema):
         newest = events[columns.EFFECTIVE_AT].max()
         last = max(newest, last or newest)  # type: ignore[type-var]
         counted = events if as_of is None else events.filter(pl.col(columns.EFFECTIVE_AT) < as_of)
         before += counted.height
+        newest_event = max(newest_event, int(str(counted[columns.LOG_SEQUENCE].max() or 0)))
         ahead += 0 if latest is None else counted.filter(pl.col(columns.OCCURRED_AT) > latest).height
     if last is None and as_of is None:
         raise DataError(
@@ -87,6 +93,8 @@ def audience(
         users=UserList.of(named),
         as_of=as_of if as_of is not None else int(str(last)) + 1,
         events_before=before,
+        newest_event=newest_event,
+        catalogue_position=catalogue_position,
         latest=latest,
         events_ahead=ahead,
         log_position=position,
@@ -100,7 +108,7 @@ def _events(log: EventLog, position: int, schema: WorkspaceSchema) -> Iterator[p
         after = user_ids[-1]
         events = log.read(user_ids, upto=position)
         if not events.is_empty():
-            yield ordered(events, schema).select(columns.EFFECTIVE_AT, columns.OCCURRED_AT)
+            yield ordered(events, schema).select(columns.EFFECTIVE_AT, columns.OCCURRED_AT, columns.LOG_SEQUENCE)
 
 
 def _everybody(log: EventLog, users_file: Path) -> Iterator[list[str]]:

@@ -51,7 +51,9 @@ def batch(
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option("--as-of", metavar="MOMENT", help="Contexts as of then, such as 1998-04-01T00:00:00Z; else now."),
+        typer.Option(
+            "--as-of", metavar="MOMENT", help="Contexts as of then, such as 1998-04-01T00:00:00Z; else the last event."
+        ),
     ] = None,
     filters: Annotated[
         list[str] | None,

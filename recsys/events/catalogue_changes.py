@@ -87,6 +87,11 @@ class CatalogueChanges:
         with bounded(connection, LOCK_WAIT_SECONDS):
             return connection.execute(query, [after, asked(user_ids)]).fetchall()
 
+    def newest(self) -> int:
+        """The position of the newest change; 0 where there was none, after all others while one is being made."""
+        query = "SELECT coalesce(max(log_sequence), 0) FROM catalogue_changes"
+        return int(self._database.connection().execute(query).fetchone()[0])
+
 
 def _note(connection: sqlite3.Connection, concerned: Concerned) -> None:
     """Takes a position for each user concerned, so that the log can be folded a bounded number of users at a time."""

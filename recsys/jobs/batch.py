@@ -15,9 +15,9 @@ from recsys.batch.rules import Rules
 from recsys.batch.users import Audience, audience
 from recsys.data.availability import unavailable_items
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, DataError
 from recsys.jobs.batch_rules import NO_WISHES, Wishes
-from recsys.registry.champion import Champion, champion
+from recsys.registry.champion import Champion, opened_champion
 from recsys.registry.leases import in_use
 from recsys.workspace import Workspace
 
@@ -91,13 +91,19 @@ def batch(
     Raises:
         ConfigError: k is below 1, a filter is wrong, there is no champion, or the folder holds other files.
         DataError: a file of users or items cannot be used, no item is left, or there are no events.
+        RegistryError: another batch is at this folder.
         BatchError: an actor failed, or the disk is full; finished partitions are kept.
     """
     if k < 1:
         raise ConfigError(f"k is {k}; ask for at least one item a user, for example --k 20.")
     started = time.monotonic()
-    model = champion(workspace)
+    model, snapshot = opened_champion(workspace)
     rules = wishes.resolved(workspace)
+    if not rules.leave_any_of(snapshot.vocabulary):
+        raise DataError(
+            "Of the items that the champion knows none is available and meets all filters and lists: there is nothing "
+            "to recommend. New items can be recommended after the next training."
+        )
     people = audience(workspace, WorkspaceSchema.load(workspace.schema_file), users_file=users_file, as_of=as_of)
     plan = BatchPlan(
         workspace=workspace.name,
@@ -108,6 +114,8 @@ def batch(
         model_version=model.version,
         as_of=people.as_of,
         events_before=people.events_before,
+        newest_event=people.newest_event,
+        catalogue_position=people.catalogue_position,
         latest=people.latest,
         events_ahead=people.events_ahead,
         log_position=people.log_position,
@@ -120,7 +128,7 @@ def batch(
         "workspace": workspace.name,
         "model_version": model.version,
         "content_hash": model.content_hash,
-        "as_of": moment_text(people.as_of),
+        "as_of": plan.moment,
         "k": k,
         "format": form,
         "filters": [asdict(condition) for condition in wishes.conditions],
@@ -133,7 +141,7 @@ def batch(
         folder=plan.out,
         manifest=run.manifest,
         model_version=model.version,
-        as_of=moment_text(people.as_of),
+        as_of=plan.moment,
         k=k,
         users=sum(part.users for part in run.written),
         rows=sum(part.rows for part in run.written),
@@ -164,8 +172,3 @@ def _default_folder(
     if form != "parquet":
         parts.append(form)
     return workspace.recommendations / "-".join(parts)
-
-
-def moment_text(microseconds: int) -> str:
-    """An int64 moment as ISO 8601 UTC."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()

@@ -118,11 +118,11 @@ def _trained(
     workspace, config, begin_from = run.workspace, run.config, run.plan.begin_from
     split = targets_of(dataset, "validation")
     refuse_what_does_not_fit(config, dataset.sizes)
+    start = None if begin_from is None else _start(workspace, begin_from, config, dataset)
     with run.under_way():
         on_run(run.name)
         materialise(workspace)
         encoding = dataset.profile_encoding()
-        start = None if begin_from is None else _start(workspace, begin_from, config, dataset)
         fitted = _fit(dataset, dataset.encoded_profiles(encoding), config, progress, start, run.body)
         encoder = ContextEncoder(dataset.vocabulary, encoding, config.history_length)
         reader = FeastReader(workspace, dataset.schema)

@@ -111,22 +111,23 @@ class TrainingRun:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Holds the run for the block; what is kept of it stays when the block fails, if there is something.
+        """Holds the run for the block. Where that fails what was kept stays; a run that began and kept nothing is gone.
 
         Raises:
             RegistryError: another process is at it.
         """
-        _forget_oldest(self.workspace)
+        _forget_oldest(self)
         with exclusive(self.folder / _LOCK, f"process at the run '{self.name}'"):
             known = RunPlan.read(self.folder / _PLAN)
-            if known is not None and not self.plan.is_for(known):
+            begins = known is None or not self.plan.is_for(known)
+            if begins:  # what lies there, if anything, is of another plan, or of one that nobody can read
                 shutil.rmtree(self.body, ignore_errors=True)
             self._write(self.plan)
             reached(Failpoint.TRAIN_BEGUN)
             try:
                 yield
             except BaseException:
-                if not BodyFiles(self.body).are_worth_keeping():
+                if begins and not BodyFiles(self.body).are_worth_keeping():
                     shutil.rmtree(self.folder, ignore_errors=True)
                 raise
 
@@ -147,8 +148,9 @@ def runs(workspace: Workspace) -> list[TrainingRun]:
     return [TrainingRun(workspace, folder.name, plan) for folder, plan in found if plan is not None]
 
 
-def _forget_oldest(workspace: Workspace) -> None:
-    for run in runs(workspace)[_REMEMBERED:]:
+def _forget_oldest(begun: TrainingRun) -> None:
+    others = [run for run in runs(begun.workspace) if run.name != begun.name]
+    for run in others[_REMEMBERED:]:
         try:
             with exclusive(run.folder / _LOCK, "process at it"):
                 shutil.rmtree(run.folder, ignore_errors=True)

@@ -104,7 +104,8 @@ def contexts(events: pl.DataFrame, schema: WorkspaceSchema, profiles: pl.DataFra
         In the order in which users first appear, in events and then in profiles.
 
     Raises:
-        DataError: a column is missing, has the wrong type, or holds values that no event can have; all are listed.
+        DataError: a column is missing, has the wrong type, holds values that no event can have, or does not fit the
+            schema; all are listed.
     """
     known = {} if profiles is None else _profiles(profiles, schema)
     folded = {} if events.is_empty() and not event_problems(events) else _folded(events, schema)
@@ -121,7 +122,7 @@ def contexts(events: pl.DataFrame, schema: WorkspaceSchema, profiles: pl.DataFra
 
 def _folded(events: pl.DataFrame, schema: WorkspaceSchema) -> dict[str, dict[str, object]]:
     """The fold's values by user, in the order in which users first appear."""
-    _refuse(_EVENTS, event_problems(events))
+    _refuse(_EVENTS, [*event_problems(events), *_unfit(events, schema)])
     findings = Findings()
     canonical = canonical_events(events, _EVENTS, findings)
     odd = [f"{one.rows} {one.what}" for one in findings.treatments if one.done == "dropped"]
@@ -133,6 +134,16 @@ def _folded(events: pl.DataFrame, schema: WorkspaceSchema) -> dict[str, dict[str
     ).select(LOG_SCHEMA.names())
     found = {str(row[columns.USER_ID]): dict(_values(row)) for row in fold(log, schema).iter_rows(named=True)}
     return {user_id: found[user_id] for user_id in canonical_ids(events[columns.USER_ID]).unique(maintain_order=True)}
+
+
+def _unfit(events: pl.DataFrame, schema: WorkspaceSchema) -> Iterator[str]:
+    """What makes every event of a well-formed frame mean nothing, or something else than in this workspace."""
+    if schema.clock and columns.POSITION in events.columns and columns.TIMESTAMP not in events.columns:
+        yield f"this workspace has a clock, so its events need a '{columns.TIMESTAMP}'"
+    counted = schema.events.positive
+    if counted is not None and columns.EVENT not in events.columns:
+        kinds = ", ".join(counted)
+        yield f"there is no column '{columns.EVENT}', and in this workspace only events of these kinds count: {kinds}"
 
 
 def _values(row: dict[str, object]) -> Iterator[tuple[str, object]]:

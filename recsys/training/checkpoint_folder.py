@@ -67,7 +67,7 @@ class CheckpointFolder:
             shutil.rmtree(leftover, ignore_errors=True)
 
     def finish(self, unfinished: Path, name: str, about: dict[str, Any]) -> None:
-        """Makes the files that are on the disk a checkpoint, and removes older ones.
+        """Makes the files that are on the disk a checkpoint, and removes all but the newest whole one beside it.
 
         Args:
             unfinished: holds all of its files, each of them synced.
@@ -84,8 +84,11 @@ class CheckpointFolder:
         unfinished.rename(place)
         sync(self.path)
         reached(Failpoint.TRAIN_CHECKPOINT_IN_PLACE)
-        for older in sorted(self.path.glob(f"{_PREFIX}*"), reverse=True)[_KEPT:]:
-            shutil.rmtree(older, ignore_errors=True)
+        others = [other for other in sorted(self.path.glob(f"{_PREFIX}*"), reverse=True) if other != place]
+        kept = [other for other in others if _read(other) is not None][: _KEPT - 1]
+        for other in others:
+            if other not in kept:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _read(folder: Path) -> Stored | None:

@@ -8,17 +8,19 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from recsys.cluster import ray_cluster
+from recsys.errors import ConfigError
 from recsys.training.config import TrainConfig
 from recsys.training.dataset import Dataset
 from recsys.training.machine_memory import available_memory
 from recsys.training.memory_estimate import largest_moment
+from recsys.training.system_sizes import DataSizes
 from recsys.tuning.outcomes import Outcome
 from recsys.tuning.sampling import decoded, distributions, encoded
 from recsys.tuning.space import SearchSpace
@@ -144,9 +146,26 @@ def _at_once(task: Task, dataset: Dataset) -> int:
     import ray
 
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    room = available_memory() // max(largest_moment(task.base, dataset.sizes).total, 1)
+    room = available_memory() // max(most_memory(task.space, task.base, dataset.sizes), 1)
     name, count = next(iter(_resources().items()))
     return max(1, min(int(resources.get(name.upper(), 1) // count), room))
+
+
+def most_memory(space: SearchSpace, base: TrainConfig, sizes: DataSizes) -> int:
+    """Bytes that a trial takes at most: of the base, each setting in turn at what takes the most beside the others.
+
+    Args:
+        space: what may change.
+        base: what it is changed in.
+        sizes: of the data.
+    """
+    largest = base
+    for name, dimension in space.dimensions.items():
+        for value in dimension.samples:
+            with suppress(ConfigError):  # values that do not go together are no trial
+                other = space.applied(largest, {name: value})
+                largest = max(largest, other, key=lambda config: largest_moment(config, sizes).total)
+    return largest_moment(largest, sizes).total
 
 
 def _resources() -> dict[str, float]:

@@ -49,6 +49,12 @@ def test_numbers_that_an_interrupted_call_left_behind_are_mended(lists, monkeypa
     assert counted(lists) == (2, [1, 1])
 
 
+def test_what_an_interrupted_deletion_left_half_written_goes(lists):
+    (lists / "part-00000.8f3a.writing").write_bytes(b"ann and what was recommended to her")
+    forget_users(lists, ["gone"], nullcontext)
+    assert sorted(path.name for path in lists.iterdir()) == ["_SUCCESS", "part-00000.parquet", "part-00001.parquet"]
+
+
 def test_a_manifest_that_is_true_is_left_alone(lists):
     before = (lists / "_SUCCESS").read_bytes()
     forget_users(lists, ["nobody"], nullcontext)

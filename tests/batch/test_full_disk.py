@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from recsys.batch.formats import FORMATS
-from recsys.batch.sink import SUCCESS
+from recsys.batch.room import NoRoomError
+from recsys.batch.sink import SUCCESS, PartitionSink
 
 DRIVER = Path(__file__).with_name("filling.py")
 ROOT = Path(__file__).parents[2]
@@ -72,3 +73,17 @@ def test_a_file_that_may_not_grow_leaves_no_trace(tmp_path, form):
     told = filled(tmp_path / "out", form, limit=10_000)
     assert "file size limit reached" in told
     assert assert_whole(tmp_path / "out", form) == 0
+
+
+def fill_up(path):
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4_096))
+
+
+def test_a_disk_that_is_full_before_the_first_file_is_told_likewise(small_disk):
+    (small_disk / "out").mkdir()
+    with pytest.raises(OSError, match="No space left"):
+        fill_up(small_disk / "rest")
+    with pytest.raises(NoRoomError, match="no space left"), PartitionSink(small_disk / "out").alone():
+        pass

@@ -26,6 +26,12 @@ def test_ids_come_in_the_files_order(tmp_path, name):
     assert ids(path) == ["7", "3", "7"]
 
 
+@pytest.mark.parametrize(("name", "content"), [("users.csv", "user_id\n7\n3\n"), ("users.txt", "7\n3\n")])
+def test_the_mark_that_spreadsheets_put_before_the_first_byte_belongs_to_no_id(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    assert ids(tmp_path / name) == ["7", "3"]
+
+
 def test_leading_zeros_quotes_and_other_columns_are_no_trouble(tmp_path):
     (tmp_path / "items.csv").write_text('title,item_id\n"a, ""b""",007\nc,"x,y"\n')
     assert ids(tmp_path / "items.csv", "item_id") == ["007", "x,y"]

@@ -11,6 +11,7 @@ from recsys.batch.job import BatchError, run_plan
 from recsys.batch.plan import BatchPlan
 from recsys.batch.sink import SUCCESS, PartitionSink
 from recsys.batch.user_list import UserList
+from recsys.errors import RegistryError
 
 USERS = tuple(f"u{n}" for n in range(7))
 PEOPLE = UserList.of([USERS])
@@ -82,7 +83,7 @@ def test_every_user_is_recommended_to_and_progress_is_told(plan, cluster):
 def test_a_failure_says_why_keeps_what_is_finished_and_the_next_run_goes_on(plan, cluster, tmp_path):
     partitions = plan.partitions(PEOPLE, 2)
     (tmp_path / "stumble").write_text("u6")
-    with pytest.raises(BatchError, match="this user is too much"):
+    with pytest.raises(BatchError, match=r"this user is too much.*with --as-of 1970-01-01T00:00:00\.000010\+00:00"):
         run_plan(plan, partitions, {}, maker=WordMaker)
     assert not (plan.out / SUCCESS).exists()
     assert not list(plan.out.glob(".unfinished*"))
@@ -91,6 +92,12 @@ def test_a_failure_says_why_keeps_what_is_finished_and_the_next_run_goes_on(plan
     run = run_plan(plan, partitions, {}, maker=WordMaker)
     assert run.kept == finished
     assert pl.read_parquet(plan.out / "*.parquet")["user_id"].to_list() == list(USERS)
+
+
+def test_two_runs_are_never_at_one_folder(plan):
+    with PartitionSink(plan.out).alone(), pytest.raises(RegistryError, match="Another batch into .* is under way"):
+        run_plan(plan, plan.partitions(PEOPLE, 4), {}, maker=WordMaker)
+    assert not list(plan.out.glob("part-*"))
 
 
 def test_a_plan_whose_files_are_all_there_starts_no_ray(plan, monkeypatch):

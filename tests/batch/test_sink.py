@@ -1,5 +1,6 @@
 """A partition is whole or absent, a finished one is kept only when it is still true, _SUCCESS comes last."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,6 +106,8 @@ def test_a_run_that_was_cut_short_keeps_what_is_finished_and_has_no_success(out)
         {"model_version": "2"},
         {"as_of": 11},
         {"events_before": 8},
+        {"newest_event": 8},
+        {"catalogue_position": 8},
         {"k": 3},
         {"rules": Rules(("a",))},
         {"rules": Rules((), ("a", "b"))},
@@ -118,6 +121,31 @@ def test_what_another_plan_made_is_not_kept(out, change):
     sink = PartitionSink(out, other.form)
     assert sink.prepare(other.partitions(PEOPLE, 2)) == {}
     assert list(out.iterdir()) == []
+
+
+def interrupted(sink):
+    with sink.alone():
+        (sink.folder / ".unfinished-part-00000.parquet-abc").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_is_interrupted_leaves_nothing_half_written(out):
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(PartitionSink(out))
+    assert not list(out.glob(".unfinished-*"))
+
+
+@pytest.mark.parametrize("users", [2, 1])
+def test_what_another_run_wrote_meanwhile_is_no_success(out, users):
+    sink, partitions = PartitionSink(out), plan(out).partitions(PEOPLE, 2)
+    sink.prepare(partitions)
+    written = [sink.write(partition, frame(partition.user_ids), 0) for partition in partitions]
+    *_, other = plan(out, model_version="2").partitions(PEOPLE, users)
+    sink.write(other, frame(other.user_ids), 0)
+    (out / SUCCESS).write_text("of the other")
+    with pytest.raises(ConfigError, match="Something else wrote or removed partitions"):
+        sink.succeed(written, {})
+    assert not (out / SUCCESS).exists()
 
 
 def test_where_things_lie_does_not_change_what_is_made(out, tmp_path):
@@ -153,12 +181,13 @@ def test_a_full_disk_leaves_no_half_file(out, monkeypatch):
     assert list(out.iterdir()) == []
 
 
-def test_a_folder_with_other_parquet_files_is_refused_and_left_alone(out):
+@pytest.mark.parametrize("name", ["sales.parquet", "part-00000-8f3a.snappy.parquet", "part-0.parquet", "part-time.csv"])
+def test_a_folder_with_files_of_others_is_refused_and_left_alone(out, name):
     out.mkdir()
-    (out / "sales.parquet").write_bytes(b"precious")
-    with pytest.raises(ConfigError, match=r"sales\.parquet"):
+    (out / name).write_bytes(b"precious")
+    with pytest.raises(ConfigError, match=re.escape(name)):
         run(plan(out))
-    assert (out / "sales.parquet").read_bytes() == b"precious"
+    assert (out / name).read_bytes() == b"precious"
 
 
 def test_a_file_where_the_folder_should_be_is_refused(out):

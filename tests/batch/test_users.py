@@ -10,7 +10,9 @@ from recsys.context.moments import CLOCK_SKEW
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import DataError
+from recsys.events.catalogue_changes import CatalogueChanges
 from recsys.events.log import EventLog
+from recsys.events.removals import Removals
 from recsys.workspace import Workspace
 
 SCHEMA = WorkspaceSchema(name="films")
@@ -71,6 +73,23 @@ def test_an_event_that_arrives_late_shows_in_the_count_before_the_moment(workspa
     EventLog(workspace.event_log).append(events(("bob", "late", 50)))
     after = audience(workspace, SCHEMA, as_of=150)
     assert (before.events_before, after.events_before) == (1, 2)
+
+
+def test_as_many_other_events_before_the_moment_are_told_apart(workspace):
+    before = audience(workspace, SCHEMA, as_of=150)
+    Removals(workspace.event_log).remove_users(["bob"])
+    EventLog(workspace.event_log).append(events(("ann", "late", 50)))
+    after = audience(workspace, SCHEMA, as_of=150)
+    assert before.events_before == after.events_before == 1
+    assert before.newest_event < after.newest_event
+
+
+def test_a_change_of_profiles_is_told_by_its_position(workspace):
+    before = audience(workspace, SCHEMA)
+    with CatalogueChanges(workspace.event_log).making() as concerned:
+        concerned.user_ids = ["zoe"]
+    after = audience(workspace, SCHEMA)
+    assert (before.catalogue_position, after.catalogue_position) == (0, EventLog(workspace.event_log).position())
 
 
 def test_an_event_after_the_moment_changes_nothing(workspace):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ from recsys.jobs.archive import verify_archive
 from recsys.jobs.backup import backup
 from recsys.jobs.delete_users import delete_users
 from recsys.jobs.train import resume, train
-from recsys.jobs.training_run import runs
+from recsys.jobs.training_run import TrainingRun, runs
 from recsys.training.body_files import BodyFiles
 
 pytestmark = pytest.mark.slow
@@ -137,6 +138,38 @@ def test_a_flow_that_asks_for_something_else_under_its_key_begins_anew(films, in
     train(films, quick_config("seed=99"), key="nightly")
     assert len(quick_body) == 1
     assert runs(films)[0].plan.config["seed"] == 99
+
+
+def test_a_start_that_is_refused_costs_a_killed_run_nothing(films, interrupt, quick_config):
+    interrupt(key="nightly")
+    with pytest.raises(ConfigError, match="no version '99'"):
+        train(films, quick_config(), key="nightly", begin_from="99")
+    assert (runs(films)[0].body / "body.safetensors").exists()
+
+
+def test_a_body_beside_a_plan_that_cannot_be_read_is_not_taken(films, interrupt):
+    interrupt(key="nightly")
+    begun = runs(films)[0]
+    (begun.folder / "run.json").write_text('{"of": "another version of this library"}')
+    with begun.under_way():
+        assert not (begun.body / "body.safetensors").exists()
+
+
+def test_going_on_with_an_old_run_does_not_forget_it(films, interrupt, monkeypatch):
+    monkeypatch.setattr(training_run, "_REMEMBERED", 1)
+    first = interrupt()
+    interrupt("seed=2")
+    old = TrainingRun.unfinished(films, first)
+    with old.under_way():
+        assert (old.body / "body.safetensors").exists()
+
+
+def test_a_run_that_cannot_be_gone_on_with_now_can_be_later(films, interrupted):
+    begun = TrainingRun.unfinished(films, interrupted)
+    shutil.rmtree(begun.body)
+    with pytest.raises(ConfigError), begun.under_way():
+        raise ConfigError("workers is 64, and this machine has 2 CPUs: set it to 2 at most.")
+    assert TrainingRun.unfinished(films, interrupted) == begun
 
 
 def test_a_run_that_came_to_nothing_leaves_nothing(films, quick_config, monkeypatch):

@@ -113,6 +113,14 @@ def test_what_cannot_be_used_says_what_is_wrong_with_it(recommender, frame, says
         recommender().recommend_frame(frame)
 
 
+def test_events_that_would_mean_nothing_here_are_refused():
+    untimed = EVENTS.drop("timestamp").with_columns(position=pl.Series(range(5)))
+    with pytest.raises(DataError, match="has a clock, so its events need a 'timestamp'; .* 'event'.* kinds count: buy"):
+        contexts(untimed, RICH)
+    ordered = contexts(untimed, WorkspaceSchema(name="films", clock=False))
+    assert [row.history_items for row in ordered] == [("a", "b", "c"), ("d", "e")]
+
+
 @pytest.mark.parametrize(
     ("profiles", "says"),
     [

@@ -131,6 +131,18 @@ def test_a_checkpoint_that_is_not_whole_is_not_taken(fit, whole, one_worker, tmp
     assert same(fit(Checkpoints(tmp_path, one_worker, minutes=1e9)), whole[0])
 
 
+def test_damaged_ones_take_no_place_of_whole_ones(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    for name in ("00003-000000000", "00003-000000005"):
+        (tmp_path / f"checkpoint-{name}").mkdir()
+    for step in (1, 2):
+        name = f"00001-{step:09d}"
+        unfinished = folder.unfinished(name, attempt=7)
+        unfinished.mkdir()
+        folder.finish(unfinished, name, {"epoch": 1, "step": step})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"checkpoint-00001-00000000{step}" for step in (1, 2)]
+
+
 def test_nothing_in_a_checkpoint_is_pickled(fit, one_worker, tmp_path):
     with pytest.raises(CutShortError):
         fit(Dying(tmp_path, one_worker, (3,), 9))
