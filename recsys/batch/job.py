@@ -1,5 +1,7 @@
 """Runs a plan on Ray Data: partitions that are not there yet go through a pool of actors, each written by its actor.
 
+Where actors are lost, as with a machine, the plan is taken up again with what is left, a few times.
+
 Contexts come from the offline store as of the plan's moment (`FeastReader.as_of`), which is exact also for events that
 were acknowledged after the last materialisation. On several machines all of them must see the workspace's folders.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,9 @@ from recsys.errors import RecsysError
 
 Progress = Callable[[int, int], None]
 """Called with the number of users done and the number of all users."""
+LOSSES = 3
+"""How often a run goes on after it has lost actors, be it with their machine."""
+_log = logging.getLogger(__name__)
 
 
 class Asked(Protocol):
@@ -36,6 +41,10 @@ class Asked(Protocol):
 
 class BatchError(RecsysError):
     """A batch run failed; the partitions finished so far are kept, and the next run goes on from there."""
+
+
+class _ActorsLostError(Exception):
+    """Ray lost actors; what they had not finished can be made by others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +82,42 @@ def run_plan(
     Raises:
         ConfigError: the folder holds files that are not a batch's, or another batch wrote into it meanwhile.
         RegistryError: another run is at this folder.
-        BatchError: an actor failed, or the disk is full.
+        BatchError: an actor failed, actors were lost more than LOSSES times, or the disk is full.
     """
     sink = PartitionSink(plan.out, plan.form)
     try:
         with sink.alone():
-            finished = sink.prepare(partitions)
-            total, kept = sum(len(partition.user_ids) for partition in partitions), len(finished)
-            done = list(finished.values())
-            users = sum(written.users for written in done)
-            on_progress(users, total)
-            missing = (partition for partition in partitions if partition.number not in finished)
-            with closing(_made(plan, missing, len(partitions) - kept, maker)) as made:
-                for written in made:
-                    done.append(written)
-                    users += written.users
-                    on_progress(users, total)
-            ordered = tuple(sorted(done, key=lambda written: (len(written.file), written.file)))
+            done = _by_file(sink, partitions)
+            total, kept = sum(len(partition.user_ids) for partition in partitions), len(done)
+            on_progress(_users(done), total)
+            for losses_left in range(LOSSES, -1, -1):
+                missing = (partition for partition in partitions if partition.file not in done)
+                try:
+                    with closing(_made(plan, missing, len(partitions) - len(done), maker)) as made:
+                        for written in made:
+                            done[written.file] = written
+                            on_progress(_users(done), total)
+                except _ActorsLostError as error:
+                    if not losses_left:
+                        raise _stopped(str(error), plan) from error
+                    _log.warning("actors were lost, going on with those that are left: %s", error)
+                    done = _by_file(sink, partitions)
+                else:
+                    break
+            ordered = tuple(sorted(done.values(), key=lambda written: (len(written.file), written.file)))
             manifest = sink.succeed(ordered, about)
     except NoRoomError as error:
         raise _stopped(str(error), plan) from error
     return BatchRun(written=ordered, kept=kept, manifest=manifest)
+
+
+def _by_file(sink: PartitionSink, partitions: Asked) -> dict[str, Written]:
+    """What is there and true, by the file's name."""
+    return {written.file: written for written in sink.prepare(partitions).values()}
+
+
+def _users(done: Mapping[str, Written]) -> int:
+    return sum(written.users for written in done.values())
 
 
 def _made(plan: BatchPlan, partitions: Iterable[Partition], count: int, maker: type[Any]) -> Generator[Written]:
@@ -134,7 +158,14 @@ def _put(partitions: Iterable[Partition]) -> list[Any]:
 
 
 def _rows(made: Any, plan: BatchPlan) -> Iterator[dict[str, Any]]:
-    """Rows as actors send them; what Ray itself raises (a lost node, memory) becomes one sentence."""
+    """Rows as actors send them; what Ray itself raises becomes one sentence.
+
+    Raises:
+        _ActorsLostError: a process or its machine is gone.
+        BatchError: whatever else Ray stumbled over.
+    """
+    from ray.exceptions import RayError, RayTaskError
+
     rows = iter(made.iter_rows())
     while True:
         try:
@@ -142,7 +173,10 @@ def _rows(made: Any, plan: BatchPlan) -> Iterator[dict[str, Any]]:
         except StopIteration:
             return
         except Exception as error:
-            raise _stopped(f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}", plan) from error
+            why = f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+            if isinstance(error, RayError) and not isinstance(error, RayTaskError):
+                raise _ActorsLostError(why) from error
+            raise _stopped(why, plan) from error
         yield row
 
 

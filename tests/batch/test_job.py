@@ -1,6 +1,7 @@
 """A plan runs on Ray: every partition once, what is there is kept, a failure keeps what is finished."""
 
 import os
+import signal
 from pathlib import Path
 
 import polars as pl
@@ -25,6 +26,10 @@ class WordMaker:
         self.stumble = plan.home / "stumble"
 
     def make(self, partition):
+        deaths = self.stumble.with_name("deaths")
+        if deaths.exists() and int(deaths.read_text()) and "u4" in partition.user_ids:
+            deaths.write_text(str(int(deaths.read_text()) - 1))
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.stumble.exists() and self.stumble.read_text() in partition.user_ids:
             raise ValueError("this user is too much")
         frame = pl.DataFrame(
@@ -92,6 +97,27 @@ def test_a_failure_says_why_keeps_what_is_finished_and_the_next_run_goes_on(plan
     run = run_plan(plan, partitions, {}, maker=WordMaker)
     assert run.kept == finished
     assert pl.read_parquet(plan.out / "*.parquet")["user_id"].to_list() == list(USERS)
+
+
+@pytest.mark.slow
+def test_whoever_is_killed_is_replaced(plan, cluster, tmp_path):
+    (tmp_path / "deaths").write_text("2")
+    run = run_plan(plan, plan.partitions(PEOPLE, 2), {}, maker=WordMaker)
+    assert (tmp_path / "deaths").read_text() == "0"
+    assert run.manifest.exists()
+    assert [part.users for part in run.written] == [2, 2, 2, 1]
+    assert pl.read_parquet(plan.out / "*.parquet")["user_id"].to_list() == list(USERS)
+
+
+@pytest.mark.slow
+def test_what_kills_everybody_ends_the_run_and_keeps_what_is_finished(plan, cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("recsys.batch.job.LOSSES", 1)
+    (tmp_path / "deaths").write_text("9")
+    with pytest.raises(BatchError, match="run the same command again"):
+        run_plan(plan, plan.partitions(PEOPLE, 2), {}, maker=WordMaker)
+    assert (tmp_path / "deaths").read_text() == "7"
+    assert not (plan.out / SUCCESS).exists()
+    assert "u4" not in pl.read_parquet(plan.out / "*.parquet")["user_id"].to_list()
 
 
 def test_two_runs_are_never_at_one_folder(plan):
