@@ -13,6 +13,7 @@ from recsys.errors import ConfigError
 from recsys.workspace import Workspace
 
 WORKSPACE_VARIABLE = "RECSYS_WORKSPACE"
+OFFLINE_STORE = "recsys.context.offline_store.PrunedDuckDBOfflineStore"
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
 """How long PostgreSQL may take to let us in, and to answer once it has."""
@@ -75,7 +76,7 @@ registry:
   cache_ttl_seconds: 0
   serve_features_while_materializing: true
 offline_store:
-  type: duckdb
+  type: {OFFLINE_STORE}
 online_store:
 {_online_store(workspace, engine)}
 entity_key_serialization_version: 3
@@ -83,8 +84,13 @@ entity_key_serialization_version: 3
 
 
 def is_configured_here(workspace: Workspace, engine: Engine) -> bool:
-    """Whether feature_store.yaml is this workspace's on this engine. After a copy it is another one's."""
-    return configuration_file(workspace).read_text(encoding="utf-8") == configuration(workspace, engine)
+    """Whether feature_store.yaml is this workspace's on this engine. After a copy it is another one's.
+
+    One that names Feast's own DuckDB store will do: it gives the same rows, and is written anew with the next
+    materialisation.
+    """
+    text = configuration_file(workspace).read_text(encoding="utf-8")
+    return text.replace("\n  type: duckdb\n", f"\n  type: {OFFLINE_STORE}\n") == configuration(workspace, engine)
 
 
 def former_online_server(workspace: Workspace, engine: Engine) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 
 from recsys.context.engine import Engine
 from recsys.context.feature_schema import FeatureSchema, is_context_service
-from recsys.context.layout import configuration, workspace_of_environment
+from recsys.context.layout import OFFLINE_STORE, configuration, workspace_of_environment
 from recsys.context.rows import feature_schema, feature_service_name, profile_fields
 from recsys.errors import ConfigError
 from recsys.shipped import shipped_folder
@@ -103,4 +103,4 @@ def test_the_configuration_has_absolute_paths_and_a_name_that_feast_accepts(worl
     assert parsed["project"] == "movielens_100k"
     assert parsed["registry"]["path"] == f"sqlite:///{world.workspace.home}/movielens-100k/feature_store/registry.db"
     assert parsed["online_store"]["path"].startswith(str(world.workspace.home))
-    assert parsed["offline_store"] == {"type": "duckdb"}
+    assert parsed["offline_store"] == {"type": OFFLINE_STORE}
