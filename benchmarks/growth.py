@@ -30,6 +30,7 @@ from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.context.folding import RowFolder  # noqa: E402
 from recsys.context.store import FeatureStoreAdapter  # noqa: E402
 from recsys.context.user_store import UserStore  # noqa: E402
+from recsys.data.catalogue import Catalogue  # noqa: E402
 from recsys.data.schema import WorkspaceSchema  # noqa: E402
 from recsys.events.lease import FoldLease, maintenance  # noqa: E402
 from recsys.events.log import EventLog  # noqa: E402
@@ -50,11 +51,8 @@ def main() -> None:
     asked = _arguments()
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=asked.work, prefix="recsys-growth-") as folder:
-        seed = Path(folder) / "seed"
-        _seed_workspace(seed, asked.events)
         for users in asked.sizes:
             home = Path(folder) / str(users)
-            shutil.copytree(seed, home)
             runs.append(_measured(home, users, asked.events))
             print(json.dumps(runs[-1]), flush=True)
             shutil.rmtree(home)
@@ -63,12 +61,17 @@ def main() -> None:
     write_json(asked.out, {**stamp("growth.py", asked.load), "events_each": asked.events, "k": K, "runs": runs})
 
 
-def _seed_workspace(home: Path, events: int) -> None:
-    """A thousand users, and a champion over their items."""
+def _made(home: Path, users: int, events: int) -> Workspace:
+    """A champion over the items of the first thousand users; then come the others."""
     workspace, schema = make_workspace(home, NAME)
+    Catalogue.empty(schema).save(workspace)
     append_users(EventLog(workspace.event_log), 0, FIRST_USERS, events)
     _build(workspace, schema)
     promote(workspace, register_default(workspace), by="growth", judge=allow)
+    if users > FIRST_USERS:
+        append_users(EventLog(workspace.event_log), FIRST_USERS, users - FIRST_USERS, events, seed=1)
+        _build(workspace, schema)
+    return workspace
 
 
 def _build(workspace: Workspace, schema: WorkspaceSchema) -> None:
@@ -82,10 +85,7 @@ def _build(workspace: Workspace, schema: WorkspaceSchema) -> None:
 
 
 def _measured(home: Path, users: int, events: int) -> dict[str, Any]:
-    workspace = Workspace(name=NAME, home=home)
-    if users > FIRST_USERS:
-        append_users(EventLog(workspace.event_log), FIRST_USERS, users - FIRST_USERS, events, seed=1)
-        _build(workspace, WorkspaceSchema.load(workspace.schema_file))
+    workspace = _made(home, users, events)
     one = home / "one.txt"
     one.write_text(user_name(0) + "\n")
     started = _batch(home, "one", "--users", str(one))
