@@ -17,6 +17,7 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
+from recsys.experts.evidence import Evidence
 from recsys.experts.linear import check_rows, cholesky, decayed_prefixes, decayed_sum, next_items, normal_equations
 from recsys.experts.top_weights import TopWeights
 
@@ -94,29 +95,17 @@ class SequenceMemory:
         """(1, columns) float32 at some columns, see `Expert.score_at`."""
         if not isinstance(self.weights, TopWeights):
             return self.score(context)[:, columns]
-        found, addends = self._entries(context)
-        at = torch.searchsorted(columns, found).clamp(max=max(len(columns) - 1, 0))
-        there = columns[at] == found if len(columns) else torch.zeros_like(found, dtype=torch.bool)
-        return torch.zeros(len(columns)).scatter_add_(0, at[there], addends[there])[None]
+        return self.evidence(context).at(columns)
 
-    def evidence(self, context: ContextBatch) -> tuple[Tensor, Tensor]:
-        """Where a memory of top weights says anything for a batch of one; all other items score 0.
-
-        Returns:
-            (entries,) int64 columns, ascending, all different, and (entries,) float32 scores.
-        """
-        entries, addends = self._entries(context)
-        columns, place = torch.unique(entries, return_inverse=True)
-        return columns, torch.zeros(len(columns)).scatter_add_(0, place, addends)
-
-    def _entries(self, context: ContextBatch) -> tuple[Tensor, Tensor]:
-        """(entries,) int64 columns, with repetitions, and (entries,) float32 addends to their scores."""
+    def evidence(self, context: ContextBatch) -> Evidence:
+        """What a memory of top weights says of a batch of one; all other items score 0."""
         assert isinstance(self.weights, TopWeights)
         parts = [
             self.weights.entries(which, context.history[0, -window:], decay)
             for which, (decay, window) in enumerate(zip(self.decays, self.windows, strict=True))
         ]
-        return torch.cat([columns for columns, _ in parts]), torch.cat([addends for _, addends in parts])
+        columns, addends = (torch.cat(own) for own in zip(*parts, strict=True))
+        return Evidence.summed(columns, addends)
 
     def _part(self, which: int, history: Tensor, decay: float) -> Tensor:
         if isinstance(self.weights, TopWeights):
