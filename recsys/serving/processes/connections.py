@@ -18,6 +18,7 @@ from recsys.serving.http.problems import PROBLEM_JSON, Problem
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
+SEND_SECONDS = 30.0
 _LINGER_SECONDS = 2.0
 _A_LINE = 4  # a colon, a space and the line's end
 
@@ -25,11 +26,15 @@ _A_LINE = 4  # a colon, a space and the line's end
 class BoundedConnection(HttpToolsProtocol):
     """Ends a connection whose request's head or trailers grow too large, or whose head is not complete in time.
 
+    So it does with a caller who does not take the reply in time: it would be held in memory, and what was asked next on
+    the same connection would stay under way, for as long as somebody likes.
+
     What cannot be parsed and what is too large is answered with a problem document, then the connection is closed. It
     is read for a moment longer, into nothing: a caller who is still sending would not see the answer otherwise.
     """
 
     head_seconds = HEAD_SECONDS
+    send_seconds = SEND_SECONDS
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -38,6 +43,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._too_large = False
         self._refused = False
         self._patience: asyncio.TimerHandle | None = None
+        self._untaken: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
@@ -45,7 +51,26 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_waiting_for_the_reader()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait_for_the_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_waiting_for_the_reader()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._wait_for_the_reader()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Whoever is idle so long has taken the reply, or never will; uvicorn calls it."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if not self._refused:
@@ -112,6 +137,15 @@ class BoundedConnection(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _wait_for_the_reader(self) -> None:
+        if self._untaken is None:
+            self._untaken = self.loop.call_later(self.send_seconds, self.transport.abort)
+
+    def _stop_waiting_for_the_reader(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
 
 _DETAILS = {
