@@ -1,7 +1,8 @@
-"""What a memory of few weights says of one context: something of some items, and of all others nothing."""
+"""What memories of few weights say of one context, side by side: something of some items, and of all others nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,38 +12,44 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Scores where there are any.
+    """Scores where any of the memories says anything.
 
     Attributes:
         columns: (said,) int64 score columns, ascending, all different.
-        scores: (said,) float32.
+        scores: (memories, said) float32; 0 where a memory says nothing of what another one speaks of.
     """
 
     columns: Tensor
     scores: Tensor
 
     @classmethod
-    def summed(cls, columns: Tensor, addends: Tensor) -> Self:
+    def summed(cls, memories: Sequence[tuple[Tensor, Tensor]]) -> Self:
         """What addends come to.
 
         Args:
-            columns: (entries,) int64, with repetitions.
-            addends: (entries,) float32.
+            memories: of each (entries,) int64 columns, with repetitions, and (entries,) float32 addends.
         """
-        own, place = torch.unique(columns, return_inverse=True)
-        return cls(own, torch.zeros(len(own)).scatter_add_(0, place, addends))
+        if not memories:
+            return cls(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0))
+        columns, place = torch.unique(torch.cat([own for own, _ in memories]), return_inverse=True)
+        scores = torch.zeros(len(memories), len(columns))
+        start = 0
+        for row, (_, addends) in zip(scores, memories, strict=True):
+            row.scatter_add_(0, place[start : start + len(addends)], addends)
+            start += len(addends)
+        return cls(columns, scores)
 
     def at(self, columns: Tensor) -> Tensor:
-        """(1, asked) float32 at some columns, 0 where nothing is said.
+        """(memories, asked) float32 at some columns, 0 where nothing is said.
 
         Args:
             columns: (asked,) int64 score columns.
         """
         if not len(self.columns):
-            return torch.zeros(1, len(columns))
+            return torch.zeros(len(self.scores), len(columns))
         place = torch.searchsorted(self.columns, columns).clamp_(max=len(self.columns) - 1)
-        return torch.where(self.columns[place] == columns, self.scores[place], 0.0)[None]
+        return self.scores[:, place] * (self.columns[place] == columns)
 
-    def most(self, number: int) -> Tensor:
-        """(at most number,) int64 columns with the largest scores."""
-        return self.columns[self.scores.topk(min(number, len(self.columns))).indices]
+    def most(self, memory: int, number: int) -> Tensor:
+        """(at most number,) int64 columns with the largest scores of one memory."""
+        return self.columns[self.scores[memory].topk(min(number, len(self.columns))).indices]

@@ -95,17 +95,16 @@ class SequenceMemory:
         """(1, columns) float32 at some columns, see `Expert.score_at`."""
         if not isinstance(self.weights, TopWeights):
             return self.score(context)[:, columns]
-        return self.evidence(context).at(columns)
+        return Evidence.summed([self.addends(context)]).at(columns)
 
-    def evidence(self, context: ContextBatch) -> Evidence:
-        """What a memory of top weights says of a batch of one; all other items score 0."""
+    def addends(self, context: ContextBatch) -> tuple[Tensor, Tensor]:
+        """What a memory of top weights says of a batch of one, see `Evidence.summed`; all other items score 0."""
         assert isinstance(self.weights, TopWeights)
         parts = [
             self.weights.entries(which, context.history[0, -window:], decay)
             for which, (decay, window) in enumerate(zip(self.decays, self.windows, strict=True))
         ]
-        columns, addends = (torch.cat(own) for own in zip(*parts, strict=True))
-        return Evidence.summed(columns, addends)
+        return torch.cat([columns for columns, _ in parts]), torch.cat([addends for _, addends in parts])
 
     def _part(self, which: int, history: Tensor, decay: float) -> Tensor:
         if isinstance(self.weights, TopWeights):

@@ -5,7 +5,6 @@ Everything is as `PersonalModel.forward` gives it, up to rounding. One context a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -32,12 +31,12 @@ class Heard:
 
     Attributes:
         context: a batch of one.
-        evidence: of each memory that keeps only its largest weights, by the expert's name.
+        evidence: of `PartialScoring.memories`.
         known: (known,) int64 columns of the items that are not new to it; empty where no expert needs them.
     """
 
     context: ContextBatch
-    evidence: Mapping[str, Evidence]
+    evidence: Evidence
     known: Tensor
 
 
@@ -46,6 +45,9 @@ class PartialScoring:
 
     Args:
         model: the whole one; `heads_read_a_part` has to hold.
+
+    Attributes:
+        memories: those that keep only their largest weights, by the expert's name.
     """
 
     def __init__(self, model: PersonalModel) -> None:
@@ -55,6 +57,11 @@ class PartialScoring:
         self._panel = torch.zeros(1, dtype=torch.int64) if network.panel is None else network.panel
         self._panel_items = network.body.items[self._panel + 1]
         self._discovering: list[int] = network.discovers.nonzero()[:, 0].tolist()
+        self.memories = {
+            name: expert
+            for name, expert in network.others.items()
+            if isinstance(expert, SequenceMemory) and isinstance(expert.weights, TopWeights)
+        }
         self._sums = {BODY: network.body.items[1:].sum(0, dtype=torch.float64).float()} | {
             name: expert.log_counts.sum(dtype=torch.float64).float()
             for name, expert in network.others.items()
@@ -64,11 +71,7 @@ class PartialScoring:
     @torch.no_grad()
     def hear(self, context: ContextBatch) -> Heard:
         """A batch of one, with what its memories say."""
-        evidence = {
-            name: expert.evidence(context)
-            for name, expert in self.network.others.items()
-            if isinstance(expert, SequenceMemory) and isinstance(expert.weights, TopWeights)
-        }
+        evidence = Evidence.summed([memory.addends(context) for memory in self.memories.values()])
         return Heard(context, evidence, self._known(context) if self._discovering else context.seen[:0])
 
     @torch.no_grad()
@@ -121,9 +124,9 @@ class PartialScoring:
     def _said(self, heard: Heard, columns: Tensor, items: Tensor, states: Tensor) -> Tensor:
         """`opinions`, from the (columns, width) vectors of the columns."""
         network, raw = self.network, [states @ items.T]
+        remembered = iter(heard.evidence.at(columns).unsqueeze(1))
         for name, expert in network.others.items():
-            evidence = heard.evidence.get(name)
-            raw.append(expert.score_at(heard.context, columns) if evidence is None else evidence.at(columns))
+            raw.append(next(remembered) if name in self.memories else expert.score_at(heard.context, columns))
         scaled = on_one_scale(torch.stack(raw, dim=1), network.scales, network.logarithmic)
         if self._discovering:
             new = scaled[:, network.names.index(NOVELTY)].clone()
@@ -144,10 +147,11 @@ class PartialScoring:
         network, name = self.network, self.network.names[place]
         if name == BODY:
             return (states @ self._mean_vector(heard))[0]
-        expert, evidence = network.others[name], heard.evidence.get(name)
-        if evidence is not None:
-            said, left_out = self._scaled(evidence.scores, place), self._scaled(evidence.at(heard.known)[0], place)
-            total = said.sum()
+        expert = network.others[name]
+        if name in self.memories:
+            row = [*self.memories].index(name)
+            total = self._scaled(heard.evidence.scores[row], place).sum()
+            left_out = self._scaled(heard.evidence.at(heard.known)[row], place)
         elif name in self._sums:
             total = self._sums[name] / network.scales[place]
             left_out = self._scaled(expert.score_at(heard.context, heard.known)[0], place)

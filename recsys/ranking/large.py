@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,7 +81,7 @@ class LargeCatalogue:
         Returns:
             (at most k,) scores, largest first, ties in the vocabulary's order, and (at most k,) int64 columns.
         """
-        left = len(hidden) - int(torch.count_nonzero(hidden))
+        left = len(hidden) - int(np.count_nonzero(hidden.numpy()))
         wanted = max(self.retrieval.config.candidates, _TIMES_K * k)
         times = len(hidden) / max(left, 1)
         if left <= wanted or times > _MOST_TIMES:

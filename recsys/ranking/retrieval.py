@@ -78,10 +78,9 @@ class Retrieval:
         network, context = self.partial.network, heard.context
         known = torch.cat([context.history[context.history > 0], context.seen]) - 1
         found = [self.index.search(self.query(context, generated), min(number, network.n_items)), self._popular, known]
+        found += [heard.evidence.most(row, self.config.remembered) for row in range(len(self.partial.memories))]
         for name, expert in network.others.items():
-            if name in heard.evidence:
-                found.append(heard.evidence[name].most(self.config.remembered))
-            elif not (name in self._folded or isinstance(expert, _OF_KNOWN_ITEMS)):
+            if not (name in self._folded or name in self.partial.memories or isinstance(expert, _OF_KNOWN_ITEMS)):
                 found.append(expert.score(context)[0].topk(min(number, network.n_items)).indices)
         all_of_them: Tensor = torch.unique(torch.cat(found))
         return all_of_them

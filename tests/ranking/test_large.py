@@ -12,6 +12,7 @@ from recsys.context.batch import FeatureRow
 from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
 from recsys.errors import SnapshotError
+from recsys.experts.evidence import Evidence
 from recsys.model.partial import PartialScoring
 from recsys.model.personal import build_model
 from recsys.ranking.kept_heads import KeptHeads
@@ -69,8 +70,8 @@ def test_far_fewer_items_are_scored_than_there_are(large):
 
 
 def test_what_only_the_history_speaks_for_is_a_candidate(large, model):
-    evidence = model.network.others["memory"].evidence(large.encoder.encode(ROWS[:1]))
-    assert torch.isin(evidence.most(50), candidates(large, ROWS[0], 1)).all()
+    evidence = Evidence.summed([model.network.others["memory"].addends(large.encoder.encode(ROWS[:1]))])
+    assert torch.isin(evidence.most(0, 50), candidates(large, ROWS[0], 1)).all()
 
 
 @pytest.mark.parametrize("kind", ["gains", "film", "lowrank", "full"])

@@ -130,6 +130,28 @@ def test_what_is_no_request_is_refused_with_a_problem_document(url, sent):
     assert (found.status, found.code) == (400, "bad_request")
 
 
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+
+
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: 2\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"]
+)
+def test_a_body_that_comes_with_another_protocol_on_offer_is_not_lost_in_silence(url, body):
+    """As Java's client sends its first request on a connection without TLS."""
+    found = problem(url, b"POST /read HTTP/1.1\r\nHost: x\r\n" + UPGRADE + body)
+    assert (found.status, found.code) == (400, "bad_request")
+    assert "header Upgrade" in found.detail
+
+
+def test_another_protocol_on_offer_is_ignored_and_the_connection_goes_on(url):
+    ask = b"GET /held HTTP/1.1\r\nHost: x\r\n"
+    with connected(url) as connection:
+        connection.sendall(ask + UPGRADE + b"\r\n")
+        first = connection.recv(65536)
+        connection.sendall(ask + b"Connection: close\r\n\r\n")
+        assert (first + until_closed(connection)).count(b"HTTP/1.1 200 OK") == 2
+
+
 CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

@@ -21,6 +21,18 @@ HEAD_SECONDS = 10.0
 SEND_SECONDS = 30.0
 _LINGER_SECONDS = 2.0
 _A_LINE = 4  # a colon, a space and the line's end
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
+
+_Fault = tuple[HTTPStatus, str]
+_MALFORMED: _Fault = (HTTPStatus.BAD_REQUEST, "This is no request of HTTP/1.1.")
+_TOO_LARGE: _Fault = (
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    f"Address and headers may have {MAX_HEAD_BYTES} bytes at most.",
+)
+_UPGRADE: _Fault = (
+    HTTPStatus.BAD_REQUEST,
+    "The service speaks HTTP/1.1 and nothing else: leave out the header Upgrade where a body comes along.",
+)
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -40,7 +52,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._in_head = False
         self._unread_bytes = 0
-        self._too_large = False
+        self._fault = _MALFORMED
         self._refused = False
         self._patience: asyncio.TimerHandle | None = None
         self._untaken: asyncio.TimerHandle | None = None
@@ -91,8 +103,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_head = False
         self._unread_bytes = 0
         if len(self.url) + sum(len(name) + len(value) + _A_LINE for name, value in self.headers) > MAX_HEAD_BYTES:
-            self._too_large = True
+            self._fault = _TOO_LARGE
             raise ValueError("the head is too large")  # which stops the parser
+        if self.parser.should_upgrade() and not _BODY.isdisjoint(name for name, _ in self.headers):
+            self._fault = _UPGRADE
+            raise ValueError("the parser would take the body for another protocol")
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -105,20 +120,20 @@ class BoundedConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answers what the parser gave up; uvicorn calls it."""
-        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if self._too_large else HTTPStatus.BAD_REQUEST)
+        self._refuse(self._fault)
 
     def _keep_bounds(self) -> None:
         if self._refused or self.transport.is_closing():
             return
         if self._unread_bytes > MAX_HEAD_BYTES:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            self._refuse(_TOO_LARGE)
         elif self._patience is None and (self._in_head or self._is_idle()):
             self._be_patient(self.head_seconds)
 
-    def _refuse(self, status: HTTPStatus) -> None:
+    def _refuse(self, fault: _Fault) -> None:
         self._refused = True
         if self._is_idle() or not self.cycle.response_started:
-            self.transport.write(_refusal(status))
+            self.transport.write(_refusal(*fault))
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -148,17 +163,9 @@ class BoundedConnection(HttpToolsProtocol):
             self._untaken = None
 
 
-_DETAILS = {
-    HTTPStatus.BAD_REQUEST: "This is no request of HTTP/1.1.",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"Address and headers may have {MAX_HEAD_BYTES} bytes at most.",
-}
-
-
-def _refusal(status: HTTPStatus) -> bytes:
+def _refusal(status: HTTPStatus, detail: str) -> bytes:
     known = uuid4().hex
-    problem = Problem(
-        title=status.phrase, status=status, detail=_DETAILS[status], code=status.name.lower(), request_id=known
-    )
+    problem = Problem(title=status.phrase, status=status, detail=detail, code=status.name.lower(), request_id=known)
     body = orjson.dumps(problem.model_dump())
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\n"
