@@ -135,7 +135,7 @@ class PartialScoring:
         return scaled
 
     def _known(self, context: ContextBatch) -> Tensor:
-        touched = torch.unique(torch.cat([context.history[context.history > 0], context.seen])) - 1
+        touched: Tensor = torch.unique(torch.cat([context.history[context.history > 0], context.seen])) - 1
         return touched[self.network.others[NOVELTY].score_at(context, touched)[0] == 0]
 
     def _mean(self, heard: Heard, states: Tensor, place: int) -> Tensor:

@@ -38,9 +38,9 @@ class RetrievalConfig(BaseModel):
     """Up to so many items every one is scored; beyond, candidates are."""
     candidates: int = Field(default=3_000, ge=1)
     """So many the index finds; more where a list is long, or where filters and seen items leave few of them."""
-    popular: int = Field(default=500, ge=0)
+    popular: int = Field(default=200, ge=0)
     """So many of the most popular items are always candidates."""
-    remembered: int = Field(default=500, ge=1)
+    remembered: int = Field(default=200, ge=1)
     """So many a memory names at most: those it gives most evidence of."""
 
 

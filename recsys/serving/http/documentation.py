@@ -57,8 +57,8 @@ class _Ending:
 _ENDINGS = {
     400: _Ending(
         "BadRequest",
-        "The body is not JSON, nests too deep or has too many parts; or the request is no HTTP/1.1, or names no host or "
-        "several.",
+        "The body is not JSON, nests too deep or has too many parts; or the request is no HTTP/1.1, or does not name one "
+        "host.",
     ),
     401: _Ending(
         "Unauthorized", "A service with keys asks for one of them: send Authorization: Bearer KEY.", _CHALLENGE
