@@ -57,8 +57,8 @@ class _Ending:
 _ENDINGS = {
     400: _Ending(
         "BadRequest",
-        "The body is not JSON, nests too deep or has too many parts; or the request is no HTTP/1.1, or does not name one "
-        "host.",
+        "The body is not JSON, nests too deep or has too many parts; or the request is no HTTP/1.1, or its header Host "
+        "is missing or there twice.",
     ),
     401: _Ending(
         "Unauthorized", "A service with keys asks for one of them: send Authorization: Bearer KEY.", _CHALLENGE
