@@ -113,7 +113,7 @@ def _timed(
 
 def _parts(recommender: Recommender, large: LargeCatalogue, rows: Sequence[FeatureRow]) -> dict[str, Any]:
     """Median milliseconds of each step, and how many candidates there were."""
-    seconds: dict[str, list[float]] = {"encode": [], "head": [], "candidates": [], "exact_head": []}
+    seconds: dict[str, list[float]] = {"encode": [], "hear": [], "head": [], "candidates": [], "exact_head": []}
     numbers = []
 
     def step(name: str, work: Callable[[], Any]) -> Any:
@@ -124,10 +124,11 @@ def _parts(recommender: Recommender, large: LargeCatalogue, rows: Sequence[Featu
 
     for row in rows:
         context = step("encode", lambda row=row: recommender.encoder.encode([row]))
-        generated = step("head", lambda context=context: large.generate(context))
+        heard = step("hear", lambda context=context: large.partial.hear(context))
+        generated = step("head", lambda heard=heard: large.partial.generate(heard))
         number = large.retrieval.config.candidates + len(context.seen)
-        columns = step("candidates", lambda c=context, g=generated, n=number: large.retrieval.candidates(c, g, n))
-        step("exact_head", lambda c=context, g=generated, at=columns: large.partial.scores(c, g, at))
+        columns = step("candidates", lambda h=heard, g=generated, n=number: large.retrieval.candidates(h, g, n))
+        step("exact_head", lambda h=heard, g=generated, at=columns: large.partial.scores(h, g, at))
         numbers.append(len(columns))
     medians = {f"{name}_ms": round(float(np.median(own)) * 1_000, 2) for name, own in seconds.items()}
     return medians | {"candidates": int(np.median(numbers))}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -120,6 +121,23 @@ class ContextBatch:
         start = int(reached[0]) if len(reached) else self.history.shape[1] - 1
         kept = {name: getattr(self, name)[:, start:].clone() for name in ("history", "times", "values")}
         return replace(self, **kept)
+
+    def one_by_one(self) -> Iterator[ContextBatch]:
+        """Each context as a batch of one."""
+        for place, (start, end) in enumerate(pairwise(self.seen_offsets.tolist())):
+            own, seen = slice(place, place + 1), slice(start, end)
+            yield ContextBatch(
+                history=self.history[own],
+                times=self.times[own],
+                values=self.values[own],
+                seen=self.seen[seen],
+                seen_offsets=torch.tensor([0, end - start]),
+                profile=self.profile[own],
+                event_count=self.event_count[own],
+                moment=self.moment[own],
+                seen_counts=self.seen_counts[seen],
+                seen_last=self.seen_last[seen],
+            )
 
     def tensors(self) -> tuple[Tensor, ...]:
         """All of them, in the order of the attributes."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
 from recsys.experts.counting import counted
+from recsys.experts.evidence import Evidence
 from recsys.experts.linear import check_rows, cholesky, decayed_sum
 from recsys.experts.top_weights import TopWeights
 
@@ -95,23 +96,10 @@ class SequenceMemory:
         """(1, columns) float32 at some columns, see `Expert.score_at`."""
         if not isinstance(self.weights, TopWeights):
             return self.score(context)[:, columns]
-        found, addends = self._entries(context)
-        at = torch.searchsorted(columns, found).clamp(max=max(len(columns) - 1, 0))
-        there = columns[at] == found if len(columns) else torch.zeros_like(found, dtype=torch.bool)
-        return torch.zeros(len(columns)).scatter_add_(0, at[there], addends[there])[None]
+        return Evidence.summed([self.addends(context)]).at(columns)
 
-    def evidence(self, context: ContextBatch) -> tuple[Tensor, Tensor]:
-        """Where a memory of top weights says anything for a batch of one; all other items score 0.
-
-        Returns:
-            (entries,) int64 columns, ascending, all different, and (entries,) float32 scores.
-        """
-        entries, addends = self._entries(context)
-        columns, place = torch.unique(entries, return_inverse=True)
-        return columns, torch.zeros(len(columns)).scatter_add_(0, place, addends)
-
-    def _entries(self, context: ContextBatch) -> tuple[Tensor, Tensor]:
-        """(entries,) int64 columns, with repetitions, and (entries,) float32 addends to their scores."""
+    def addends(self, context: ContextBatch) -> tuple[Tensor, Tensor]:
+        """What a memory of top weights says of a batch of one, see `Evidence.summed`; all other items score 0."""
         assert isinstance(self.weights, TopWeights)
         parts = [
             self.weights.entries(which, context.history[0, -window:], decay)

@@ -30,7 +30,7 @@ def part_of(context: ContextBatch, columns: Tensor) -> Part:
 
     Args:
         context: a batch of any size.
-        columns: (asked,) int64 score columns, ascending, all different.
+        columns: (asked,) int64 score columns.
     """
     known = context.history[context.history > 0]
     own = torch.unique(torch.cat([columns, known - 1, context.seen - 1]))

@@ -30,7 +30,7 @@ class Expert(Protocol):
 
         Args:
             context: a batch of one.
-            columns: (columns,) int64 score columns, ascending, all different.
+            columns: (columns,) int64 score columns.
 
         Returns:
             (1, columns) float32, up to rounding.

@@ -123,6 +123,12 @@ class PersonalModel:
         return self.network.score_again(generated.states, others, generated.head)
 
     @torch.no_grad()
+    def shares(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(batch, experts, columns) what each expert adds to the scores that `forward` gives some items."""
+        scored = self.forward(context)
+        return self.network.shares(scored.outputs, scored.head, columns)
+
+    @torch.no_grad()
     def shared_scores(self, outputs: ExpertOutputs) -> Tensor:
         """(batch, n_items) logits under the best shared blend of the same experts."""
         return self.network.score(outputs, self.shared)

@@ -12,7 +12,7 @@ The body is expert 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,8 @@ from torch import Tensor
 from recsys.context.batch import ContextBatch
 from recsys.model.head import HeadWeights
 from recsys.model.kinds import HeadKind
-from recsys.model.personal import PersonalModel
+from recsys.model.partial import Heard, PartialScoring
+from recsys.model.personal import Generated, PersonalModel
 from recsys.model.scoring import ExpertOutputs, ScoringNetwork
 
 
@@ -52,11 +53,33 @@ def portable_head(model: PersonalModel, context: ContextBatch, columns: Tensor) 
         columns: (items,) int64 index - 1 of the items to be scored.
     """
     scored = model.forward(context)
-    outputs, network = scored.outputs, model.network
-    found = {**_head(scored.head), "expert_scores": outputs.scores[0][:, columns].T}
-    if scored.head.film is not None:
-        found |= {"state": outputs.states[0], "vectors": _vectors(network, outputs)[columns]}
-    if scored.head.core is not None:
+    opinions = scored.outputs.scores[:, :, columns]
+    return _portable(model, scored.generated, opinions, lambda: _vectors(model.network, scored.outputs)[columns])
+
+
+@torch.no_grad()
+def portable_part(partial: PartialScoring, heard: Heard, generated: Generated, columns: Tensor) -> PortableHead:
+    """The same of a large catalogue, of which none but the given items are scored.
+
+    Args:
+        partial: the fitted model.
+        heard: the context.
+        generated: its state and head.
+        columns: (items,) int64 index - 1 of the items to be scored.
+    """
+    opinions = partial.opinions(heard, generated.states, columns)
+    return _portable(partial.model, generated, opinions, lambda: partial.vectors(heard, columns))
+
+
+def _portable(
+    model: PersonalModel, generated: Generated, opinions: Tensor, vectors: Callable[[], Tensor]
+) -> PortableHead:
+    """From (1, experts, items) what the experts say; (items, width) vectors are asked for where the head needs them."""
+    head, network = generated.head, model.network
+    found = {**_head(head), "expert_scores": opinions[0].T}
+    if head.film is not None:
+        found |= {"state": generated.states[0], "vectors": vectors()}
+    if head.core is not None:
         found |= {"basis_u": network.bases[0], "basis_v": network.bases[1]}
     tensors = {name: tensor.contiguous() for name, tensor in found.items()}
     return PortableHead(model.config.head.kind, network.names, tensors)

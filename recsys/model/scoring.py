@@ -20,6 +20,7 @@ BODY = "body"
 NOVELTY = NoveltyExpert.kind
 POPULARITY = PopularityExpert.kind
 _NO_SPREAD = 1e-6
+_EVERY_ONE = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +191,13 @@ class ScoringNetwork:
         body = outputs.scores[:, 0] if bent is None else self._body_says(bent, others)
         return self._blended(body, others, head)
 
-    def shares(self, outputs: ExpertOutputs, head: HeadWeights) -> Tensor:
-        """(batch, experts, n_items): each expert's part of the logits; they sum to `score`."""
-        scores = outputs.scores
+    def shares(self, outputs: ExpertOutputs, head: HeadWeights, columns: Tensor | slice = _EVERY_ONE) -> Tensor:
+        """(batch, experts, columns): each expert's part of the logits, of all items or some; they sum to `score`."""
+        scores = outputs.scores[:, :, columns]
         bent = self.bend(outputs.states, head)
         if bent is not None:
-            scores = torch.cat([self.body_scores(bent, outputs)[:, None], scores[:, 1:]], dim=1)
+            body = self.body_scores(bent, outputs)[:, columns]
+            scores = torch.cat([body[:, None], scores[:, 1:]], dim=1)
         return scores * self.strength(head)[:, :, None]
 
     def body_scores(self, states: Tensor, outputs: ExpertOutputs) -> Tensor:

@@ -57,7 +57,7 @@ def _activity(count: Tensor) -> Tensor:
 
 
 def _popularity_profile(history: Tensor, known: Tensor, log_popularity: Tensor) -> list[Tensor]:
-    popularity = torch.cat([log_popularity.new_zeros(1), log_popularity])[history]
+    popularity = log_popularity[(history - 1).clamp(min=0)]  # what stands where nothing is known is not read
     parts = []
     for window in (_RECENT, history.shape[1]):
         mean, deviation = _masked_moments(popularity[:, -window:], known[:, -window:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -21,17 +22,22 @@ class Estimates:
     probabilities: tuple[float | None, ...] | None
 
 
+def columns_of(indices: np.ndarray) -> Tensor:
+    """(asked,) int64 score columns of item indices; an unknown item, of index 0, has the first one."""
+    return torch.from_numpy(np.maximum(indices - 1, 0))
+
+
 def estimates(scores: Tensor, probabilities: Tensor | None, indices: np.ndarray) -> Estimates:
-    """Picks items out of what was computed for all.
+    """What was computed for the columns of the items asked for, less what it says of unknown ones.
 
     Args:
-        scores: (n_items,) one context's.
-        probabilities: (n_items,) likewise.
+        scores: (asked,) at `columns_of` the items.
+        probabilities: (asked,) likewise.
         indices: (asked,) int64 item index, 0 for an unknown item.
     """
-    return Estimates(_picked(scores, indices), None if probabilities is None else _picked(probabilities, indices))
+    known = (indices > 0).tolist()
+    return Estimates(_told(scores, known), None if probabilities is None else _told(probabilities, known))
 
 
-def _picked(values: Tensor, indices: np.ndarray) -> tuple[float | None, ...]:
-    own = values.numpy()[np.maximum(indices - 1, 0)].tolist()
-    return tuple(value if known else None for value, known in zip(own, (indices > 0).tolist(), strict=True))
+def _told(values: Tensor, known: list[bool]) -> tuple[float | None, ...]:
+    return tuple(value if there else None for value, there in zip(values.tolist(), known, strict=True))

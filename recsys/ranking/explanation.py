@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
-from recsys.model.personal import PersonalModel
 
+SharesOf = Callable[[ContextBatch, Tensor], Tensor]
+"""From contexts and (columns,) int64 columns: (batch, experts, columns) what each expert adds to each score."""
 _TOP_HISTORY = 3
 _CONSIDERED = 50
 
@@ -34,7 +35,11 @@ class Explanation:
 
 
 def explain_items(
-    model: PersonalModel, context: ContextBatch, indices: np.ndarray, vocabulary: Sequence[str]
+    shares: SharesOf,
+    experts: Sequence[str],
+    context: ContextBatch,
+    indices: np.ndarray,
+    vocabulary: Sequence[str],
 ) -> list[Explanation]:
     """Explains items of one context.
 
@@ -42,36 +47,34 @@ def explain_items(
     included) for each of the newest 50 events.
 
     Args:
-        model: the fitted model.
+        shares: the fitted model.
+        experts: their names.
         context: a batch of one.
         indices: (items,) int64 item index, each at least 1.
         vocabulary: item ids.
     """
     columns = torch.from_numpy(indices - 1)
-    scored = model.forward(context)
-    with torch.no_grad():
-        shares = model.network.shares(scored.outputs, scored.head)[0][:, columns]
-    falls, left_out = _falls(model, context, scored.scores[0, columns], columns)
+    own = shares(context, columns)[0]
+    scores = own.sum(0)
+    left_out = _newest(context)
+    falls = torch.zeros(0, len(columns))
+    if left_out:
+        falls = scores[None, :] - shares(_without_each(context, left_out), columns).sum(1)
     return [
         Explanation(
             item_id=vocabulary[int(index) - 1],
-            score=float(scored.scores[0, column]),
-            experts={name: float(share) for name, share in zip(model.network.names, shares[:, at], strict=True)},
+            score=float(scores[at]),
+            experts={name: float(share) for name, share in zip(experts, own[:, at], strict=True)},
             history=_largest(falls[:, at], left_out, vocabulary),
         )
-        for at, (index, column) in enumerate(zip(indices, columns, strict=True))
+        for at, index in enumerate(indices)
     ]
 
 
-def _falls(model: PersonalModel, context: ContextBatch, scores: Tensor, columns: Tensor) -> tuple[Tensor, list[int]]:
-    """(left out, items) how far each item's score falls without each history item; and those items' indices."""
+def _newest(context: ContextBatch) -> list[int]:
+    """The items of the newest events, newest first, each once."""
     history = context.history[0]
-    newest = history[history > 0].flip(0)
-    left_out = list(dict.fromkeys(newest.tolist()))[:_CONSIDERED]
-    if not left_out:
-        return torch.zeros(0, len(columns)), []
-    without = model.forward(_without_each(context, left_out)).scores[:, columns]
-    return scores[None, :] - without, left_out
+    return list(dict.fromkeys(history[history > 0].flip(0).tolist()))[:_CONSIDERED]
 
 
 def _without_each(context: ContextBatch, left_out: Sequence[int]) -> ContextBatch:

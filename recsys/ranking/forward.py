@@ -9,6 +9,7 @@ from torch import Tensor
 from recsys.context.batch import ContextBatch, FeatureRow
 from recsys.context.encoder import ContextEncoder
 from recsys.model.head import HeadWeights
+from recsys.model.partial import Heard
 from recsys.model.personal import Generated, PersonalModel
 from recsys.ranking.kept_heads import Kept, KeptHeads, content_of
 from recsys.ranking.large import LargeCatalogue
@@ -57,15 +58,15 @@ class Forward:
 
     def generated(
         self, large: LargeCatalogue, row: FeatureRow, moments: Sequence[int] | None
-    ) -> tuple[ContextBatch, Generated]:
-        """A context's state and head, without a score of every item; kept as by `scored`."""
+    ) -> tuple[Heard, Generated]:
+        """A context with its state and head, without a score of every item; kept as by `scored`."""
         whose, found = self._kept_of([row], moments)
         if found is not None:
-            return found.context, found.generated
-        context = self._encoder.encode([row], moments)
-        made = large.generate(context)
-        self._keep(whose, context, made)
-        return context, made
+            return large.partial.hear(found.context), found.generated
+        heard = large.partial.hear(self._encoder.encode([row], moments))
+        made = large.partial.generate(heard)
+        self._keep(whose, heard.context, made)
+        return heard, made
 
     def _kept_of(
         self, rows: Sequence[FeatureRow], moments: Sequence[int] | None

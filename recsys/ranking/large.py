@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
-from recsys.model.partial import PartialScoring, heads_read_a_part
+from recsys.model.partial import Heard, PartialScoring, heads_read_a_part
 from recsys.model.personal import Generated, PersonalModel
 from recsys.ranking.item_index import ItemIndex
 from recsys.ranking.retrieval import INDEX, Retrieval, RetrievalConfig, item_vectors, vector_width
@@ -60,18 +61,19 @@ class LargeCatalogue:
         """The index, as a snapshot holds it beside the model's tensors."""
         return {f"{INDEX}.{name}": tensor for name, tensor in self.retrieval.index.tensors().items()}
 
-    def generate(self, context: ContextBatch) -> Generated:
-        """State and head of a batch of one."""
-        return self.partial.generate(context)
+    def shares(self, context: ContextBatch, columns: Tensor) -> Tensor:
+        """(batch, experts, columns) what each expert adds to the scores of some items, see `PersonalModel.shares`."""
+        heard = [self.partial.hear(own) for own in context.one_by_one()]
+        return torch.cat([self.partial.shares(own, self.partial.generate(own), columns) for own in heard])
 
-    def best(self, context: ContextBatch, generated: Generated, hidden: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def best(self, heard: Heard, generated: Generated, hidden: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """The best k items of one context.
 
         Where filters leave few items these are scored exactly, all of them; so they are where too few of the
         candidates may be shown.
 
         Args:
-            context: a batch of one.
+            heard: the context.
             generated: its state and head.
             hidden: (n_items,) bool, what may not be shown.
             k: how many, at least 1.
@@ -79,22 +81,22 @@ class LargeCatalogue:
         Returns:
             (at most k,) scores, largest first, ties in the vocabulary's order, and (at most k,) int64 columns.
         """
-        left = len(hidden) - int(hidden.sum())
+        left = len(hidden) - int(np.count_nonzero(hidden.numpy()))
         wanted = max(self.retrieval.config.candidates, _TIMES_K * k)
         times = len(hidden) / max(left, 1)
         if left <= wanted or times > _MOST_TIMES:
-            return self._scored(context, generated, (~hidden).nonzero()[:, 0], k)
-        number = int(wanted * times) + min(len(context.seen), wanted)
-        columns = self.retrieval.candidates(context, generated, number)
+            return self._scored(heard, generated, (~hidden).nonzero()[:, 0], k)
+        number = int(wanted * times) + min(len(heard.context.seen), wanted)
+        columns = self.retrieval.candidates(heard, generated, number)
         shown = columns[~hidden[columns]]
         if len(shown) < k:
             shown = (~hidden).nonzero()[:, 0]
-        return self._scored(context, generated, shown, k)
+        return self._scored(heard, generated, shown, k)
 
-    def _scored(self, context: ContextBatch, generated: Generated, columns: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def _scored(self, heard: Heard, generated: Generated, columns: Tensor, k: int) -> tuple[Tensor, Tensor]:
         if not len(columns):
             return torch.zeros(0), columns
-        values, places = top_k(self.partial.scores(context, generated, columns), min(k, len(columns)))
+        values, places = top_k(self.partial.scores(heard, generated, columns), min(k, len(columns)))
         return values[0], columns[places[0]]
 
 

@@ -5,7 +5,7 @@ It knows feature rows and a fitted model; it knows no store, no registry and no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -21,10 +21,10 @@ from recsys.errors import ConfigError
 from recsys.model.calibration import Calibration
 from recsys.model.head import HeadWeights
 from recsys.model.personal import PersonalModel
-from recsys.model.portable import PortableHead, portable_head
+from recsys.model.portable import PortableHead, portable_head, portable_part
 from recsys.model.repetition import usual_basket
 from recsys.ranking.diversity import diverse_order, pool_size
-from recsys.ranking.estimates import Estimates, estimates
+from recsys.ranking.estimates import Estimates, columns_of, estimates
 from recsys.ranking.explanation import Explanation, explain_items
 from recsys.ranking.forward import Forward
 from recsys.ranking.frames import Options, contexts, recommended
@@ -33,6 +33,9 @@ from recsys.ranking.large import LargeCatalogue
 from recsys.ranking.masks import item_mask, seen_mask
 from recsys.ranking.similarity import nearest
 from recsys.ranking.top_k import top_k
+
+_SCORES_AT_ONCE = 2_000_000
+"""Each costs some forty bytes on its way, once for every expert: more contexts are scored in parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,8 @@ class Recommender:
             ConfigError: an item is not in the vocabulary.
         """
         columns = torch.from_numpy(self._known_indices(item_ids) - 1)
+        if self.large is not None:
+            return portable_part(self.large.partial, *self._forward.generated(self.large, row, None), columns)
         return portable_head(self.model, self.encoder.encode([row]), columns)
 
     def explain(self, row: FeatureRow, item_ids: Sequence[str], moment: int | None = None) -> list[Explanation]:
@@ -199,7 +204,8 @@ class Recommender:
         """
         indices = self._known_indices(item_ids)
         context = self.encoder.encode([row], None if moment is None else [moment])
-        return explain_items(self.model, context, indices, self.vocabulary)
+        shares = self.model.shares if self.large is None else self.large.shares
+        return explain_items(shares, self.model.network.names, context, indices, self.vocabulary)
 
     def similar(self, item_id: str, k: int = 10, *, allowed: np.ndarray | None = None) -> Ranking:
         """Items like an item: `scores` are cosines of the body's item vectors, their common part taken out.
@@ -220,21 +226,21 @@ class Recommender:
     def estimate(
         self, rows: Sequence[FeatureRow], item_ids: Sequence[Sequence[str]], *, probabilities: bool = False
     ) -> list[Estimates]:
-        """Scores of given items, in one forward pass for all contexts.
+        """Scores of given items: in one forward pass for many contexts, or each one's items alone of a large catalogue.
+
+        Probabilities take a pass over every item, as what one item has is what the others have not.
 
         Args:
             rows: feature rows, one a context.
             item_ids: each context's items; unknown ones have no score.
             probabilities: also the calibrated probabilities, as `probabilities` gives them.
         """
-        if not rows:
-            return []
-        context, scores, _ = self._forward.scored(rows, None)
-        chances = self._probabilities(context, scores) if probabilities else None
-        return [
-            estimates(scores[n], None if chances is None else chances[n], self.encoder.item_indices(own))
-            for n, own in enumerate(item_ids)
-        ]
+        asked = [self.encoder.item_indices(own) for own in item_ids]
+        if self.large is not None and not probabilities:
+            return [self._estimated(self.large, row, own) for row, own in zip(rows, asked, strict=True)]
+        size = max(_SCORES_AT_ONCE // len(self.vocabulary), 1)
+        parts = [slice(start, start + size) for start in range(0, len(rows), size)]
+        return [one for part in parts for one in self._picked(rows[part], asked[part], probabilities=probabilities)]
 
     def basket_sizes(self, context: ContextBatch) -> np.ndarray:
         """(batch,) float32 usual size of each context's baskets, by which probabilities go; 1 where there are none."""
@@ -275,13 +281,28 @@ class Recommender:
         number = min(k, n_items) if diversity == 0 else pool_size(k, n_items)
         rankings = []
         for place, row in enumerate(rows):
-            context, generated = self._forward.generated(
+            heard, generated = self._forward.generated(
                 large, row, None if moments is None else moments[place : place + 1]
             )
-            masked = self.mask(context, exclude_seen=exclude_seen)[0] | hidden
-            values, columns = large.best(context, generated, masked, number)
+            masked = self.mask(heard.context, exclude_seen=exclude_seen)[0] | hidden
+            values, columns = large.best(heard, generated, masked, number)
             rankings.append(self._ranking(values, columns, k, diversity))
         return rankings
+
+    def _estimated(self, large: LargeCatalogue, row: FeatureRow, indices: np.ndarray) -> Estimates:
+        """One context's scores of given items, nothing else scored."""
+        scores = large.partial.scores(*self._forward.generated(large, row, None), columns_of(indices))
+        return estimates(scores[0], None, indices)
+
+    def _picked(
+        self, rows: Sequence[FeatureRow], asked: Sequence[np.ndarray], *, probabilities: bool
+    ) -> Iterator[Estimates]:
+        """Scores of given items, out of those of all."""
+        context, scores, _ = self._forward.scored(rows, None)
+        chances = self._probabilities(context, scores) if probabilities else None
+        for place, indices in enumerate(asked):
+            at = columns_of(indices)
+            yield estimates(scores[place, at], None if chances is None else chances[place, at], indices)
 
     def _known_indices(self, item_ids: Sequence[str]) -> np.ndarray:
         indices = self.encoder.item_indices(item_ids)

@@ -15,12 +15,10 @@ from torch import Tensor
 from recsys.context.batch import ContextBatch
 from recsys.experts.content import ContentExpert
 from recsys.experts.habit import HabitExpert
-from recsys.experts.memory import SequenceMemory
 from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.repeat import RepeatExpert
-from recsys.experts.top_weights import TopWeights
-from recsys.model.partial import PartialScoring
+from recsys.model.partial import Heard, PartialScoring
 from recsys.model.personal import Generated
 from recsys.model.scoring import ScoringNetwork
 from recsys.ranking.item_index import ItemIndex
@@ -40,9 +38,9 @@ class RetrievalConfig(BaseModel):
     """Up to so many items every one is scored; beyond, candidates are."""
     candidates: int = Field(default=3_000, ge=1)
     """So many the index finds; more where a list is long, or where filters and seen items leave few of them."""
-    popular: int = Field(default=500, ge=0)
+    popular: int = Field(default=200, ge=0)
     """So many of the most popular items are always candidates."""
-    remembered: int = Field(default=500, ge=1)
+    remembered: int = Field(default=200, ge=1)
     """So many a memory names at most: those it gives most evidence of."""
 
 
@@ -62,24 +60,27 @@ class Retrieval:
         self._folded = _folded(partial.network)
         popularity = partial.network.log_popularity
         self._popular = popularity.topk(min(config.popular, len(popularity))).indices
+        self._of_popular = {
+            name: expert.weights[:, self._popular].T.contiguous()
+            for name, expert in self._folded.items()
+            if isinstance(expert, ContentExpert)
+        }
 
     @torch.no_grad()
-    def candidates(self, context: ContextBatch, generated: Generated, number: int) -> Tensor:
+    def candidates(self, heard: Heard, generated: Generated, number: int) -> Tensor:
         """(candidates,) int64 columns, ascending, all different.
 
         Args:
-            context: a batch of one.
+            heard: the context.
             generated: its state and head.
             number: how many the index is asked for.
         """
-        network = self.partial.network
+        network, context = self.partial.network, heard.context
         known = torch.cat([context.history[context.history > 0], context.seen]) - 1
         found = [self.index.search(self.query(context, generated), min(number, network.n_items)), self._popular, known]
+        found += [heard.evidence.most(row, self.config.remembered) for row in range(len(self.partial.memories))]
         for name, expert in network.others.items():
-            if isinstance(expert, SequenceMemory) and isinstance(expert.weights, TopWeights):
-                columns, evidence = expert.evidence(context)
-                found.append(columns[evidence.topk(min(self.config.remembered, len(columns))).indices])
-            elif not (name in self._folded or isinstance(expert, _OF_KNOWN_ITEMS)):
+            if not (name in self._folded or name in self.partial.memories or isinstance(expert, _OF_KNOWN_ITEMS)):
                 found.append(expert.score(context)[0].topk(min(number, network.n_items)).indices)
         all_of_them: Tensor = torch.unique(torch.cat(found))
         return all_of_them
@@ -99,7 +100,7 @@ class Retrieval:
             if isinstance(expert, ContentExpert):
                 tastes = expert.tastes(context)[0]
                 scale = network.scales[network.names.index(name)]
-                own = expert.weights[:, self._popular].T @ tastes / scale
+                own = self._of_popular[name] @ tastes / scale
                 parts.append(_apart(tastes * strength[name] * _slope(own, torch.log1p(own.clamp(min=0))))[0])
             else:
                 parts.append(_apart(strength[name][None])[0])

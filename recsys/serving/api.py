@@ -23,6 +23,7 @@ from recsys.serving.answers.users import Forgetting, KnownUsers
 from recsys.serving.edge.draining import Draining
 from recsys.serving.edge.metrics import Meters, ServiceState, add_metrics
 from recsys.serving.edge.protection import OPEN, Protection, protect
+from recsys.serving.edge.refusals import refusals
 from recsys.serving.experiment.experiment import Experiment
 from recsys.serving.experiment.splitting import Split
 from recsys.serving.folder.items import ItemSource, NoItems
@@ -107,7 +108,7 @@ def create_app(
     _add_health(app, models)
     add_metrics(app, meters, ServiceState(models, features, log))
     problems.install(app)
-    describe(app)
+    describe(app, refusals)
     protect(app, protection, draining, meters)
     return app
 
@@ -116,7 +117,7 @@ def _add_recommendations(app: FastAPI, recommending: Recommending, answering: An
     @app.post(
         "/v1/recommendations",
         response_model=RecommendationReply,
-        responses=documented(examples.RECOMMENDATION_REPLY, 400, 413, 415, 422, 503),
+        responses=documented(examples.RECOMMENDATION_REPLY, 422, 503),
         summary="The best items for a user, a context, or both",
     )
     async def recommend(
@@ -136,7 +137,7 @@ def _add_events(app: FastAPI, intake: Intake) -> None:
     @app.post(
         "/v1/events",
         response_model=EventsReply,
-        responses=documented(examples.EVENTS_REPLY, 400, 413, 415, 422, 503),
+        responses=documented(examples.EVENTS_REPLY, 422, 503),
         summary="Report what happened; acknowledged once it is durable",
     )
     def events(

@@ -22,7 +22,7 @@ from recsys.events.shadow_scores import ShadowLog
 from recsys.garbage import keep_what_is_there
 from recsys.serving.api import create_app
 from recsys.serving.edge.protection import OPEN, Protection
-from recsys.serving.experiment.experiment import ExperimentOptions, started
+from recsys.serving.experiment.experiment import ExperimentOptions, prepared
 from recsys.serving.experiment.splitting import Split
 from recsys.serving.folder.forgetting import Forgetting
 from recsys.serving.folder.item_changes import ItemChanges
@@ -94,7 +94,7 @@ def assemble(
         challengers.refresh()
         running.append(challengers)
     split = Split(models, lambda: challengers.model, options.split)
-    experiment = started(options, split, ImpressionLog.of(workspace).append, ShadowLog(workspace.impressions).append)
+    experiment = prepared(options, split, ImpressionLog.of(workspace).append, ShadowLog(workspace.impressions).append)
     running += experiment.running
     keep_what_is_there()
     give_back()

@@ -125,6 +125,17 @@ def test_a_row_has_the_same_numbers_alone_and_in_a_batch(histories: list[str]):
         assert torch.equal(alone.seen, together.seen[start:end])
 
 
+@given(st.lists(st.text(alphabet="abcdxy", max_size=9), max_size=6))
+def test_a_batch_comes_apart_into_what_its_rows_are_alone(histories: list[str]):
+    subject = encoder()
+    rows = [row(history) for history in histories]
+    apart = list(subject.encode(rows, list(range(len(rows)))).one_by_one())
+    assert len(apart) == len(rows)
+    for place, (own, one) in enumerate(zip(apart, rows, strict=True)):
+        alone = subject.encode([one], [place])
+        assert all(torch.equal(found, wanted) for found, wanted in zip(own.tensors(), alone.tensors(), strict=True))
+
+
 def test_a_thousand_full_histories_take_less_than_half_a_second():
     ids = [f"item-{index}" for index in range(3416)]
     picks = np.random.default_rng(0).integers(0, len(ids), (1000, 200))

@@ -12,6 +12,7 @@ from recsys.context.batch import FeatureRow
 from recsys.context.encoder import ContextEncoder
 from recsys.context.profile import ProfileEncoding
 from recsys.errors import SnapshotError
+from recsys.experts.evidence import Evidence
 from recsys.model.partial import PartialScoring
 from recsys.model.personal import build_model
 from recsys.ranking.kept_heads import KeptHeads
@@ -46,6 +47,12 @@ def exact(model):
     return scoring_every_item(model)
 
 
+def candidates(large, row, number):
+    retrieval = large.large.retrieval
+    heard = retrieval.partial.hear(large.encoder.encode([row]))
+    return retrieval.candidates(heard, retrieval.partial.generate(heard), number)
+
+
 def test_nearly_all_of_the_best_items_are_found_and_their_scores_are_exact(large, exact):
     found, truth = large.recommend(ROWS, k=100), exact.recommend(ROWS, k=100)
     recall = np.mean([len(set(a.item_ids) & set(b.item_ids)) / 100 for a, b in zip(found, truth, strict=True)])
@@ -57,17 +64,14 @@ def test_nearly_all_of_the_best_items_are_found_and_their_scores_are_exact(large
 
 
 def test_far_fewer_items_are_scored_than_there_are(large):
-    context = large.encoder.encode(ROWS[:1])
-    columns = large.large.retrieval.candidates(context, large.large.generate(context), SETTINGS.candidates)
+    columns = candidates(large, ROWS[0], SETTINGS.candidates)
     assert SETTINGS.candidates <= len(columns) < N / 5
     assert torch.equal(columns, torch.unique(columns))
 
 
 def test_what_only_the_history_speaks_for_is_a_candidate(large, model):
-    context = large.encoder.encode(ROWS[:1])
-    columns, evidence = model.network.others["memory"].evidence(context)
-    found = large.large.retrieval.candidates(context, large.large.generate(context), 1)
-    assert torch.isin(columns[evidence.topk(50).indices], found).all()
+    evidence = Evidence.summed([model.network.others["memory"].addends(large.encoder.encode(ROWS[:1]))])
+    assert torch.isin(evidence.most(0, 50), candidates(large, ROWS[0], 1)).all()
 
 
 @pytest.mark.parametrize("kind", ["gains", "film", "lowrank", "full"])
@@ -79,11 +83,12 @@ def test_heads_and_scores_of_a_part_are_those_of_the_whole(kind, repeats):
     for row in (*ROWS[:3], FeatureRow(user_id=None)):
         context = encoder.encode([row])
         whole = model.forward(context)
-        generated = partial.generate(context)
+        heard = partial.hear(context)
+        generated = partial.generate(heard)
         torch.testing.assert_close(generated.head.flat(), whole.head.flat(), atol=1e-4, rtol=1e-4)
         known = context.seen - 1
         columns = torch.unique(torch.cat([known, torch.arange(0, N, 7)]))
-        at = partial.scores(context, generated, columns)
+        at = partial.scores(heard, generated, columns)
         torch.testing.assert_close(at, whole.scores[:, columns], atol=1e-4, rtol=1e-4)
 
 
@@ -133,8 +138,7 @@ def test_a_wide_filter_costs_no_recall(large, exact):
 def test_too_few_candidates_left_means_that_all_that_is_left_is_scored(exact, model):
     few = RetrievalConfig(exact_items=0, candidates=20, popular=0, remembered=1)
     large = searching(model, few)
-    context = large.encoder.encode(ROWS[:1])
-    best = large.large.retrieval.candidates(context, large.large.generate(context), N // 5)
+    best = candidates(large, ROWS[0], N // 5)
     allowed = np.ones(N, dtype=bool)
     allowed[best.numpy()] = False
     found, truth = (own.recommend(ROWS[:1], k=5, allowed=allowed)[0] for own in (large, exact))

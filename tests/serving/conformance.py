@@ -7,8 +7,10 @@ kept from run to run, so that a run is like the one before.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
+import httpx
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 
@@ -18,6 +20,7 @@ from recsys.serving.ports import ServedFeatures
 from tests.serving.conftest import SCHEMA, FixedModel
 
 SEED = 20_260_501
+_TELLING = ("Retry-After", "WWW-Authenticate")
 
 
 def document() -> dict[str, Any]:
@@ -69,6 +72,27 @@ def ask_and_check(case: schemathesis.Case, **where: object) -> None:
         where: `app` or `base_url`.
     """
     case.call_and_validate(additional_checks=[_refusals_say_what_is_wrong], **where)
+
+
+def check_refusal(reply: httpx.Response, method: str, path: str) -> None:
+    """Judges a refusal by what the document says of it for one operation: its status, its kind, its headers.
+
+    Args:
+        reply: the refusal.
+        method: of the operation.
+        path: as the document has it.
+    """
+    told = _document_once()
+    reference = told["paths"][path][method.lower()]["responses"][str(reply.status_code)]["$ref"]
+    described = told["components"]["responses"][reference.rpartition("/")[2]]
+    assert [reply.headers["content-type"]] == list(described["content"])
+    assert Problem.model_validate(reply.json()).status == reply.status_code
+    assert {name for name in _TELLING if name in reply.headers} == {*described.get("headers", ())}
+
+
+@cache
+def _document_once() -> dict[str, Any]:
+    return document()
 
 
 def _refusals_say_what_is_wrong(context: object, response: schemathesis.Response, case: schemathesis.Case) -> None:

@@ -84,6 +84,7 @@ def test_the_field_that_is_wrong_is_named(http, path, body, field):
 
 def test_the_bound_of_k_is_told(http):
     assert "1 to 6" in problem(http.post(RECOMMEND, json={"user_id": "ann", "k": 7})).detail
+    assert "50000" in problem(http.post(RECOMMEND, json={"user_id": "ann", "k": 50_001})).detail
 
 
 def test_a_profile_column_that_does_not_exist_is_answered_with_those_that_do(http):

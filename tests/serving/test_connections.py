@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import time
 
 import orjson
 import pytest
@@ -14,10 +15,34 @@ from tests.serving.raw import connected, until_closed
 PROGRAM = textwrap.dedent(
     """
     import resource
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI, Request, Response
+    from recsys.serving.processes.connections import BoundedConnection
     from recsys.serving.processes.server import run
 
+    BoundedConnection.send_seconds = 2.0
     app = FastAPI()
+    told = []
+
+    class Noting:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            told.append(("begun", scope.get("path")))
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                told.append(("ended", scope.get("path")))
+
+    app.add_middleware(Noting)
+
+    @app.get("/told")
+    async def requests() -> list[tuple[str, str | None]]:
+        return told
+
+    @app.get("/much")
+    async def much() -> Response:
+        return Response(b"x" * 8_000_000)
 
     @app.get("/held")
     def held() -> int:
@@ -105,6 +130,28 @@ def test_what_is_no_request_is_refused_with_a_problem_document(url, sent):
     assert (found.status, found.code) == (400, "bad_request")
 
 
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+
+
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: 2\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"]
+)
+def test_a_body_that_comes_with_another_protocol_on_offer_is_not_lost_in_silence(url, body):
+    """As Java's client sends its first request on a connection without TLS."""
+    found = problem(url, b"POST /read HTTP/1.1\r\nHost: x\r\n" + UPGRADE + body)
+    assert (found.status, found.code) == (400, "bad_request")
+    assert "header Upgrade" in found.detail
+
+
+def test_another_protocol_on_offer_is_ignored_and_the_connection_goes_on(url):
+    ask = b"GET /held HTTP/1.1\r\nHost: x\r\n"
+    with connected(url) as connection:
+        connection.sendall(ask + UPGRADE + b"\r\n")
+        first = connection.recv(65536)
+        connection.sendall(ask + b"Connection: close\r\n\r\n")
+        assert (first + until_closed(connection)).count(b"HTTP/1.1 200 OK") == 2
+
+
 CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -120,3 +167,18 @@ def test_after_all_this_it_has_not_grown(url):
         answer(url, b"GET /held HTTP/1.1\r\nX-Long: ", *[b"x" * 100_000] * 300)
         answer(url, CHUNKED + b"0\r\n", *[b"X-Late: 1\r\n" * 10_000] * 200)
     assert int(answer(url, head(b"GET /held HTTP/1.1"))[1]) - before < 16 * 1024 * 1024
+
+
+def test_whoever_does_not_take_a_reply_holds_neither_it_nor_a_place(url):
+    ask = b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connected(url) as connection:
+        connection.sendall(ask + ask)
+        told, deadline = [], time.monotonic() + 60
+        while told.count(["ended", "/much"]) < 2 and time.monotonic() < deadline:
+            told = orjson.loads(answer(url, head(b"GET /told HTTP/1.1"))[1])
+        assert told.count(["begun", "/much"]) == 2
+        assert len(until_closed(connection)) < 8_000_000
+
+
+def test_whoever_takes_a_reply_gets_all_of_it(url):
+    assert len(answer(url, head(b"GET /much HTTP/1.1"))[1]) == 8_000_000

@@ -50,15 +50,21 @@ def test_every_route_has_a_summary_and_an_example(document):
 def test_errors_are_documented_as_problem_documents_and_nothing_else(document):
     assert "HTTPValidationError" not in document["components"]["schemas"]
     assert set(document["components"]["schemas"]["Problem"]["properties"]) == set(Problem.model_fields)
-    for operation in (method for methods in document["paths"].values() for method in methods.values()):
-        for status, response in operation["responses"].items():
-            if status != "200":
-                assert list(response["content"]) == ["application/problem+json"]
+    for response in document["components"]["responses"].values():
+        assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_every_problem_is_described_once_and_referred_to(document):
+    described = {f"#/components/responses/{name}" for name in document["components"]["responses"]}
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    referred = [
+        response for operation in operations for status, response in operation["responses"].items() if status != "200"
+    ]
+    assert {reference for response in referred for reference in response.values()} == described
+    assert all(list(response) == ["$ref"] for response in referred)
 
 
 def test_every_reference_in_the_document_leads_somewhere(document):
-    schemas = document["components"]["schemas"]
-
     def references(node):
         if isinstance(node, dict):
             if "$ref" in node:
@@ -69,7 +75,11 @@ def test_every_reference_in_the_document_leads_somewhere(document):
             for inner in node:
                 yield from references(inner)
 
-    assert {name.removeprefix("#/components/schemas/") for name in references(document)} <= set(schemas)
+    for reference in set(references(document)):
+        node = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+        assert node
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +48,13 @@ numbers = itertools.count()
 def append(log, user_id, item_id):
     event = {"event_id": str(next(numbers)), "user_id": user_id, "item_id": item_id, "occurred_at": log.position() + 1}
     log.append(pl.DataFrame([{**event, "event": None, "value": None}], schema=EVENT_SCHEMA))
+
+
+def until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
 
 
 @pytest.fixture
@@ -256,3 +265,30 @@ def test_another_row_has_another_digest(other):
 
 def test_moments_that_the_model_is_told_make_other_digests():
     assert len({content_of(ROW, moment) for moment in (None, 0, 1)}) == 3
+
+
+class Failing(Removals):
+    """Removals that cannot be read while there is trouble."""
+
+    trouble = None
+    looks = 0
+
+    def newest(self):
+        trouble = self.trouble
+        if trouble is not None:
+            raise trouble
+        self.looks += 1
+        return super().newest()
+
+
+@pytest.mark.parametrize("trouble", [OSError("the disk is gone"), sqlite3.OperationalError("database is locked")])
+def test_while_the_log_cannot_be_read_nothing_is_kept_and_afterwards_it_is_looked_at_again(log, trouble):
+    kept = KeptHeads(10**6)
+    append(log, "ann", "m1")
+    small_recommender().keeping(kept, "a").recommend([known_row(log, "ann")])
+    removals = Failing(log.path)
+    with Forgetting(removals, kept, look_seconds=0.01):
+        removals.trouble = trouble
+        assert until(lambda: kept.user_ids() == set())
+        removals.trouble, before = None, removals.looks
+        assert until(lambda: removals.looks > before)

@@ -97,6 +97,32 @@ def test_a_body_that_does_not_arrive_in_time_is_given_up():
     assert caught.value.status_code == 408
 
 
+def test_whoever_leaves_before_the_body_is_complete_is_not_answered_and_counts_as_gone(service):
+    app, told = app_of(service), []
+    messages = [{"type": "http.request", "body": b'{"user_id', "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        told.append(message)
+
+    with TestClient(app) as http:
+        scope = {"type": "http", "method": "POST", "path": "/v1/recommendations", "query_string": b"", "headers": []}
+        asyncio.run(app({**scope, "http_version": "1.1", "raw_path": b"/v1/recommendations"}, receive, send))
+        counted = http.get("/metrics").text
+    assert not told
+    assert 'recsys_request_seconds_count{method="POST",route="/v1/recommendations",status="499"} 1.0' in counted
+    assert "recsys_requests_in_flight 0.0" in counted
+
+
+@pytest.mark.parametrize("announced", [b"\xb2", b"\xb9\xb2", b"", b"-1", b"1e9", b"+1"])
+def test_a_length_that_is_no_number_is_left_to_what_comes(http, announced):
+    headers = [(b"Content-Type", b"application/json"), (b"Content-Length", announced)]
+    reply = http.post("/v1/recommendations", content=b'{"user_id": "ann", "k": 1}', headers=headers)
+    assert reply.status_code == 200
+
+
 def test_above_the_limit_requests_are_told_to_come_back_and_health_is_still_answered(service):
     entered, leave = threading.Barrier(3), threading.Event()
     rank = service.ranker.recommend

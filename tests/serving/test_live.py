@@ -120,10 +120,9 @@ def test_closing_does_what_is_left_and_frees_the_lease_at_once(path):
         gate.wait(2)
         return work(token)
 
-    live = LiveFolder(FoldLease(path), slow, poll_seconds=60)
-    live.refresh(["ann"])
-    gate.set()
-    live.close()
+    with LiveFolder(FoldLease(path), slow, poll_seconds=60) as live:
+        live.refresh(["ann"])
+        gate.set()
     assert work.left == 0
     assert FoldLease(path).acquire("serving") is not None
 

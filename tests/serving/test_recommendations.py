@@ -6,9 +6,15 @@ import pytest
 
 from recsys.data.schema import WorkspaceSchema
 from recsys.errors import StoreTimeoutError
+from recsys.serving.answers.choosing import Choice
+from recsys.serving.answers.recommending import Recommending
 from recsys.serving.contexts import resolve
+from recsys.serving.experiment.experiment import Experiment
+from recsys.serving.experiment.splitting import Split
+from recsys.serving.folder.items import NoItems
 from recsys.serving.messages.replies import RecommendationReply
-from recsys.serving.messages.requests import InlineContext
+from recsys.serving.messages.requests import InlineContext, RecommendationRequest
+from tests.serving.conftest import FixedModel
 
 NOW = 1_800_000_000_000_000
 
@@ -255,3 +261,11 @@ def test_a_reply_says_where_its_model_comes_from(ask, service):
     service.models.model = replace(service.models.model, lineage=lineage)
     told = ask(user_id="ann").origin
     assert (told.data_fingerprint, told.log_position, told.code_commit) == ("f1", 13, "abc")
+
+
+@pytest.mark.parametrize(("k", "quick"), [(1, True), (1_000, True), (1_001, False)])
+def test_a_long_list_is_not_written_by_the_event_loop(service, k, quick):
+    embedded = replace(service.models.model.features, embedded=True)
+    models = FixedModel(replace(service.models.model, features=embedded))
+    recommending = Recommending(Experiment(Split(models)), Choice(NoItems()))
+    assert recommending.is_quick(RecommendationRequest(user_id="ann", k=k)) is quick

@@ -7,9 +7,11 @@ import pytest
 
 from recsys.jobs.backup import backup
 from recsys.jobs.restore import restore
+from recsys.serving.edge.protection import MAX_BODY_BYTES
+from recsys.serving.processes.connections import MAX_HEAD_BYTES
 from recsys.serving.processes.process import ServerProcess
 from recsys.workspace import HOME_VARIABLE, Workspace
-from tests.serving.conformance import ask_and_check, document, documented_api
+from tests.serving.conformance import ask_and_check, check_refusal, document, documented_api
 
 pytestmark = pytest.mark.slow
 
@@ -37,3 +39,19 @@ def test_every_route_answers_as_the_document_says(case, service):
 
 def test_the_document_of_a_service_is_the_one_that_was_asked_by(service):
     assert httpx.get(f"{service.url}/openapi.json", trust_env=False).json() == document()
+
+
+@pytest.mark.parametrize(
+    ("status", "request_headers", "content"),
+    [
+        (400, {"Content-Type": "application/json"}, b"{"),
+        (413, {"Content-Type": "application/json"}, b"x" * (MAX_BODY_BYTES + 1)),
+        (415, {"Content-Type": "text/plain"}, b"{}"),
+        (421, {"Host": "evil.example"}, b""),
+        (431, {"X-Long": "x" * MAX_HEAD_BYTES}, b""),
+    ],
+)
+def test_what_a_process_refuses_is_documented(service, status, request_headers, content):
+    reply = httpx.post(f"{service.url}/v1/events", headers=request_headers, content=content, trust_env=False)
+    assert reply.status_code == status
+    check_refusal(reply, "POST", "/v1/events")

@@ -23,6 +23,8 @@ from recsys.serving.messages.replies import ContextUsed, Origin, RecommendationR
 from recsys.serving.messages.requests import MAX_EXPLAINED, RecommendationRequest
 from recsys.serving.ports import RankedItems, ServedModel
 
+_SHORT = 1_000
+"""Items of a list that is written within milliseconds."""
 WHO = "Give a user_id, a context, or both."
 """What is missing where a request is about nobody."""
 
@@ -66,13 +68,13 @@ class Recommending:
         return answered.reply
 
     def is_quick(self, request: RecommendationRequest) -> bool:
-        """Whether the answer takes milliseconds of computing and waits for nobody.
+        """Whether the answer takes milliseconds of computing, its writing included, and waits for nobody.
 
         Raises:
             NoChampionError: there is no model.
         """
         embedded = self.experiment.split.champion.current().features.embedded
-        return embedded and not request.explain and not request.diversity
+        return embedded and request.k <= _SHORT and not request.explain and not request.diversity
 
     def _answered(self, request: RecommendationRequest, request_id: str, assigned: Assigned) -> Answered:
         model, now = assigned.model, self.clock()

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recsys.serving.answers.choosing import Choice
 from recsys.serving.http.problems import InvalidField, InvalidRequestError
 from recsys.serving.messages.more_replies import SimilarItem, SimilarReply
+from recsys.serving.messages.requests import MAX_LISTED
 from recsys.serving.ports import ModelSource
 
 
@@ -18,7 +19,7 @@ class SimilarQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    k: int = Field(default=10, ge=1, description="How many items, less than the catalogue has.")
+    k: int = Field(default=10, ge=1, le=MAX_LISTED, description="How many items, less than the catalogue has.")
 
 
 _MEASURE = "cosine of the body's trained item vectors, their mean taken out"

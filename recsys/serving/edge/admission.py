@@ -12,7 +12,8 @@ from recsys.serving.http.problems import refusal
 
 MAX_IN_FLIGHT = 128
 _READY = "/readyz"
-_ALWAYS = ("/healthz", _READY, "/metrics")
+ALWAYS = ("/healthz", _READY, "/metrics")
+"""Answered however much is under way, for whoever supervises the process."""
 
 
 class Admission:
@@ -48,7 +49,7 @@ class Admission:
             await self.app(scope, receive, send)
         elif self._draining.begun:
             await self._last(scope, receive, send)
-        elif scope["path"] in _ALWAYS:
+        elif scope["path"] in ALWAYS:
             await self.app(scope, receive, send)
         else:
             await self._counted(scope, receive, send)

@@ -66,10 +66,12 @@ def _escaped(backslashes: np.ndarray, before: int) -> tuple[np.ndarray, int]:
 class BodyShape:
     """Refuses bodies that nest deeper than `MAX_DEPTH` or have more than `MAX_PARTS` (400), or take too long (408).
 
+    Who leaves before the body is complete is not answered: nobody sent a wrong one.
+
     Stands inside the bound on a body's size, which bounds what is held here.
     """
 
-    def __init__(self, app: ASGIApp, seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
         self.app = app
         self._seconds = seconds
 
@@ -78,21 +80,28 @@ class BodyShape:
             await self.app(scope, receive, send)
             return
         parts: list[bytes] = []
-        complete = False
+        complete = gone = False
         deadline = asyncio.get_running_loop().time() + self._seconds
 
         async def receive_bounded() -> Message:
-            nonlocal complete
+            nonlocal complete, gone
             if complete:
                 return await receive()
             message = await self._in_time(receive, deadline)
+            if message["type"] == "http.disconnect":
+                gone = True
+                return message
             parts.append(message.get("body", b""))
             complete = not message.get("more_body", False)
             if complete:
                 await self._judge(b"".join(parts))
             return message
 
-        await self.app(scope, receive_bounded, send)
+        async def send_to_who_is_there(message: Message) -> None:
+            if not gone:
+                await send(message)
+
+        await self.app(scope, receive_bounded, send_to_who_is_there)
 
     async def _judge(self, body: bytes) -> None:
         if body.count(b"[") + body.count(b"{") > MAX_PARTS:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from recsys.serving.edge.access import Access
 from recsys.serving.edge.admission import MAX_IN_FLIGHT, Admission
-from recsys.serving.edge.bodies import BodyShape
+from recsys.serving.edge.bodies import BODY_SECONDS, BodyShape
 from recsys.serving.edge.draining import NOTICE_SECONDS, Draining
 from recsys.serving.edge.hosts import KnownHosts
 from recsys.serving.edge.keys import KeyRing
@@ -31,6 +31,7 @@ class Protection:
         keys_file: whoever asks needs one of these keys; None: everybody may.
         hosts: what it answers to beside loopback, as `own_hosts` says; None: whatever it is called.
         max_in_flight: how many requests are answered at a time; more are told to come back.
+        body_seconds: how long a body may take to arrive.
         notice_seconds: how long it goes on answering after it was told to leave.
         access_log: whether each request is logged.
         names_requests: whether replies carry the request's id as a header; no, where a proxy puts it there.
@@ -39,6 +40,7 @@ class Protection:
     keys_file: Path | None = None
     hosts: frozenset[str] | None = None
     max_in_flight: int = MAX_IN_FLIGHT
+    body_seconds: float = BODY_SECONDS
     notice_seconds: float = NOTICE_SECONDS
     access_log: bool = False
     names_requests: bool = True
@@ -50,7 +52,7 @@ OPEN = Protection()
 
 def protect(app: FastAPI, protection: Protection, draining: Draining, meters: Meters) -> None:
     """Puts the guards around the app's routes, the innermost first."""
-    app.add_middleware(BodyShape)
+    app.add_middleware(BodyShape, seconds=protection.body_seconds)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, larger=LARGER_BODIES)
     if protection.keys_file is not None:
         app.add_middleware(Access, keys=KeyRing(protection.keys_file), refused=meters.refused)

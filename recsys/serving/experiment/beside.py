@@ -9,8 +9,9 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
+
+from recsys.serving.background import Background
 
 _POLL_SECONDS = 0.2
 _DRAIN_SECONDS = 10.0
@@ -18,8 +19,8 @@ _Work = TypeVar("_Work")
 _log = logging.getLogger(__name__)
 
 
-class Beside(Generic[_Work]):
-    """One background thread with a bounded queue. As a context manager it does what is left when it is left.
+class Beside(Background, Generic[_Work]):
+    """One background thread with a bounded queue; it does what is left when it is left.
 
     Args:
         do: does a batch of work; what it raises is logged once, until it works again.
@@ -31,6 +32,7 @@ class Beside(Generic[_Work]):
     def __init__(
         self, do: Callable[[Sequence[_Work]], object], *, what: str, size: int, gather_seconds: float = 0.0
     ) -> None:
+        super().__init__(what, _DRAIN_SECONDS)
         self._do = do
         self._what = what
         self._gather = gather_seconds
@@ -38,9 +40,6 @@ class Beside(Generic[_Work]):
         self._counting = threading.Lock()
         self._done, self._dropped = 0, 0
         self._troubled = False
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=what, daemon=True)
-        self._thread.start()
 
     @property
     def done(self) -> int:
@@ -59,22 +58,9 @@ class Beside(Generic[_Work]):
         except queue.Full:
             self._drop(1, "more comes than can be done")
 
-    def close(self, timeout: float = _DRAIN_SECONDS) -> None:
-        """Does what is left, and ends the thread; what is not done in time is lost."""
-        self._closing.set()
-        self._thread.join(timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _work(self) -> None:
         while True:
-            closing = self._closing.is_set()  # before the look: what was handed over until then is done
+            closing = self._leaving.is_set()  # before the look: what was handed over until then is done
             batch = self._batch()
             if batch:
                 self._try(batch)
@@ -83,10 +69,10 @@ class Beside(Generic[_Work]):
 
     def _batch(self) -> list[_Work]:
         try:
-            batch = [self._queue.get(timeout=0.0 if self._closing.is_set() else _POLL_SECONDS)]
+            batch = [self._queue.get(timeout=0.0 if self._leaving.is_set() else _POLL_SECONDS)]
         except queue.Empty:
             return []
-        self._closing.wait(self._gather)
+        self._leaving.wait(self._gather)
         while len(batch) <= self._queue.maxsize:
             try:
                 batch.append(self._queue.get_nowait())

@@ -99,13 +99,13 @@ class Experiment:
         )
 
 
-def started(
+def prepared(
     options: ExperimentOptions,
     split: Split,
     write_impressions: Callable[[Sequence[Impression]], object],
     write_scores: Callable[[Sequence[ShadowScore]], object],
 ) -> Experiment:
-    """The parts that the options ask for, at work."""
+    """The parts that the options ask for; what works in the background does so once it is entered."""
     return Experiment(
         split,
         impression_recorder(write_impressions) if options.records else None,

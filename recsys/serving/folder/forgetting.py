@@ -7,12 +7,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from recsys.context.user_memory import STILL_UNDER_WAY
 from recsys.errors import RecsysError
 from recsys.events.removals import Removals
+from recsys.serving.background import Background
 
 LOOK_SECONDS = 0.5
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Memory(Protocol):
     def clear(self) -> None: ...
 
 
-class Forgetting:
+class Forgetting(Background):
     """Looks at the log's removals, and takes out of a memory whom they concern. As a context manager it goes on so.
 
     Args:
@@ -46,6 +46,7 @@ class Forgetting:
         look_seconds: float = LOOK_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__("forgetting")
         self._removals = removals
         self._memory = memory
         self._every = look_seconds
@@ -53,8 +54,6 @@ class Forgetting:
         self._recent: list[tuple[float, int]] = []
         self._looking = threading.Lock()
         self._seen = removals.newest()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="forgetting", daemon=True)
 
     def look(self) -> None:
         """Forgets whoever was deleted since the last look; after a pruning everybody, whose old events went.
@@ -75,20 +74,10 @@ class Forgetting:
                 self._memory.forget(self._removals.deleted_after(list(self._memory.user_ids()), oldest))
             self._recent = [(until, position) for until, position in self._recent if until > now]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5.0)
-
     def _work(self) -> None:
-        while not self._stop.wait(self._every):
+        while not self._leaving.wait(self._every):
             try:
                 self.look()
-            except (RecsysError, sqlite3.Error) as error:
+            except (RecsysError, sqlite3.Error, OSError) as error:
                 _log.warning("the log's removals cannot be read, nothing is kept in memory: %s", error)
                 self._memory.clear()

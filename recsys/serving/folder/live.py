@@ -10,21 +10,21 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from recsys.errors import LeaseError
 from recsys.events.lease import FoldLease
+from recsys.serving.background import Background
 
 POLL_SECONDS = 0.5
 _DRAIN_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-class LiveFolder:
+class LiveFolder(Background):
     """The folder process: while it holds the lease it folds whatever is new in the log, from whatever process.
 
-    Another process's lease is waited for. As a context manager it does what is left, and lets go, when it is left.
+    Another process's lease is waited for. When it is left it does what is left, and lets go of the lease; what is not
+    done in time stays in the log's tail.
 
     Args:
         lease: the way to the lease.
@@ -41,6 +41,7 @@ class LiveFolder:
         poll_seconds: float = POLL_SECONDS,
         gather_seconds: float = 0.0,
     ) -> None:
+        super().__init__("live-rows", _DRAIN_SECONDS)
         self._gather = gather_seconds
         self._lease = lease
         self._step = step
@@ -49,10 +50,7 @@ class LiveFolder:
         self._renewed_at = 0.0
         self._asked, self._done = 0, 0
         self._failing = False
-        self._closing = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="live-rows", daemon=True)
-        self._thread.start()
 
     def refresh(self, user_ids: Sequence[str]) -> None:
         """Has the log looked at now: events of these users were appended. Returns at once."""
@@ -71,39 +69,29 @@ class LiveFolder:
         """Whether this process is the folder now."""
         return self._token is not None
 
-    def close(self, timeout: float = _DRAIN_SECONDS) -> None:
-        """Does what is left, lets go of the lease and ends the thread. What is not done in time stays in the tail."""
+    def _leave(self) -> None:
+        super()._leave()
         with self._changed:
-            self._closing = True
             self._changed.notify_all()
-        self._thread.join(timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _work(self) -> None:
-        closing = False
-        while not closing:
-            closing, asked = self._closing, self._asked
+        leaving = False
+        while not leaving:
+            leaving, asked = self._leaving.is_set(), self._asked
             if self._turn():
                 with self._changed:
                     self._done = asked
                     self._changed.notify_all()
             with self._changed:
                 if self._changed.wait_for(partial(self._may_start, asked), self._poll):
-                    self._changed.wait_for(lambda: self._closing, self._gather)
+                    self._changed.wait_for(self._leaving.is_set, self._gather)
         if self._token is not None:
             self._quietly(partial(self._lease.release, self._token))
             self._token = None
 
     def _may_start(self, seen: int) -> bool:
         """Not before the next poll after a failure or in stand-by: callers must not turn those into a busy loop."""
-        return self._closing or (self._asked > seen and self._token is not None and not self._failing)
+        return self._leaving.is_set() or (self._asked > seen and self._token is not None and not self._failing)
 
     def _turn(self) -> bool:
         """One look at lease and log; True when everything asked for is folded."""

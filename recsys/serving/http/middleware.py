@@ -84,7 +84,7 @@ class BodyLimit:
 
         async def receive_bounded() -> Message:
             nonlocal received
-            if announced.isdigit() and int(announced) > limit:
+            if announced.isdecimal() and int(announced) > limit:
                 raise _too_large(limit)
             message = await receive()
             size = len(message.get("body", b""))

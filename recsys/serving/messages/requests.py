@@ -27,6 +27,8 @@ MAX_EVENTS = 1_000
 MAX_FILTERS = 20
 MAX_FILTER_VALUES = 1_000
 MAX_EXPLAINED = 50
+MAX_LISTED = 50_000
+"""Items of one list: as many as are scored where every one is."""
 MAX_COLUMNS = 256
 _MAX_TEXT = 10_000
 _TOLD_APART = 3
@@ -170,7 +172,7 @@ class RecommendationRequest(RequestModel):
 
     user_id: Identifier | None = None
     context: InlineContext | None = None
-    k: int = Field(default=10, ge=1, description="How many items, at most the size of the catalogue.")
+    k: int = Field(default=10, ge=1, le=MAX_LISTED, description="How many items, at most the size of the catalogue.")
     exclude_seen: bool | None = Field(
         default=None,
         description="Leave out items that the user has already touched. Default: yes where items do not repeat.",

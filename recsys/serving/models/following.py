@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from recsys.errors import RecsysError
+from recsys.serving.background import Background
 from recsys.serving.ports import ServedModel
 
 _log = logging.getLogger(__name__)
 
 
-class VersionSource(ABC):
+class VersionSource(Background):
     """What an alias named a few seconds ago. As a context manager it follows the registry until it is left.
 
     Args:
@@ -29,14 +27,13 @@ class VersionSource(ABC):
     def __init__(
         self, alias: str, stamp: Callable[[], object], *, every_seconds: float = 5.0, look_seconds: float = 0.1
     ) -> None:
+        super().__init__(alias)
         self._alias = alias
         self._stamp = stamp
         self._every = every_seconds
         self._look = look_seconds
         self._model: ServedModel | None = None
         self._trouble = "The model is being loaded."
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
 
     @property
     def model(self) -> ServedModel | None:
@@ -62,21 +59,9 @@ class VersionSource(ABC):
             self._note(f"The {self._alias} could not be loaded; the service's log says why.")
         return self._model is not None
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._watch, name=self._alias, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5.0)
-
-    def _watch(self) -> None:
+    def _work(self) -> None:
         asked, seen = time.monotonic(), self._stamp()
-        while not self._stop.wait(min(self._look, self._every)):
+        while not self._leaving.wait(min(self._look, self._every)):
             stamp = self._stamp()
             if stamp != seen or time.monotonic() - asked >= self._every:
                 asked, seen = time.monotonic(), stamp

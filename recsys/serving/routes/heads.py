@@ -19,7 +19,7 @@ _NEVER = re.compile(r"q=0(\.0*)?")
 
 def add_heads(app: FastAPI, heads: Heads) -> None:
     """Adds the route."""
-    responses = documented(examples.HEADS_REPLY, 400, 413, 415, 422, 503)
+    responses = documented(examples.HEADS_REPLY, 422, 503)
     responses[200]["content"][SAFETENSORS] = {"schema": {"type": "string", "format": "binary"}}
 
     @app.post("/v1/heads", response_model=HeadsReply, responses=responses, summary="The head weights of a context")

@@ -36,7 +36,7 @@ def add_item_changes(app: FastAPI, changes: CatalogueRequests) -> None:
     @app.put(
         "/v1/items/{item_id:id}",
         response_model=ItemReply,
-        responses=documented(examples.ITEM_REPLY, 400, 413, 415, 422, 503),
+        responses=documented(examples.ITEM_REPLY, 422, 503),
         summary="Store an item, or say whether it is available",
     )
     def put(

@@ -22,7 +22,7 @@ def add_scores(app: FastAPI, scoring: Scoring) -> None:
     @app.post(
         SCORES_PATH,
         response_model=ScoresReply,
-        responses=documented(examples.SCORES_REPLY, 400, 413, 415, 422, 503),
+        responses=documented(examples.SCORES_REPLY, 422, 503),
         summary="Scores of given items for one or many users",
     )
     def scores(
