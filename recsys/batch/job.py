@@ -173,7 +173,7 @@ def _rows(made: Any, plan: BatchPlan) -> Iterator[dict[str, Any]]:
         except StopIteration:
             return
         except Exception as error:
-            why = f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+            why = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no more is known'])[-1]}"
             if isinstance(error, RayError) and not isinstance(error, RayTaskError):
                 raise _ActorsLostError(why) from error
             raise _stopped(why, plan) from error

@@ -84,8 +84,9 @@ def counted_in_shards(sequences: Sequences, shards: int, count: Callable[[Sequen
                 else:
                     _add(total, counts)
         except ray.exceptions.RayError as error:
+            why = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise TrainingError(
-                f"Counting for a memory failed {RETRIES + 1} times: {str(error).strip().splitlines()[-1]}. Nothing was "
+                f"Counting for a memory failed: {why}. A process that dies is replaced {RETRIES} times. Nothing was "
                 "registered. With more count_shards each task needs less memory."
             ) from error
     assert total is not None
