@@ -1,10 +1,9 @@
 # What a newcomer types: `make quickstart`, then `make test`. Everything runs in .venv, which set-up makes when missing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint types unit services services-stop test-services mlflow-server format notebooks lab lock wheel \
+.PHONY: help setup quickstart test lint types unit coverage services services-stop test-services mlflow-server format notebooks lab lock wheel \
   clean
 BIN := .venv/bin
-PROCESSES ?= 2
 MAKEFLAGS += --no-print-directory
 
 help: ## This list
@@ -16,7 +15,7 @@ setup: ## The environment in .venv (EXTRAS=all for every extra; quick when nothi
 quickstart: setup ## The whole product once, on MovieLens-100K: from events to served recommendations
 	@$(BIN)/python -m pipelines.quickstart
 
-test: setup ## Lint, types and the whole test-suite, with coverage
+test: setup ## Lint, types and the whole test-suite
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(MAKE) unit
@@ -29,8 +28,11 @@ lint: setup ## Style, formatting and the direction of imports
 types: setup ## mypy, strict, on recsys/
 	$(BIN)/mypy
 
-unit: setup ## The test-suite alone, in PROCESSES=2 (ARGS="-m 'not slow'" for the fast part)
-	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+unit: setup ## The test-suite alone (ARGS="-m 'not slow'" for the fast part)
+	$(BIN)/pytest $(ARGS)
+
+coverage: setup ## The test-suite, and which lines of recsys/ it did not run
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
 services: ## Redis and PostgreSQL for this checkout, on loopback; installed from the system's packages when missing
 	@services/start.sh

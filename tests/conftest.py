@@ -31,19 +31,6 @@ for path in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
 """
 
 
-_TOGETHER = "system"
-"""Folder whose tests share one trained workspace, made once in a process."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Side by side (`-n 2 --dist loadgroup`) files are divided among processes; what takes longest begins first."""
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == _TOGETHER else item.nodeid.split("::")[0]))
-    items.sort(key=lambda item: item.path.parent.name != _TOGETHER)
-
-
 @pytest.fixture(scope="session")
 def files_with():
     """The files below a folder that hold a text, in their bytes or compressed in parquet, by their path below it.

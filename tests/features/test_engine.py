@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from recsys.context.engine import VARIABLES, Engine, settings_file
-from recsys.context.layout import configuration, project
+from recsys.context.layout import OFFLINE_STORE, configuration, project
 from recsys.errors import ConfigError
 from recsys.workspace import Workspace
 
@@ -107,7 +107,7 @@ def test_the_configuration_refers_to_variables_and_holds_no_secret(workspace, mo
     parsed = yaml.safe_load(text)
     assert parsed["registry"]["path"] == "postgresql+psycopg://recsys:${CACHE}@127.0.0.1/recsys"
     assert parsed["online_store"]["url"] == "${RECSYS_ONLINE_STORE}"
-    assert parsed["offline_store"] == {"type": "duckdb"}
+    assert parsed["offline_store"] == {"type": OFFLINE_STORE}
 
 
 def test_on_shared_services_each_workspace_has_names_of_its_own(workspace, monkeypatch, tmp_path):
