@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.scale.data import drawn_events  # noqa: E402
 from benchmarks.scale.nodes import Nodes  # noqa: E402
+from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.workspace import HOME_VARIABLE  # noqa: E402
 
@@ -136,10 +137,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=15, help="of each user")
     parser.add_argument("--epochs", type=int, default=6, help="of the body")
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the workspace")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    asked.load = round(os.getloadavg()[0], 2)
-    return asked
+    return parsed(parser, RESULTS)
 
 
 if __name__ == "__main__":

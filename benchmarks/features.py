@@ -24,6 +24,7 @@ from benchmarks.stores.growth import measure_growth  # noqa: E402
 from benchmarks.stores.joining import measure_joins  # noqa: E402
 from benchmarks.stores.reading import measure_reads, measure_seen  # noqa: E402
 from benchmarks.stores.synthetic import append_users, make_workspace  # noqa: E402
+from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import read_json, stamp, write_json  # noqa: E402
 from recsys.events.log import EventLog  # noqa: E402
 from recsys.jobs.materialise import forget, materialise  # noqa: E402
@@ -95,10 +96,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--shards", type=int, default=8, help="into how many Ray tasks a join is split")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the workspaces")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    asked.load = round(os.getloadavg()[0], 2)
-    return asked
+    return parsed(parser, RESULTS)
 
 
 if __name__ == "__main__":

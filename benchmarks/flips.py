@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.registry.flipping import flip  # noqa: E402
 from benchmarks.registry.versions import allow, register_untrained, register_variant  # noqa: E402
+from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.data.movielens import movielens_100k  # noqa: E402
 from recsys.jobs.ingest import ingest  # noqa: E402
@@ -77,10 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second meanwhile")
     parser.add_argument("--users", type=int, default=40, help="how many users are asked about")
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the workspace")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    asked.load = round(os.getloadavg()[0], 2)
-    return asked
+    return parsed(parser, RESULTS)
 
 
 if __name__ == "__main__":

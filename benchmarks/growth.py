@@ -26,6 +26,7 @@ from benchmarks.load.model import register_default  # noqa: E402
 from benchmarks.registry.versions import allow  # noqa: E402
 from benchmarks.scale.running import Ran, run_measured  # noqa: E402
 from benchmarks.stores.synthetic import append_users, make_workspace, user_name  # noqa: E402
+from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.context.folding import RowFolder  # noqa: E402
 from recsys.context.store import FeatureStoreAdapter  # noqa: E402
@@ -116,10 +117,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", type=lambda text: tuple(map(int, text.split(","))), default=SIZES)
     parser.add_argument("--events", type=int, default=20, help="of each user")
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the workspaces")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    asked.load = round(os.getloadavg()[0], 2)
-    return asked
+    return parsed(parser, RESULTS)
 
 
 if __name__ == "__main__":

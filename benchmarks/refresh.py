@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first loaded
 
+from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import read_json, stamp, write_json  # noqa: E402
 from recsys.context.sequences import Sequences  # noqa: E402
 from recsys.data.importer import read_folder  # noqa: E402
@@ -114,9 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="the folder that holds the data sets' own folders")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.001, 0.01, 0.1])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    asked.load = round(os.getloadavg()[0], 2)
+    asked = parsed(parser, RESULTS)
     if asked.workspace != LOADED and asked.data is None:
         parser.error(f"--workspace {asked.workspace} needs --data; {LOADED} alone comes with the installed packages")
     return asked

@@ -27,6 +27,7 @@ from benchmarks.load.model import register_default  # noqa: E402
 from benchmarks.load.table import printed  # noqa: E402
 from benchmarks.registry.flipping import resident_mb  # noqa: E402
 from benchmarks.registry.versions import allow  # noqa: E402
+from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.context.reader import FeastReader  # noqa: E402
 from recsys.events.log import EventLog  # noqa: E402
@@ -153,10 +154,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--million-only", action="store_true", help="nothing but the large catalogue, in this process")
     parser.add_argument("--items", type=int, default=ITEMS, help="of the large catalogue; 0 leaves it out")
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the copy")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    asked.load = round(os.getloadavg()[0], 2)
-    return asked
+    return parsed(parser, RESULTS)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import read_json, stamp, write_json  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "snapshots.json"
@@ -99,10 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workspace", default="ml-1m", help="one in $RECSYS_HOME with a registered version")
     parser.add_argument("--repeats", type=int, default=5, help="processes; figures are medians")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    asked.load = round(os.getloadavg()[0], 2)
-    return asked
+    return parsed(parser, RESULTS)
 
 
 if __name__ == "__main__":

@@ -72,3 +72,8 @@ class ServiceError(RecsysError):
 
 class RegistryError(RecsysError):
     """The model registry refused or could not be reached."""
+
+
+def last_line(error: BaseException) -> str:
+    """What a library's error ends with, below its traces; the name of its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

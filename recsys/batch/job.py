@@ -22,7 +22,7 @@ from recsys.batch.room import NoRoomError
 from recsys.batch.sink import PartitionSink, Written
 from recsys.batch.worker import PartitionActor, RecommendationMaker, asked_table, made_rows
 from recsys.cluster import ray_cluster
-from recsys.errors import RecsysError
+from recsys.errors import RecsysError, last_line
 
 Progress = Callable[[int, int], None]
 """Called with the number of users done and the number of all users."""
@@ -89,19 +89,22 @@ def run_plan(
         with sink.alone():
             done = _by_file(sink, partitions)
             total, kept = sum(len(partition.user_ids) for partition in partitions), len(done)
-            on_progress(_users(done), total)
+            users = _users(done)
+            on_progress(users, total)
             for losses_left in range(LOSSES, -1, -1):
                 missing = (partition for partition in partitions if partition.file not in done)
                 try:
                     with closing(_made(plan, missing, len(partitions) - len(done), maker)) as made:
                         for written in made:
                             done[written.file] = written
-                            on_progress(_users(done), total)
+                            users += written.users
+                            on_progress(users, total)
                 except _ActorsLostError as error:
                     if not losses_left:
                         raise _stopped(str(error), plan) from error
                     _log.warning("actors were lost, going on with those that are left: %s", error)
                     done = _by_file(sink, partitions)
+                    users = _users(done)
                 else:
                     break
             ordered = tuple(sorted(done.values(), key=lambda written: (len(written.file), written.file)))
@@ -173,7 +176,7 @@ def _rows(made: Any, plan: BatchPlan) -> Iterator[dict[str, Any]]:
         except StopIteration:
             return
         except Exception as error:
-            why = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no more is known'])[-1]}"
+            why = f"{type(error).__name__}: {last_line(error)}"
             if isinstance(error, RayError) and not isinstance(error, RayTaskError):
                 raise _ActorsLostError(why) from error
             raise _stopped(why, plan) from error

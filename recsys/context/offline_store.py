@@ -29,6 +29,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob
 from ibis.expr.types import Table
 
 from recsys.columns import USER_ID
+from recsys.context.layout import OFFLINE_STORE
 
 _PARTS = ".parquet"
 
@@ -40,7 +41,7 @@ class PrunedDuckDBOfflineStoreConfig(DuckDBOfflineStoreConfig):
         type: the store's class path.
     """
 
-    type: str = "recsys.context.offline_store.PrunedDuckDBOfflineStore"
+    type: str = OFFLINE_STORE
 
 
 class PrunedDuckDBOfflineStore(DuckDBOfflineStore):

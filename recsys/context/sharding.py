@@ -18,7 +18,7 @@ from recsys import columns
 from recsys.cluster import ray_cluster
 from recsys.context.feast_calls import quieten
 from recsys.context.joins import check_complete, point_in_time_join
-from recsys.errors import FeatureStoreError
+from recsys.errors import FeatureStoreError, last_line
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -84,7 +84,7 @@ def run_shards(task: Callable[[pa.Table], pa.Table], parts: Sequence[pl.DataFram
             except ray.exceptions.RayError as error:
                 raise FeatureStoreError(
                     f"A shard of a point-in-time join ({part.height} moments) failed {RETRIES + 1} times: "
-                    f"{_last_line(error)}. With more join_shards each needs less memory."
+                    f"{last_line(error)}. With more join_shards each needs less memory."
                 ) from error
             check_complete(part, found)
             done.append(found)
@@ -103,7 +103,3 @@ def _store(configuration: Path) -> FeatureStore:
 
     quieten()
     return FeatureStore(fs_yaml_file=configuration)
-
-
-def _last_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
-from recsys.experts.counting import counted
+from recsys.experts.counting import History, counted
 from recsys.experts.evidence import Evidence
 from recsys.experts.linear import check_rows, cholesky, decayed_sum
 from recsys.experts.top_weights import TopWeights
@@ -156,9 +156,13 @@ def fit_sequence_memory(
         TrainingError: the ridges are too small to solve for the weights.
     """
     described = used_attributes(config, attributes)
-    histories = [(decay, window) for decay, window, _ in config.histories(n_items)]
-    gram, cross = counted(sequences, n_items, histories, described)
+    gram, cross = counted(sequences, n_items, histories_of(config, n_items), described)
     return solve_sequence_memory(gram, cross, config, described)
+
+
+def histories_of(config: MemoryConfig, n_items: int) -> tuple[History, ...]:
+    """(decay, window) of every history that is stacked for a catalogue of this size."""
+    return tuple((decay, window) for decay, window, _ in config.histories(n_items))
 
 
 def used_attributes(config: MemoryConfig, attributes: sparse.csr_matrix | None) -> sparse.csr_matrix | None:

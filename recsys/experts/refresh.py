@@ -26,6 +26,7 @@ from recsys.experts.long_term import LongTermConfig, LongTermMemory, solve_long_
 from recsys.experts.memory import (
     MemoryConfig,
     SequenceMemory,
+    histories_of,
     solve_sequence_memory,
     used_attributes,
 )
@@ -127,11 +128,6 @@ class LongTermCounts:
     def solve(self, config: LongTermConfig) -> LongTermMemory:
         """The memory that `fit_long_term_memory` would fit; same errors."""
         return solve_long_term_memory(self.gram.clone(), config)
-
-
-def histories_of(config: MemoryConfig, n_items: int) -> tuple[tuple[float, int], ...]:
-    """(decay, window) of every history that is stacked for a catalogue of this size."""
-    return tuple((decay, window) for decay, window, _ in config.histories(n_items))
 
 
 def _moved(places: np.ndarray, n_items: int, blocks: int) -> Tensor:

@@ -97,13 +97,7 @@ def batch(
     if k < 1:
         raise ConfigError(f"k is {k}; ask for at least one item a user, for example --k 20.")
     started = time.monotonic()
-    model, snapshot = opened_champion(workspace)
-    rules = wishes.resolved(workspace)
-    if not rules.leave_any_of(snapshot.vocabulary):
-        raise DataError(
-            "Of the items that the champion knows none is available and meets all filters and lists: there is nothing "
-            "to recommend. New items can be recommended after the next training."
-        )
+    model, rules = _chosen(workspace, wishes)
     people = audience(workspace, WorkspaceSchema.load(workspace.schema_file), users_file=users_file, as_of=as_of)
     plan = BatchPlan(
         workspace=workspace.name,
@@ -151,6 +145,18 @@ def batch(
         kept_partitions=run.kept,
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def _chosen(workspace: Workspace, wishes: Wishes) -> tuple[Champion, Rules]:
+    """The champion, and which of its items may come; its tensors are let go again."""
+    model, snapshot = opened_champion(workspace)
+    rules = wishes.resolved(workspace)
+    if not rules.leave_any_of(snapshot.vocabulary):
+        raise DataError(
+            "Of the items that the champion knows none is available and meets all filters and lists: there is nothing "
+            "to recommend. New items can be recommended after the next training."
+        )
+    return model, rules
 
 
 def _default_folder(

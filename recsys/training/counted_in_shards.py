@@ -15,7 +15,7 @@ from scipy import sparse
 
 from recsys.cluster import ADDRESS_VARIABLE, ray_cluster
 from recsys.context.sequences import Sequences
-from recsys.errors import TrainingError
+from recsys.errors import TrainingError, last_line
 from recsys.experts.counting import by_events
 from recsys.experts.long_term import LongTermConfig, LongTermMemory
 from recsys.experts.memory import MemoryConfig, SequenceMemory
@@ -84,10 +84,9 @@ def counted_in_shards(sequences: Sequences, shards: int, count: Callable[[Sequen
                 else:
                     _add(total, counts)
         except ray.exceptions.RayError as error:
-            why = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise TrainingError(
-                f"Counting for a memory failed: {why}. A process that dies is replaced {RETRIES} times. Nothing was "
-                "registered. With more count_shards each task needs less memory."
+                f"Counting for a memory failed: {last_line(error)}. A process that dies is replaced {RETRIES} times. "
+                "Nothing was registered. With more count_shards each task needs less memory."
             ) from error
     assert total is not None
     return total

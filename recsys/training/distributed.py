@@ -17,7 +17,7 @@ import torch
 
 from recsys.allocator import keep_large_blocks
 from recsys.cluster import ADDRESS_VARIABLE, ray_cluster
-from recsys.errors import ConfigError, DataError, RecsysError, TrainingError
+from recsys.errors import ConfigError, DataError, RecsysError, TrainingError, last_line
 from recsys.experts.body import BodyConfig, BodyExpert
 from recsys.failpoints import Failpoint, reached
 from recsys.training.attributes import ItemAttributes
@@ -186,4 +186,4 @@ def _fit(files: BodyFiles, world: World) -> None:
 def _root_cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return last_line(error)

@@ -11,11 +11,10 @@ from scipy import sparse
 from torch import Tensor
 
 from recsys.context.sequences import Sequences
+from recsys.experts.counting import History
 from recsys.experts.linear import decayed_prefixes, dense, fill_attributes, next_items
-from recsys.experts.memory import MemoryConfig, used_attributes
+from recsys.experts.memory import MemoryConfig, histories_of, used_attributes
 
-History = tuple[float, int]
-"""Decay and window."""
 KEPT_BYTES = 2_000_000_000
 _KEPT_PREFIXES = 4
 
@@ -57,13 +56,13 @@ class SharedGrams:
 
     def knows(self, config: MemoryConfig) -> bool:
         """Whether a setting's system can be put together without counting."""
-        histories = _histories(config, self.n_items)
+        histories = histories_of(config, self.n_items)
         wanted = [_pair(one, other) for one in histories for other in histories]
         return all(key in self._blocks for key in [*wanted, *histories])
 
     def system(self, config: MemoryConfig) -> tuple[Tensor, Tensor, sparse.csr_matrix | None]:
         """What `solve_sequence_memory` takes beside the setting: XᵀDX, XᵀY and the attributes at their weight."""
-        histories, n = _histories(config, self.n_items), self.n_items
+        histories, n = histories_of(config, self.n_items), self.n_items
         described = used_attributes(config, self.attributes)
         own = len(histories) * n
         columns = own + (0 if described is None else described.shape[1])
@@ -106,10 +105,6 @@ class SharedGrams:
                 self._prefixes.popitem(last=False)
         self._prefixes.move_to_end(history)
         return self._prefixes[history]
-
-
-def _histories(config: MemoryConfig, n_items: int) -> list[History]:
-    return [(decay, window) for decay, window, _ in config.histories(n_items)]
 
 
 def _pair(one: History, other: History) -> tuple[History, History]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import orjson
 import pytest
 
 from recsys.context.feature_schema import SERVICE_PREFIX
 from recsys.errors import ConfigError
 from recsys.failpoints import VARIABLE, Failpoint, reached
+from tests.killed_cases import outcomes_of
 
 DRIVER = Path(__file__).with_name("crashing.py")
-ROOT = Path(__file__).parents[2]
 REBUILT = [f"rebuild {point}" for point in Failpoint if point.startswith("materialise.")]
 """The same places, passed by a job that has removed the whole feature store before."""
 CASES = [*(point for point in map(str, Failpoint) if not point.startswith("train.")), *REBUILT]
@@ -24,16 +20,7 @@ CASES = [*(point for point in map(str, Failpoint) if not point.startswith("train
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     """What was found after each kill, by case."""
-    run = subprocess.run(
-        [sys.executable, str(DRIVER), str(tmp_path_factory.mktemp("crashes")), *CASES],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    found = {one["case"]: one for one in map(orjson.loads, run.stdout.splitlines())}
-    assert set(found) == set(CASES), run.stderr[-2000:]
-    return found
+    return outcomes_of(DRIVER, tmp_path_factory.mktemp("crashes"), CASES)
 
 
 @pytest.mark.slow
