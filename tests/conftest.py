@@ -9,6 +9,8 @@ import sys
 # Read when torch and BLAS are first loaded; the machine's cores are few and shared by Ray's workers.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# Before Feast, which sets the variable by which prometheus_client decides, once, to count in files.
+import prometheus_client  # noqa: F401
 import pytest
 from hypothesis import settings
 
