@@ -12,6 +12,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from recsys.context.encoder import ContextEncoder
+from recsys.context.sequences import ragged_ranges
 from recsys.experts.body import BodyExpert
 from recsys.experts.content import ContentExpert
 from recsys.experts.habit import HabitExpert
@@ -42,11 +43,14 @@ class DrawnCatalogue:
         network: the champion's.
         n_items: how many in all.
         seed: of every draw.
+        met: of how many of the first items contexts hold events: what memories say after the others is left out. None:
+            of the champion's own.
     """
 
-    def __init__(self, network: ScoringNetwork, n_items: int, seed: int) -> None:
+    def __init__(self, network: ScoringNetwork, n_items: int, seed: int, met: int | None = None) -> None:
         self._rng = np.random.default_rng(seed)
         self.n_own = network.n_items
+        self._met = self.n_own if met is None else met
         own = torch.cat([network.body.items[1:], network.log_popularity[:, None]], dim=1).double().numpy()
         mean, spread = own.mean(0), np.maximum(own.std(0), 1e-9)
         mixture, self.held_out = _fitted((own - mean) / spread, self._rng)
@@ -90,22 +94,38 @@ class DrawnCatalogue:
     def _spread_out(self, dense: Tensor) -> TopWeights:
         """The largest weights of the champion's rows, each at a random item of the kin of the one that it speaks of.
 
-        Rows of drawn items are empty: no context holds one of them, so none is ever read.
+        An item's row is that of its kin. Items that no context holds have none.
         """
         small = TopWeights.of(dense, TOP)
         order = np.argsort(self.kin, kind="stable")
         starts = np.searchsorted(self.kin[order], np.arange(self.n_own + 1))
-        named = small.columns.numpy().astype(np.int64)
+        rows = np.concatenate([[0], self.kin[: self._met] + 1])
+        lengths = small.offsets.diff(dim=1).numpy()[:, rows]
+        entries = ragged_ranges(small.offsets.numpy()[:, rows].ravel(), lengths.ravel())
+        named = small.columns.numpy()[entries].astype(np.int64)
         width = starts[named + 1] - starts[named]
         chosen = order[starts[named] + (self._rng.random(len(named)) * width).astype(np.int64)]
-        rest = small.offsets[:, -1:].expand(-1, len(self.kin) - self.n_own)
-        return TopWeights(torch.cat([small.offsets, rest], dim=1), torch.from_numpy(chosen).int(), small.weights)
+        ends = lengths.ravel().cumsum().reshape(lengths.shape)
+        offsets = torch.from_numpy(np.concatenate([ends[:, :1] - lengths[:, :1], ends], axis=1))
+        rest = offsets[:, -1:].expand(-1, len(self.kin) - self._met)
+        return TopWeights(
+            torch.cat([offsets, rest], dim=1), torch.from_numpy(chosen).int(), small.weights[torch.from_numpy(entries)]
+        )
 
 
-def drawn_recommender(champion: Recommender, n_items: int, seed: int) -> tuple[Recommender, DrawnCatalogue]:
-    """The champion's experts and heads over a drawn catalogue; every item is scored until it is given an index."""
+def drawn_recommender(
+    champion: Recommender, n_items: int, seed: int, met: int | None = None
+) -> tuple[Recommender, DrawnCatalogue]:
+    """The champion's experts and heads over a drawn catalogue; every item is scored until it is given an index.
+
+    Args:
+        champion: whose they are.
+        n_items: size of the catalogue.
+        seed: of every draw.
+        met: see `DrawnCatalogue`.
+    """
     model, network = champion.model, champion.model.network
-    catalogue = DrawnCatalogue(network, n_items, seed)
+    catalogue = DrawnCatalogue(network, n_items, seed, met)
     others = {name: catalogue.expert(name, expert) for name, expert in network.others.items()}
     grown = ScoringNetwork(
         BodyExpert(network.body.encoder, catalogue.vectors),

@@ -1,1 +1,1 @@
-"""What runs on several nodes, and on data of any size."""
+"""What runs on several nodes and on data of any size, and the parts of the batch benchmark beside peers."""

@@ -7,12 +7,8 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import psutil
-
-_PAUSE = 2.0
-"""Seconds between looks: the kernel counts the pages of a large process for a tenth of a second."""
+from benchmarks.scale.peak import PeakMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class Ran:
 
 
 def run_measured(command: Sequence[str], environment: Mapping[str, str]) -> Ran:
-    """Runs it to its end; memory is the proportional set size, summed every two seconds: shared pages count once.
+    """Runs it to its end and watches its memory, see `PeakMemory`.
 
     Raises:
         RuntimeError: it ended with another code than 0.
@@ -41,35 +37,10 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str]) -> Ran:
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as said:
         running = subprocess.Popen(command, stdout=said, env=dict(environment))
-        peak, processes = 0, 0
-        while running.poll() is None:
-            held, number = _memory(running.pid)
-            if held > peak:
-                peak, processes = held, number
-            time.sleep(_PAUSE)
+        with PeakMemory(running.pid) as peak:
+            code = running.wait()
         seconds = time.monotonic() - started
-        if running.returncode:
-            raise RuntimeError(f"{' '.join(command[:4])} … ended with code {running.returncode}.")
+        if code:
+            raise RuntimeError(f"{' '.join(command[:4])} … ended with code {code}.")
         said.seek(0)
-        return Ran(said.read(), seconds, peak, processes)
-
-
-def _memory(pid: int) -> tuple[int, int]:
-    """Bytes that a process and all below it hold, shared pages divided among their users, and how many they are."""
-    held, number = 0, 0
-    for process in _family(pid):
-        try:
-            lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
-        except OSError:  # it has ended
-            continue
-        held += sum(int(line.split()[1]) * 1_024 for line in lines if line.startswith("Pss:"))
-        number += 1
-    return held, number
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.Error:
-        return []
+        return Ran(said.read(), seconds, peak.bytes, peak.processes)

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from recsys import columns
+from recsys.allocator import keep_large_blocks
 from recsys.batch.forgetting import still_stored
 from recsys.batch.plan import BatchPlan, Partition
 from recsys.batch.scoring import score_users
@@ -55,9 +56,10 @@ class RecommendationMaker:
         from recsys.registry.snapshot import load_snapshot
 
         torch.set_num_threads(1)
+        keep_large_blocks()
         snapshot = load_snapshot(plan.snapshot, snapshot_hash=plan.snapshot_hash)
         self._plan = plan
-        self._recommender = load_recommender(snapshot, plan.model_version)
+        self._recommender = load_recommender(snapshot, plan.model_version).for_many()
         workspace = Workspace(name=plan.workspace, home=plan.home)
         self._contexts = FeastReader(workspace, snapshot.schema)
         self._sink = PartitionSink(plan.out, plan.form)

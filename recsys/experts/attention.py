@@ -90,10 +90,10 @@ class GatedBlock(nn.Module):
     def forward(self, states: Tensor, gaps: Tensor | None) -> Tensor:
         """(batch, length, width) → the same; `gaps` as `TimeInputs.gaps` returns them."""
         batch, length, width = states.shape
-        mixed = functional.silu(self.project(self.norm(states))).view(batch, length, 4, self.heads, width // self.heads)
+        mixed = _silu(self.project(self.norm(states))).view(batch, length, 4, self.heads, width // self.heads)
         gate, query, key, value = mixed.unbind(2)
         query, key, value = (part.transpose(1, 2) for part in (query, key, value))
-        weights = functional.silu(query @ key.transpose(-1, -2) + self._bias(length, gaps)) * self._causal(states)
+        weights = _attention(query @ key.transpose(-1, -2), self._bias(length, gaps), self._causal(states))
         mixed_values = (weights.to(value.dtype) @ value).transpose(1, 2).reshape(batch, length, width)
         gated = self.out_norm(mixed_values) * gate.reshape(batch, length, width)
         added: Tensor = self.dropout(self.out(gated))
@@ -149,6 +149,18 @@ class GatedBlock(nn.Module):
 
     def _causal(self, states: Tensor) -> Tensor:
         return _causal(self.length, states.device)[: states.shape[1], : states.shape[1]]
+
+
+def _attention(logits: Tensor, bias: Tensor, causal: Tensor) -> Tensor:
+    """(batch, heads, length, length) what events take of those up to them; without gradients, in the logits' place."""
+    if torch.is_grad_enabled():
+        return functional.silu(logits + bias) * causal
+    return _silu(logits.add_(bias)).mul_(causal)
+
+
+def _silu(states: Tensor) -> Tensor:
+    """SiLU, in place where no gradient needs what was there."""
+    return functional.silu(states, inplace=not torch.is_grad_enabled())
 
 
 @cache

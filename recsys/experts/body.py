@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from recsys.context.batch import ContextBatch
 from recsys.experts.attention import GatedBlock, LockedDropout, SoftmaxBlock, TimeInputs
 
+_TOGETHER = 32
+"""Contexts computed at once, those of like length: what they need on the way then stays in the processor's caches."""
+
 
 class BodyConfig(BaseModel):
     """Shape of the body."""
@@ -126,6 +129,14 @@ class BodyExpert:
         window = self.encoder.config.length
         history, times = context.history[:, -window:], context.times[:, -window:]
         length = (history > 0).sum(1)
+        if len(length) <= _TOGETHER:
+            return self._states(history, times, length)
+        order = length.argsort(stable=True)
+        blocks = [self._states(history[rows], times[rows], length[rows]) for rows in torch.split(order, _TOGETHER)]
+        return torch.cat(blocks)[order.argsort()]
+
+    def _states(self, history: Tensor, times: Tensor, length: Tensor) -> Tensor:
+        """`states` of contexts that are computed together, for as many places as the longest of them has."""
         longest = max(int(length.max()) if len(length) else 0, 1)
         history, times = history[:, -longest:], times[:, -longest:]
         position = torch.arange(longest)[None, :] + (longest - length)[:, None]

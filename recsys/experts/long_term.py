@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
+from recsys.experts.column_blocks import ColumnBlocks
 from recsys.experts.linear import check_rows, cholesky, decayed_sum, dense
 
 
@@ -39,17 +40,21 @@ class LongTermMemory:
     Args:
         weights: (n_items + 1, n_items) float32; row 0 (padding) is zero.
         decay: 1 for the complete, undecayed history.
+        blocks: the same weights in blocks of columns, for many histories at once; None: there are none.
     """
 
     kind: ClassVar[str] = "long_term"
     logarithmic: ClassVar[bool] = True
 
-    def __init__(self, weights: Tensor, decay: float) -> None:
+    def __init__(self, weights: Tensor, decay: float, blocks: ColumnBlocks | None = None) -> None:
         self.weights = weights
         self.decay = decay
+        self._blocks = blocks
 
     def score(self, context: ContextBatch) -> Tensor:
         """(batch, n_items) float32."""
+        if self.decay < 1 and self._blocks is not None:
+            return self._blocks.decayed_sum(0, context.history, self.decay)
         if self.decay < 1:
             return decayed_sum(self.weights, context.history, self.decay)
         return functional.embedding_bag(context.seen, self.weights, context.seen_offsets[:-1], mode="sum")
@@ -57,6 +62,10 @@ class LongTermMemory:
     def score_at(self, context: ContextBatch, columns: Tensor) -> Tensor:
         """(1, columns) float32 at some columns, see `Expert.score_at`."""
         return self.score(context)[:, columns]
+
+    def in_blocks(self) -> Self:
+        """The same memory for many histories at once, with a copy of the weights in blocks of columns."""
+        return self if self.decay == 1 else type(self)(self.weights, self.decay, ColumnBlocks.of(self.weights[None]))
 
     def tensors(self) -> Mapping[str, Tensor]:
         """The item-item weights."""

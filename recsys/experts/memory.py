@@ -17,6 +17,7 @@ from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.context.sequences import Sequences
+from recsys.experts.column_blocks import ColumnBlocks
 from recsys.experts.counting import History, counted
 from recsys.experts.evidence import Evidence
 from recsys.experts.linear import check_rows, cholesky, decayed_sum
@@ -70,7 +71,7 @@ class SequenceMemory:
 
     Args:
         weights: (histories, n_items + 1, n_items) float32; row 0 (padding) is zero. What an item's attributes say is
-            added into the item's own row. Or the largest of them only.
+            added into the item's own row. Or the largest of them only, or all of them in blocks of columns.
         decays: one a history.
         windows: one a history.
     """
@@ -78,7 +79,9 @@ class SequenceMemory:
     kind: ClassVar[str] = "memory"
     logarithmic: ClassVar[bool] = True
 
-    def __init__(self, weights: Tensor | TopWeights, decays: Sequence[float], windows: Sequence[int]) -> None:
+    def __init__(
+        self, weights: Tensor | TopWeights | ColumnBlocks, decays: Sequence[float], windows: Sequence[int]
+    ) -> None:
         self.weights = weights
         self.decays = tuple(decays)
         self.windows = tuple(windows)
@@ -108,13 +111,19 @@ class SequenceMemory:
         return torch.cat([columns for columns, _ in parts]), torch.cat([addends for _, addends in parts])
 
     def _part(self, which: int, history: Tensor, decay: float) -> Tensor:
-        if isinstance(self.weights, TopWeights):
-            return self.weights.decayed_sum(which, history, decay)
-        return decayed_sum(self.weights[which], history, decay)
+        if isinstance(self.weights, Tensor):
+            return decayed_sum(self.weights[which], history, decay)
+        return self.weights.decayed_sum(which, history, decay)
 
     def tensors(self) -> Mapping[str, Tensor]:
         """The item-item weights, as one dense tensor or as compressed rows."""
-        return self.weights.tensors() if isinstance(self.weights, TopWeights) else {"weights": self.weights}
+        return {"weights": self.weights} if isinstance(self.weights, Tensor) else self.weights.tensors()
+
+    def in_blocks(self) -> Self:
+        """The same memory for many histories at once: dense weights are copied into blocks of columns."""
+        if not isinstance(self.weights, Tensor):
+            return self
+        return type(self)(ColumnBlocks.of(self.weights), self.decays, self.windows)
 
     def settings(self) -> Mapping[str, object]:
         """Decays and windows."""

@@ -5,8 +5,10 @@ For catalogues whose dense weights are a burden to hold, to store and to ship. K
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Self
 
 import torch
@@ -117,8 +119,25 @@ class TopWeights:
             history: (batch, length) int64 item index, right-aligned.
             decay: between 0 and 1.
         """
-        scores = torch.zeros(len(history), self.n_items)
         strength = strengths(history.shape[1], decay)
+        if torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
+            return self._product(which, history, strength)
+        return self._scattered(which, history, strength)
+
+    def _product(self, which: int, history: Tensor, strength: Tensor) -> Tensor:
+        """`decayed_sum` as a product of two sparse matrices: MKL has one with a dense result, and torch by it alone."""
+        batch, length = history.shape
+        ends = torch.arange(batch + 1) * length
+        decayed = _matrix(ends, history.flatten(), strength.repeat(batch), self.n_items + 1)
+        offsets = self.offsets[which]
+        own = slice(int(offsets[0]), int(offsets[-1]))
+        rows = _matrix(offsets - offsets[0], self.columns[own], self.weights[own], self.n_items)
+        scores = torch.zeros(batch, self.n_items)
+        return torch.addmm(scores, decayed, rows, beta=0, out=scores)
+
+    def _scattered(self, which: int, history: Tensor, strength: Tensor) -> Tensor:
+        """`decayed_sum` entry by entry, many times slower."""
+        scores = torch.zeros(len(history), self.n_items)
         widths = self.offsets[which].diff()
         most = max(int(widths[history].sum(1).max()) if history.numel() else 0, 1)
         size = max(_ENTRIES // most, 1)
@@ -127,3 +146,19 @@ class TopWeights:
             at = event // history.shape[1] * self.n_items + self.columns[entry]
             out.view(-1).scatter_add_(0, at, self.weights[entry] * strength.repeat(len(part))[event])
         return scores
+
+
+def _matrix(offsets: Tensor, columns: Tensor, values: Tensor, n_columns: int) -> Tensor:
+    """Compressed rows as torch's own. What they hold was checked when it was made."""
+    _hear_out()
+    shape = (len(offsets) - 1, n_columns)
+    return torch.sparse_csr_tensor(offsets.int(), columns.int(), values, shape, check_invariants=False)
+
+
+@cache
+def _hear_out() -> None:
+    """Torch says once that its compressed rows may still change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nothing = torch.zeros(0)
+        torch.sparse_csr_tensor(torch.zeros(1).int(), nothing.int(), nothing, (0, 0), check_invariants=False)

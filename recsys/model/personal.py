@@ -112,6 +112,10 @@ class PersonalModel:
         head = self.hypernetwork(inputs, context.any_known)
         return Scored(outputs, head, self.network.score(outputs, head))
 
+    def in_blocks(self) -> PersonalModel:
+        """The same model for many contexts at once, see `ScoringNetwork.in_blocks`."""
+        return PersonalModel(self.config, self.network.in_blocks(), self.hypernetwork, self.shared)
+
     @torch.no_grad()
     def again(self, generated: Generated, others: Tensor) -> Tensor:
         """The scores that `forward` gives, from what was computed for the same contexts before; no item is looked up.

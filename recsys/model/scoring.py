@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from recsys.context.batch import ContextBatch
 from recsys.experts.body import BodyExpert
+from recsys.experts.long_term import LongTermMemory
+from recsys.experts.memory import SequenceMemory
 from recsys.experts.novelty import NoveltyExpert
 from recsys.experts.popularity import PopularityExpert
 from recsys.experts.protocol import Expert
@@ -97,6 +100,14 @@ class ScoringNetwork:
             self.reads,
             self.panel_size,
         )
+
+    def in_blocks(self) -> ScoringNetwork:
+        """The same network for many contexts at once: its memories' dense weights are copied into blocks of columns."""
+        others = {
+            name: expert.in_blocks() if isinstance(expert, SequenceMemory | LongTermMemory) else expert
+            for name, expert in self.others.items()
+        }
+        return self.replaced(others=others)
 
     @property
     def width(self) -> int:
@@ -255,8 +266,14 @@ def on_one_scale(scores: Tensor, scales: Tensor, logarithmic: Tensor) -> Tensor:
     Returns:
         (batch, experts, n_items) float32.
     """
-    divided = scores / scales[:, None]
-    return torch.where(logarithmic[:, None], torch.log1p(divided.clamp(min=0)), divided)
+    said = scores / scales[:, None]
+    start = 0
+    for is_logarithmic, side_by_side in groupby(logarithmic.tolist()):
+        end = start + len(list(side_by_side))
+        if is_logarithmic:
+            said[:, start:end].clamp_(min=0).log1p_()  # in place: a copy of all scores costs more than the logarithms
+        start = end
+    return said
 
 
 def rescaled(scores: Tensor, factors: Tensor, logarithmic: Tensor) -> Tensor:

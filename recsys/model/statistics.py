@@ -80,8 +80,7 @@ def _heard(scores: Tensor, panel: Tensor | None) -> Tensor:
 
 def _opinions(scores: Tensor) -> list[Tensor]:
     """Entropy, peak and margin of each expert, correlation of each pair."""
-    top = scores.topk(2, dim=2).values
-    highest, mean = top[:, :, 0], scores.mean(2, keepdim=True)
+    (highest, second), mean = _two_highest(scores), scores.mean(2, keepdim=True)
     probability = torch.softmax(scores, dim=2)
     centred, peak = scores - mean, highest - mean[:, :, 0]
     entropy = peak - torch.log(probability.amax(2)) - torch.linalg.vecdot(probability, centred)
@@ -89,7 +88,13 @@ def _opinions(scores: Tensor) -> list[Tensor]:
     norms = products.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt().clamp(min=_NO_LENGTH)
     one, other = pairs_of(scores.shape[1])
     agreement = products[:, one, other] / (norms[:, one] * norms[:, other])
-    return [entropy, peak, highest - top[:, :, 1], agreement]
+    return [entropy, peak, highest - second, agreement]
+
+
+def _two_highest(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """(batch, experts) each: the highest score and the next one, which may be as high."""
+    highest, place = scores.max(2, keepdim=True)
+    return highest[:, :, 0], scores.scatter(2, place, -torch.inf).amax(2)
 
 
 def _masked_moments(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -87,6 +87,15 @@ class Recommender:
         """The same recommender with other probabilities."""
         return Recommender(self.model, self.encoder, self.schema, calibration, self.version, self._forward, self.large)
 
+    def for_many(self) -> Recommender:
+        """The same recommender, faster for many contexts at once; it holds the dense weights of memories twice.
+
+        A catalogue that is searched is not scored as a whole, so there is nothing to be faster at.
+        """
+        if self.large is not None:
+            return self
+        return Recommender(self.model.in_blocks(), self.encoder, self.schema, self.calibration, self.version)
+
     def keeping(self, kept: KeptHeads, identity: str) -> Recommender:
         """The same recommender, which keeps what it generates for users.
 
@@ -141,9 +150,13 @@ class Recommender:
             hidden |= ~torch.from_numpy(allowed)
         if self.large is not None:
             return self._searched(self.large, rows, moments, hidden, exclude_seen, k, diversity)
-        context, scores, _ = self._forward.scored(rows, moments)
-        masked = self.mask(context, exclude_seen=exclude_seen) | hidden
-        return self._best(scores.masked_fill(masked, -torch.inf), k, diversity)
+        rankings, size = [], max(_SCORES_AT_ONCE // len(self.vocabulary), 1)
+        for start in range(0, len(rows), size):
+            own = slice(start, start + size)
+            context, scores, _ = self._forward.scored(rows[own], None if moments is None else moments[own])
+            masked = self.mask(context, exclude_seen=exclude_seen) | hidden
+            rankings += self._best(scores.masked_fill(masked, -torch.inf), k, diversity)
+        return rankings
 
     def recommend_frame(
         self,

@@ -20,9 +20,21 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     n_items = scores.shape[1]
     values, columns = scores.topk(min(k + 1, n_items), dim=1)
-    if bool((values[:, :-1] > values[:, 1:]).all()):
-        return values[:, :k], columns[:, :k]
-    last = values[:, k - 1 : k]
+    level = (values[:, :-1] <= values[:, 1:]).any(1)
+    values, columns = values[:, :k], columns[:, :k]
+    if bool(level.any()):
+        values[level], columns[level] = _with_ties(scores[level], values[level, -1:], k)
+    return values, columns
+
+
+def _with_ties(scores: Tensor, last: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """`top_k` of rows with equal scores among the k + 1 largest.
+
+    Args:
+        scores: (batch, n_items) float.
+        last: (batch, 1) the k-th largest of each row.
+        k: how many.
+    """
     ahead, level = scores > last, scores == last
     chosen = ahead | (level & (level.cumsum(1) <= k - ahead.sum(1, keepdim=True)))
     columns = chosen.nonzero()[:, 1].view(len(scores), k)

@@ -33,6 +33,13 @@ def test_a_users_state_is_the_same_alone_and_beside_longer_histories(body, conte
             torch.testing.assert_close(together[row : row + 1], alone, atol=1e-6, rtol=1e-5)
 
 
+def test_so_many_users_that_they_are_computed_in_blocks_keep_their_order(body, contexts):
+    histories = [[1 + (n + m) % N_ITEMS for m in range(n % 7)] for n in range(60)]
+    together = body.states(contexts(*histories))
+    for row in (0, 1, 17, 38, 59):
+        torch.testing.assert_close(together[row : row + 1], body.states(contexts(histories[row])), atol=1e-6, rtol=1e-5)
+
+
 def test_the_state_is_the_encoders_after_the_newest_event(body, contexts):
     history = [3, 1, 4]
     with torch.no_grad():

@@ -57,11 +57,13 @@ def test_any_weights_and_histories_in_parts_of_any_size(seed, histories, top, le
     assert torch.equal(kept.dense(), thinned(dense, top))
     history = torch.from_numpy(rng.integers(0, N_ITEMS + 1, (5, length)))
     strength = torch.tensor([0.7**age for age in reversed(range(length))])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(top_weights, "_ENTRIES", entries)
-        for which in range(histories):
-            expected = (thinned(dense, top)[which][history] * strength[None, :, None]).sum(1)
-            torch.testing.assert_close(kept.decayed_sum(which, history, 0.7), expected)
+    for with_mkl in {torch.backends.mkl.is_available(), False}:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(top_weights, "_ENTRIES", entries)
+            patch.setattr(torch.backends.mkl, "is_available", lambda with_mkl=with_mkl: with_mkl)
+            for which in range(histories):
+                expected = (thinned(dense, top)[which][history] * strength[None, :, None]).sum(1)
+                torch.testing.assert_close(kept.decayed_sum(which, history, 0.7), expected)
 
 
 def test_it_is_rebuilt_from_its_settings_and_tensors(sequences, contexts):

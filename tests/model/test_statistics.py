@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from recsys.model.scoring import ScoringNetwork
 from recsys.model.statistics import _opinions as context_opinions
+from recsys.model.statistics import _two_highest as two_highest
 from recsys.model.statistics import context_statistics
 
 
@@ -100,3 +101,12 @@ def test_the_entropy_of_an_opinion_does_not_depend_on_where_its_scale_begins():
     expected = torch.distributions.Categorical(logits=scores.double()).entropy().float()
     torch.testing.assert_close(entropy, expected)
     torch.testing.assert_close(moved, context_opinions((scores - 1_024.0) + 1_024.0)[0])
+
+
+@given(st.lists(st.lists(st.sampled_from([-2.0, 0.5, 3.0]), min_size=5, max_size=5), min_size=1, max_size=4))
+def test_the_second_highest_opinion_may_be_as_high_as_the_first(rows):
+    scores = torch.tensor(rows)[None]
+    highest, second = two_highest(scores)
+    expected = scores.sort(dim=2, descending=True).values
+    assert torch.equal(highest, expected[:, :, 0])
+    assert torch.equal(second, expected[:, :, 1])

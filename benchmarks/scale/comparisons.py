@@ -1,0 +1,131 @@
+"""Which peer is held against what of ours, and how one comparison is measured."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.scale.asking import BUILD, PEERS, NotReachedError, PeerProcess
+from benchmarks.scale.beside import measured_beside
+from benchmarks.scale.handing import first_users, hand_over
+from benchmarks.scale.lines import (
+    DENSE,
+    FROM_CONTEXTS,
+    FROM_ROWS,
+    HEADS_GIVEN,
+    NARROW,
+    SPARSE,
+    Share,
+    line_name,
+)
+from benchmarks.scale.workers import Workers
+from recsys.ranking.recommender import Recommender
+from recsys.training.dataset import Dataset
+from recsys.workspace import Workspace
+
+FACTORS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A peer, and what of ours it is held against.
+
+    Attributes:
+        environment: the peer's, a folder of build/peers.
+        program: the peer's, a file of benchmarks/peers.
+        starts: where our lines begin.
+        ways: which forms of our model.
+        sample: on how many users the peer looks for its fastest way; starting processes has to pay there.
+    """
+
+    environment: str
+    program: str
+    starts: tuple[str, ...]
+    ways: tuple[str, ...]
+    sample: int = 1_024
+
+    @property
+    def lines(self) -> list[str]:
+        """Names of our lines."""
+        return [line_name(start, way) for start in self.starts for way in self.ways]
+
+
+COMPARISONS: Mapping[str, Comparison] = {
+    "implicit": Comparison("lenskit", "als.py", (HEADS_GIVEN,), (SPARSE, DENSE)),
+    "RecBole": Comparison("venv", "recbole_scores.py", (FROM_CONTEXTS, FROM_ROWS), (SPARSE, DENSE, NARROW)),
+    "LensKit": Comparison("lenskit", "lenskit_batch.py", (FROM_ROWS,), (SPARSE, DENSE, NARROW), sample=3_000),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What holds for both sides.
+
+    Attributes:
+        threads: cores, for ours and for the peer.
+        k: items a user.
+        users: only so many; None: everybody.
+        rounds: turns that count.
+        top: weights a row of sparse memories.
+        cap: seconds a peer is waited for.
+    """
+
+    threads: int
+    k: int
+    users: int | None
+    rounds: int
+    top: int
+    cap: float
+
+
+def compared(
+    comparison: Comparison, workspace: Workspace, snapshot: Path, recommender: Recommender, terms: Terms
+) -> dict[str, Any]:
+    """Both sides' speed, in turns, on the same users.
+
+    Args:
+        comparison: with whom.
+        workspace: whose users.
+        snapshot: folder of our model.
+        recommender: the same model, loaded.
+        terms: what holds for both.
+    """
+    dataset = Dataset.load(workspace, vocabulary=recommender.vocabulary)
+    sequences = first_users(dataset.sequences, terms.users)
+    share = Share(snapshot, workspace.home, workspace.name, sequences.user_ids, terms.k, terms.top, comparison.starts)
+    with tempfile.TemporaryDirectory(prefix="recsys-peer-") as name:
+        told = _told(recommender, terms) | {"sample": min(comparison.sample, len(sequences))}
+        folder = hand_over(Path(name) / "handed", sequences, told)
+        python = BUILD / comparison.environment / "bin" / "python"
+        with PeerProcess(python, PEERS / comparison.program, folder, terms.threads, terms.cap) as peer:
+            about, there = _ready(peer)
+            asked, users = peer if there else None, len(sequences)
+            with Workers(share, terms.threads) as ours:
+                measured = measured_beside(asked, ours, comparison.lines, users, terms.rounds)
+    return {"threads": terms.threads, "k": terms.k, "weights_a_row": terms.top, "peer_is": about, **measured}
+
+
+def _told(recommender: Recommender, terms: Terms) -> dict[str, object]:
+    """What peers have to know: sizes equal to ours where they have them."""
+    body = recommender.model.config.body
+    return {
+        "threads": terms.threads,
+        "k": terms.k,
+        "n_items": len(recommender.vocabulary),
+        "length": body.length,
+        "hidden_size": body.width,
+        "n_layers": body.layers,
+        "n_heads": body.heads,
+        "factors": FACTORS,
+        "seed": 0,
+    }
+
+
+def _ready(peer: PeerProcess) -> tuple[dict[str, Any], bool]:
+    try:
+        return peer.about(), True
+    except NotReachedError as error:
+        return {"not_ready": str(error)}, False
