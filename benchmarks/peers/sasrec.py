@@ -75,10 +75,9 @@ def trainer_of(folder: str, seconds: float, epochs: int, patience: int) -> Train
     )
 
 
-def train(folder: Path, settings: dict[str, Any], fit: pd.DataFrame) -> tuple[SASRecModel, dict[str, Any]]:
-    """Fits the model; the epoch with the lowest validation loss is kept."""
-    seed_everything(settings["seed"], verbose=False)
-    frame = pd.DataFrame(
+def interactions_of(fit: pd.DataFrame) -> pd.DataFrame:
+    """Our events as RecTools wants them."""
+    return pd.DataFrame(
         {
             Columns.User: fit["user"],
             Columns.Item: fit["item"],
@@ -87,6 +86,11 @@ def train(folder: Path, settings: dict[str, Any], fit: pd.DataFrame) -> tuple[SA
             Columns.Datetime: pd.Timestamp("2000-01-01") + pd.to_timedelta(fit["position"], unit="s"),
         }
     )
+
+
+def train(folder: Path, settings: dict[str, Any], fit: pd.DataFrame) -> tuple[SASRecModel, dict[str, Any]]:
+    """Fits the model; the epoch with the lowest validation loss is kept."""
+    seed_everything(settings["seed"], verbose=False)
     model = SASRecModel(
         **settings["model"],
         get_val_mask_func=last_events_of,
@@ -95,7 +99,7 @@ def train(folder: Path, settings: dict[str, Any], fit: pd.DataFrame) -> tuple[SA
         get_trainer_func_kwargs={"folder": str(folder), **settings["training"]},
     )
     started = time.monotonic()
-    model.fit(Dataset.construct(frame))
+    model.fit(Dataset.construct(interactions_of(fit)))
     seconds = time.monotonic() - started
     best = folder / "best.ckpt"
     if best.exists():

@@ -137,7 +137,7 @@ def _hand_over(
     )
     pl.concat([trained, selecting]).sort("user", "position").write_parquet(folder / "fit.parquet")
     for protocol, cases in asked.items():
-        _cases_frame(bench.whole, cases).write_parquet(folder / f"cases-{protocol}.parquet")
+        cases_frame(bench.whole, cases).write_parquet(folder / f"cases-{protocol}.parquet")
     length = 200 if np.median(bench.whole.lengths) >= LONG_HISTORIES else 50
     write_json(
         folder / "settings.json",
@@ -152,7 +152,8 @@ def _hand_over(
     )
 
 
-def _cases_frame(whole: Sequences, cases: Cases) -> pl.DataFrame:
+def cases_frame(whole: Sequences, cases: Cases) -> pl.DataFrame:
+    """Cases as a peer reads them: case, items (a list, oldest first) and target."""
     events = whole.items[ragged_ranges(whole.offsets[:-1][cases.users], cases.known)]
     known = pl.DataFrame({"case": np.repeat(np.arange(len(cases)), cases.known), "items": events})
     lists = known.group_by("case", maintain_order=True).agg("items")

@@ -8,7 +8,6 @@ on a CPU.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Self
 
 import torch
@@ -19,6 +18,8 @@ GAP_BUCKETS = 32
 _HOURS = 24
 _SECOND = 1_000_000
 _HOUR = 3_600 * _SECOND
+_NEVER = -1e30
+"""In the place of a bias: SiLU makes exactly nothing of it, and so does its gradient."""
 
 
 class LockedDropout(nn.Module):
@@ -33,7 +34,7 @@ class LockedDropout(nn.Module):
         if not self.training or self.share == 0:
             return states
         kept = torch.rand(states.shape[0], 1, states.shape[2], device=states.device) >= self.share
-        return states * kept.to(states.dtype) / (1 - self.share)
+        return states * (kept.to(states.dtype) / (1 - self.share))
 
 
 class TimeInputs(nn.Module):
@@ -93,8 +94,8 @@ class GatedBlock(nn.Module):
         mixed = _silu(self.project(self.norm(states))).view(batch, length, 4, self.heads, width // self.heads)
         gate, query, key, value = mixed.unbind(2)
         query, key, value = (part.transpose(1, 2) for part in (query, key, value))
-        weights = _attention(query @ key.transpose(-1, -2), self._bias(length, gaps), self._causal(states))
-        mixed_values = (weights.to(value.dtype) @ value).transpose(1, 2).reshape(batch, length, width)
+        weights = _attention(query @ key.transpose(-1, -2), self._bias(length, gaps)).to(value.dtype)
+        mixed_values = (weights @ (value * self.length**-0.5)).transpose(1, 2).reshape(batch, length, width)
         gated = self.out_norm(mixed_values) * gate.reshape(batch, length, width)
         added: Tensor = self.dropout(self.out(gated))
         return states + added
@@ -135,9 +136,16 @@ class GatedBlock(nn.Module):
         return both
 
     def _position_bias(self, length: int) -> Tensor:
-        """(heads, length, length) by the distance back; it depends on nothing else, so a shorter one is its corner."""
-        position = torch.arange(length, device=self.position_bias.device)
-        return self.position_bias[:, (position[:, None] - position[None, :]).clamp(min=0)]
+        """(heads, length, length) by the distance back; it depends on nothing else, so a shorter one is its corner.
+
+        Each row is the one before it moved on by one place: the values are written one after the other, one more than a
+        row of what is read holds. The gradient is then a sum over rows, many times as fast as that of an index.
+        """
+        back = self.position_bias[:, :length]
+        ahead = back.new_full((self.heads, length), _NEVER)
+        turned = torch.cat([back[:, :1], ahead, back[:, 1:].flip(1)], dim=1)
+        wide = 2 * length - 1
+        return turned.repeat(1, length)[:, : length * wide].reshape(-1, length, wide)[:, :, :length]
 
     def _kept_position_bias(self) -> Tensor:
         """That of the longest sequence, made once for the weights as they are."""
@@ -147,28 +155,15 @@ class GatedBlock(nn.Module):
             self._kept = (made_of, self._position_bias(self.length))
         return self._kept[1]
 
-    def _causal(self, states: Tensor) -> Tensor:
-        return _causal(self.length, states.device)[: states.shape[1], : states.shape[1]]
 
-
-def _attention(logits: Tensor, bias: Tensor, causal: Tensor) -> Tensor:
+def _attention(logits: Tensor, bias: Tensor) -> Tensor:
     """(batch, heads, length, length) what events take of those up to them; without gradients, in the logits' place."""
-    if torch.is_grad_enabled():
-        return functional.silu(logits + bias) * causal
-    return _silu(logits.add_(bias)).mul_(causal)
+    return functional.silu(logits + bias) if torch.is_grad_enabled() else _silu(logits.add_(bias))
 
 
 def _silu(states: Tensor) -> Tensor:
     """SiLU, in place where no gradient needs what was there."""
     return functional.silu(states, inplace=not torch.is_grad_enabled())
-
-
-@cache
-@torch.inference_mode(mode=False)  # kept for training as well, whoever asks first
-def _causal(length: int, device: torch.device) -> Tensor:
-    """(length, length) 0 for what comes later, else what the sum over events is divided by."""
-    causal: Tensor = torch.ones(length, length, device=device).tril() / length**0.5
-    return causal
 
 
 class SoftmaxBlock(nn.Module):

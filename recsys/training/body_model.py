@@ -31,7 +31,8 @@ class BodyTrainingConfig(BaseModel):
     batch_events: int = Field(default=1_600, ge=1)
     """Events a step, over all workers; sequences of like length share a step."""
     negatives: int = Field(default=512, ge=1)
-    """Uniform negatives a step, shared by all positions of a worker."""
+    """Uniform negatives a step, shared by all positions of a worker. As many as there are items, or more: every item
+    once, which is the exact softmax."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Peak step of AdamW on the dense parameters; one-cycle: a tenth of the steps up, then down to zero."""
     table_learning_rate: float = Field(default=0.1, gt=0)
@@ -49,7 +50,7 @@ class BodyTrainingConfig(BaseModel):
 
 
 class TrainableBody(nn.Module):
-    """Item and attribute tables, encoder and sampled-softmax loss.
+    """Item and attribute tables, encoder and softmax loss, sampled or exact.
 
     Args:
         config: shape of the body.
@@ -80,20 +81,23 @@ class TrainableBody(nn.Module):
         )
         self.encoder = SequenceEncoder(config)
 
-    def forward(self, sequences: Tensor, times: Tensor, negatives: Tensor, *, half: bool) -> tuple[Tensor, Tensor]:
-        """Sampled-softmax loss of every next item.
+    def forward(
+        self, sequences: Tensor, times: Tensor, negatives: Tensor | None, *, half: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Softmax loss of every next item.
 
         Args:
             sequences: (batch, length + 1) int64 item index, left-aligned, 0 = padding.
             times: (batch, length + 1) int64 microseconds.
-            negatives: (n_negatives,) int64 item index, shared by all positions.
+            negatives: (n_negatives,) int64 item index, shared by all positions; None: all items compete.
             half: multiply matrices in bfloat16.
 
         Returns:
             Sum of the losses in nats, and the number of predicted events.
         """
         batch, length = sequences.shape
-        vectors = self._vectors(torch.cat([sequences.reshape(-1), negatives]))
+        candidates = self._every_item(sequences.device) if negatives is None else negatives
+        vectors = self._vectors(torch.cat([sequences.reshape(-1), candidates]))
         inputs, against = vectors[: batch * length].view(batch, length, -1), vectors[batch * length :]
         source = _predicted_from(times) if self.encoder.config.baskets else torch.arange(length - 1).expand(batch, -1)
         known = (sequences[:, 1:] > 0) & (source >= 0)
@@ -103,6 +107,10 @@ class TrainableBody(nn.Module):
             states = self.encoder(inputs[:, :-1], times[:, :-1])[row, source[known]]
             logits = states @ against.T
         positive = (states.float() * inputs[:, 1:][known]).sum(-1, keepdim=True)
+        if negatives is None:
+            own = targets - 1
+            everything = logits.float().scatter_(1, own[:, None], positive)
+            return functional.cross_entropy(everything, own, reduction="sum"), known.sum()
         others = logits.float().masked_fill(targets[:, None] == negatives[None, :], -torch.inf)
         loss = functional.cross_entropy(
             torch.cat([positive, others], dim=1),
@@ -111,19 +119,24 @@ class TrainableBody(nn.Module):
         )
         return loss, known.sum()
 
+    def _every_item(self, device: torch.device) -> Tensor:
+        return torch.arange(1, self.attributes.n_items + 1, device=device)
+
     def _vectors(self, items: Tensor) -> Tensor:
-        """(n, width) vector of each item: its own and the mean of its attributes'."""
-        distinct, position = torch.unique(items, return_inverse=True)
-        described, owner = self.attributes.of(distinct)
-        keys, values, sizes = [_ITEM], [distinct], [len(distinct)]
+        """(n, width) vector of each item: its own and the mean of its attributes'.
+
+        Items come as they are, some more than once: the fused step adds up what it learns of a row.
+        """
+        described, owner = self.attributes.of(items)
+        keys, values, sizes = [_ITEM], [items], [len(items)]
         if self.attributes.n_attributes:
-            keys, values, sizes = [_ITEM, _ATTRIBUTE], [distinct, described], [len(distinct), len(described)]
+            keys, values, sizes = [_ITEM, _ATTRIBUTE], [items, described], [len(items), len(described)]
         found = self.tables(KeyedJaggedTensor(keys=keys, values=torch.cat(values), lengths=torch.tensor(sizes)))
         vectors: Tensor = found[_ITEM].values()
         if self.attributes.n_attributes:
-            shares = self.attributes.share[distinct][owner][:, None]
+            shares = self.attributes.share[items][owner][:, None]
             vectors = vectors.index_add(0, owner, found[_ATTRIBUTE].values() * shares)
-        return vectors[position]
+        return vectors
 
 
 def _predicted_from(times: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ def _begun(
     if start is not None:
         begin_from(sharded, start)
     dense = [parameter for name, parameter in sharded.named_parameters() if "tables." not in name]
-    optimizer = torch.optim.AdamW(dense, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(dense, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         config.learning_rate,
@@ -150,7 +150,7 @@ def _fit_epoch(
         longest = max(int(lengths[rows].max()), 2)
         items = windows.items[rows, :longest].to(device)
         times = windows.times[rows, :longest].to(device)
-        negatives = torch.randint(1, n_items + 1, (config.negatives,), device=device)
+        negatives = _negatives(config, n_items, device)
         loss, events = sharded(items, times, negatives, half=half)
         state.optimizer.zero_grad()
         (loss / events.clamp(min=1)).backward()
@@ -162,6 +162,13 @@ def _fit_epoch(
         if checkpoints is not None and checkpoints.due():
             _check_finite(place)
             checkpoints.write(state, place)
+
+
+def _negatives(config: BodyTrainingConfig, n_items: int, device: torch.device) -> Tensor | None:
+    """A step's negatives; None where every item is one."""
+    if config.negatives >= n_items:
+        return None
+    return torch.randint(1, n_items + 1, (config.negatives,), device=device)
 
 
 def _check_finite(place: Place) -> None:

@@ -158,7 +158,7 @@ def _workers(config: TrainConfig, sizes: DataSizes) -> tuple[Part, ...]:
     events = training.batch_events
     states = 4 * events * body.width * _ACTIVATIONS * body.layers
     attention = 4 * events * body.length * body.heads * 3 * body.layers
-    logits = 4 * events * (training.negatives + 1) * 4
+    logits = 4 * events * (min(training.negatives, sizes.n_items) + 1) * 4
     return (
         Part("the workers' processes", WORKER_BYTES * workers, "lower workers"),
         Part("the workers' item tables", tables * workers, "lower body.width or workers"),

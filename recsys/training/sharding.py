@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from fbgemm_gpu.split_table_batched_embeddings_ops_common import PoolingMode
+from fbgemm_gpu.split_table_batched_embeddings_ops_training import SplitTableBatchedEmbeddingBagsCodegen
 from torch import Tensor, nn
 from torchrec.distributed import DistributedModelParallel
 from torchrec.distributed.embedding_types import EmbeddingComputeKernel
@@ -27,18 +30,61 @@ def shard(model: nn.Module, device: torch.device) -> nn.Module:
         device: this worker's device.
     """
     group = dist.group.WORLD
+    # One worker has all rows either way, and whole tables spare it the sorting of rows by worker.
+    spread = ShardingType.ROW_WISE if dist.get_world_size() > 1 else ShardingType.TABLE_WISE
     topology = Topology(world_size=dist.get_world_size(), compute_device=device.type)
     constraints = {
-        table: ParameterConstraints(
-            sharding_types=[ShardingType.ROW_WISE.value], compute_kernels=[EmbeddingComputeKernel.FUSED.value]
-        )
+        table: ParameterConstraints(sharding_types=[spread.value], compute_kernels=[EmbeddingComputeKernel.FUSED.value])
         for table in (ITEM_TABLE, ATTRIBUTE_TABLE)
     }
     sharders = get_default_sharders()
     planner = EmbeddingShardingPlanner(topology=topology, constraints=constraints)
     plan = planner.collective_plan(model, sharders, group)
     sharded: nn.Module = DistributedModelParallel(model, device=device, plan=plan, sharders=sharders)
+    if device.type == "cpu":
+        _look_up_in_bags(sharded)
     return sharded
+
+
+def _look_up_in_bags(sharded: nn.Module) -> None:
+    """Makes every row that is looked up a bag of its own: on a CPU FBGEMM steps on bags ten times as fast as on rows.
+
+    A bag of one is its row, forwards and backwards. Tables side by side in one kernel have as many bags each.
+    """
+    lookups = [own for module in sharded.modules() for own in getattr(module, "_lookups", ())]
+    for kernel in chain.from_iterable(lookup.modules() for lookup in lookups):
+        if isinstance(kernel, SplitTableBatchedEmbeddingBagsCodegen):
+            kernel.pooling_mode = PoolingMode.SUM
+            bags = _Bags(kernel)
+            kernel.register_forward_pre_hook(bags.before, with_kwargs=True)
+            kernel.register_forward_hook(bags.after)
+
+
+class _Bags:
+    """The bags of a kernel's step: what it is asked, and what it answers.
+
+    Args:
+        kernel: of one or several tables, a feature each.
+    """
+
+    def __init__(self, kernel: SplitTableBatchedEmbeddingBagsCodegen) -> None:
+        self._features = len(kernel.feature_table_map)
+        self._rows: list[int] = []
+
+    def before(self, kernel: nn.Module, _: tuple[()], asked: dict[str, Tensor]) -> tuple[tuple[()], dict[str, Tensor]]:
+        """Offsets of rows become offsets of bags: those of a feature, then empty ones up to as many as the most."""
+        ends = asked["offsets"][:: (len(asked["offsets"]) - 1) // self._features]
+        self._rows = ends.diff().tolist()
+        bag = torch.arange(max(*self._rows, 1) + 1, device=ends.device)  # an empty one where nothing is asked
+        starts = [first + bag[:-1].clamp(max=rows) for first, rows in zip(ends.tolist(), self._rows, strict=False)]
+        return (), {**asked, "offsets": torch.cat([*starts, ends[-1:]])}
+
+    def after(self, kernel: nn.Module, _: tuple[()], found: Tensor) -> Tensor:
+        """(rows, width) of every feature, one after the other."""
+        if self._rows == [len(found)]:
+            return found
+        parts = found.view(len(found), self._features, -1).unbind(1)
+        return torch.cat([part[:rows] for part, rows in zip(parts, self._rows, strict=True)])
 
 
 def gathered_vectors(sharded: nn.Module, rank: int) -> dict[str, Tensor] | None:

@@ -38,6 +38,18 @@ def test_one_place_alone_is_what_all_places_give_there(block, times):
     assert block.newest(vectors[:0], apart[:0], at[:0]).shape == (0, WIDTH)
 
 
+@pytest.mark.parametrize("length", range(1, LENGTH + 1))
+def test_biases_learn_the_same_from_one_place_and_from_all(block, length):
+    vectors, at = torch.cat([states(seed) for seed in range(length)])[:, :length], torch.arange(length)
+    apart = gaps(0, 1, 2, 30, 31, 400)[:, :length, :length].expand(length, -1, -1)
+    learnt = []
+    for found in (block.newest(vectors, apart, at), block(vectors, apart)[at, at]):
+        block.zero_grad()
+        found.square().sum().backward()
+        learnt.append({name: own.grad.clone() for name, own in block.named_parameters() if own.grad is not None})
+    torch.testing.assert_close(learnt[0], learnt[1])
+
+
 def test_a_process_that_has_recommended_can_train():
     block = GatedBlock(WIDTH, 2, LENGTH + 1, 0.0, clock=False)
     with torch.inference_mode():

@@ -20,11 +20,12 @@ def model(request, make_attributes) -> TrainableBody:
     return TrainableBody(CONFIG, attributes).eval()
 
 
-def loss_of(model: TrainableBody, sequences: list[list[int]], negatives: list[int], times=None, *, half=False):
+def loss_of(model: TrainableBody, sequences: list[list[int]], negatives: list[int] | None, times=None, *, half=False):
     rows = torch.tensor(sequences)
+    drawn = None if negatives is None else torch.tensor(negatives)
     hours = torch.zeros_like(rows) if times is None else torch.tensor(times) * 3_600_000_000
     with torch.no_grad():
-        loss, events = model(rows, hours, torch.tensor(negatives), half=half)
+        loss, events = model(rows, hours, drawn, half=half)
     return float(loss), int(events)
 
 
@@ -56,6 +57,15 @@ def test_the_loss_is_that_of_a_plain_loop_without_negatives_that_are_the_target(
     loss, events = loss_of(model, sequences, negatives)
     assert events == 4 + 1 + 2
     assert loss == pytest.approx(sum(by_hand(model, [i for i in row if i], negatives) for row in sequences), rel=1e-5)
+
+
+def test_without_negatives_all_items_compete(model):
+    sequences = [[1, 2, 3, 4, 5], [6, 2, 0, 0, 0], [3, 3, 1, 0, 0]]
+    loss, events = loss_of(model, sequences, None)
+    everything = list(range(1, N_ITEMS + 1))
+    assert events == 4 + 1 + 2
+    assert loss == pytest.approx(sum(by_hand(model, [i for i in row if i], everything) for row in sequences), rel=1e-5)
+    assert loss == pytest.approx(loss_of(model, sequences, everything)[0], rel=1e-5)
 
 
 def test_more_padding_changes_nothing(model):

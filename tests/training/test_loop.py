@@ -46,9 +46,10 @@ def fit(one_worker):
 
 
 @pytest.mark.slow
-def test_it_learns_what_comes_next(fit, make_sequences):
+@pytest.mark.parametrize("negatives", [4, N_ITEMS], ids=["sampled", "all items"])
+def test_it_learns_what_comes_next(fit, make_sequences, negatives):
     losses: list[tuple[int, float]] = []
-    fitted = fit(losses=losses)
+    fitted = fit(losses=losses, negatives=negatives)
     assert [epoch for epoch, _ in losses] == list(range(1, 7))
     assert losses[-1][1] < 0.5 * losses[0][1]
     assert fitted.items.shape == (N_ITEMS + 1, BODY.width)
@@ -132,7 +133,7 @@ def test_with_a_clock_gaps_and_hours_are_learnt(fit):
 def test_in_half_precision_it_comes_to_about_the_same_loss(fit):
     told: dict[str, list[tuple[int, float]]] = {"float32": [], "bfloat16": []}
     for precision, losses in told.items():
-        fitted = fit(precision=precision, losses=losses, epochs=2)
+        fitted = fit(precision=precision, losses=losses, epochs=2, negatives=4)
         assert fitted.items.dtype == torch.float32
         assert all(weight.dtype == torch.float32 for weight in fitted.encoder.values())
     full, half = (losses[-1][1] for losses in told.values())

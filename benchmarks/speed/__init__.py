@@ -1,0 +1,1 @@
+"""Parts of the benchmarks of training speed: contestants, their data and rounds, and what a process measures."""

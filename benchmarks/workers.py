@@ -1,0 +1,110 @@
+"""Measures two Ray workers beside one: the body's training as it is shipped, a thread a worker, the same global batch.
+
+    .venv/bin/python benchmarks/workers.py --data DIR      # DIR holds events.parquet
+
+Workers have disjoint windows and row-sharded tables. Results are committed (benchmarks/results/workers.json), beside
+what the machine gives to two processes of pure arithmetic: no two workers can gain more. Give it a machine that does
+nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is first loaded, and handed on to workers
+
+import polars as pl  # noqa: E402
+
+from benchmarks.speed.control import KINDS, gained  # noqa: E402
+from benchmarks.speed.data import sample, targets_of, workspace_of  # noqa: E402
+from benchmarks.units.files import stamp, write_json  # noqa: E402
+from recsys.cluster import ray_cluster  # noqa: E402
+from recsys.evaluation.workspace_protocol import training_sequences_of  # noqa: E402
+from recsys.training.attributes import ItemAttributes  # noqa: E402
+from recsys.training.body_model import BodyTrainingConfig  # noqa: E402
+from recsys.training.config import load_config  # noqa: E402
+from recsys.training.dataset import Dataset  # noqa: E402
+from recsys.training.distributed import fit_body_distributed  # noqa: E402
+from recsys.training.windows import body_windows  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "workers.json"
+BAR = 1.5
+WORKERS = (1, 2)
+
+
+def main() -> None:
+    """Measures and writes the result."""
+    asked = _arguments()
+    dataset = Dataset.load(workspace_of(asked.data, asked.work.absolute()))
+    sequences = sample(training_sequences_of(dataset), asked.users, seed=0)
+    windows = body_windows(sequences, load_config().body.length)
+    control = {kind: gained(kind, 2, asked.control_seconds, asked.rounds) for kind in KINDS}
+    print(f"two processes beside one: {control}", flush=True)
+    seconds: dict[int, list[float]] = {workers: [] for workers in WORKERS}
+    with ray_cluster():
+        for number in range(asked.rounds):
+            for workers in WORKERS if number % 2 == 0 else reversed(WORKERS):
+                epoch = _epoch_seconds(windows, dataset.attributes, workers, asked.epochs)
+                seconds[workers].append(epoch)
+                print(f"{workers} workers: {targets_of(sequences) / epoch:,.0f} targets a second", flush=True)
+    rates = {workers: [round(targets_of(sequences) / one, 1) for one in taken] for workers, taken in seconds.items()}
+    times = median(rates[2]) / median(rates[1])
+    write_json(
+        asked.out,
+        {
+            **stamp("workers.py", asked.load),
+            "users": len(sequences),
+            "batch_events": load_config().body_training.batch_events,
+            "epochs_timed": asked.epochs,
+            "targets_per_second": {str(workers): median(own) for workers, own in rates.items()},
+            "rounds": {str(workers): own for workers, own in rates.items()},
+            "times": round(times, 3),
+            "control": control,
+            "bar": {"times": BAR, "met": times >= BAR},
+        },
+    )
+    print(f"{times:.2f} times one worker's")
+
+
+def _epoch_seconds(windows: pl.DataFrame, attributes: ItemAttributes, workers: int, epochs: int) -> float:
+    """Seconds of an epoch, mean over `epochs` after one that warms up; epochs are heard of every third of a second."""
+    ends: list[float] = []
+    config = load_config()
+    training: BodyTrainingConfig = config.body_training.model_copy(
+        update={"epochs": epochs + 1, "checkpoint_minutes": 60.0}
+    )
+    fit_body_distributed(
+        windows,
+        attributes=attributes,
+        body=config.body,
+        config=training,
+        workers=workers,
+        seed=config.seed,
+        on_epoch=lambda *_: ends.append(time.monotonic()),
+    )
+    return (ends[-1] - ends[0]) / epochs
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="a folder that `recsys data import` takes")
+    parser.add_argument("--users", type=int, default=1_500, help="drawn at random; 0: all")
+    parser.add_argument("--epochs", type=int, default=3, help="timed of a fit, after one that warms up")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--control-seconds", type=float, default=10.0)
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "speed")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    asked.load = round(os.getloadavg()[0], 2)
+    return asked
+
+
+if __name__ == "__main__":
+    main()
