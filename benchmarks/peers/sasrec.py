@@ -16,7 +16,6 @@ import logging
 import sys
 import time
 import warnings
-from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,6 +49,17 @@ class Epochs(Callback):
             )
 
 
+class ProcessorTime(Callback):
+    """Stops the fit when its process has computed for so long: what else the machine does takes nothing from it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.ends = time.process_time() + seconds
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if time.process_time() >= self.ends:
+            trainer.should_stop = True
+
+
 def last_events_of(interactions: pd.DataFrame, users: list[int]) -> np.ndarray:
     """Marks the last event of these users: it chooses the epoch and trains nothing."""
     last = interactions.groupby(Columns.User)[Columns.Datetime].transform("max") == interactions[Columns.Datetime]
@@ -57,14 +67,14 @@ def last_events_of(interactions: pd.DataFrame, users: list[int]) -> np.ndarray:
 
 
 def trainer_of(folder: str, seconds: float, epochs: int, patience: int) -> Trainer:
-    """A trainer that stops after its time, its epochs, or when validation no longer improves."""
+    """Stops after so many seconds of processor time, its epochs, or when validation no longer improves."""
     return Trainer(
         max_epochs=epochs,
-        max_time=timedelta(seconds=seconds),
         callbacks=[
             ModelCheckpoint(dirpath=folder, filename="best", monitor="val_loss", mode="min", save_top_k=1),
             EarlyStopping(monitor="val_loss", patience=patience),
             Epochs(),
+            ProcessorTime(seconds),
         ],
         logger=False,
         enable_progress_bar=False,
@@ -98,9 +108,9 @@ def train(folder: Path, settings: dict[str, Any], fit: pd.DataFrame) -> tuple[SA
         get_trainer_func=trainer_of,
         get_trainer_func_kwargs={"folder": str(folder), **settings["training"]},
     )
-    started = time.monotonic()
+    started, computed = time.monotonic(), time.process_time()
     model.fit(Dataset.construct(interactions_of(fit)))
-    seconds = time.monotonic() - started
+    seconds, computed = time.monotonic() - started, time.process_time() - computed
     best = folder / "best.ckpt"
     if best.exists():
         model.load_weights_from_checkpoint(best)
@@ -109,7 +119,8 @@ def train(folder: Path, settings: dict[str, Any], fit: pd.DataFrame) -> tuple[SA
     return model, {
         "seconds": round(seconds, 1),
         "steps": int(model.fit_trainer.global_step),
-        "stopped_by_time": seconds >= settings["training"]["seconds"],
+        "processor_seconds": round(computed, 1),
+        "stopped_by_time": computed >= settings["training"]["seconds"],
         "validation_losses": own.validation,
         "kept_best": bool(own.validation),
     }

@@ -44,11 +44,12 @@ MODEL: Mapping[str, object] = {
 TRAINING: Mapping[str, object] = {"epochs": 200, "patience": 5}
 
 
-def sasrec_units(minutes: float = 25.0, seeds: tuple[int, ...] = (0, 1, 2)) -> tuple[Unit, ...]:
+def sasrec_units(minutes: float = 30.0, seeds: tuple[int, ...] = (0, 1, 2)) -> tuple[Unit, ...]:
     """Two units a seed: with all users in training, and without the tenth that the seed holds out.
 
     Args:
-        minutes: how long each may train; it stops earlier where validation loss no longer falls.
+        minutes: how long each of its threads may compute in training; it stops earlier where validation loss no longer
+            falls. Processor time, so that a fit beside other work is no worse.
         seeds: of the fits.
     """
     units = []
@@ -71,7 +72,7 @@ def run_sasrec(
         run: of the unit.
         seed: of the fit; it also says which tenth of the users is held out.
         unseen: whether those users are left out of the fit.
-        minutes: how long it may train.
+        minutes: how long each of its threads may compute in training.
         python: of the peers' environment.
 
     Raises:
@@ -147,7 +148,7 @@ def _hand_over(
             "repeats": bench.catalogue.repeats,
             "threads": bench.threads,
             "model": {**MODEL, "session_max_len": length},
-            "training": {**TRAINING, "seconds": minutes * 60},
+            "training": {**TRAINING, "seconds": minutes * 60 * bench.threads},
         },
     )
 
