@@ -71,7 +71,9 @@ def measure_million(champion: Recommender, rows: Sequence[FeatureRow], n_items: 
     built_in = time.perf_counter() - started
     if large is None:
         raise SystemExit("heads read the opinions of every item in so small a catalogue: ask for more --items")
-    recommender.large = large
+    recommender = Recommender(
+        recommender.model, recommender.encoder, recommender.schema, recommender.calibration, "drawn", large=large
+    )
     found, searched = _timed(recommender, rows)
     parts = _parts(recommender, large, rows)
     index_mb = sum(own.nbytes for own in large.tensors().values()) / 2**20

@@ -5,7 +5,7 @@ It knows feature rows and a fitted model; it knows no store, no registry and no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -21,21 +21,19 @@ from recsys.errors import ConfigError
 from recsys.model.calibration import Calibration
 from recsys.model.head import HeadWeights
 from recsys.model.personal import PersonalModel
-from recsys.model.portable import PortableHead, portable_head, portable_part
+from recsys.model.portable import PortableHead
 from recsys.model.repetition import usual_basket
 from recsys.ranking.diversity import diverse_order, pool_size
 from recsys.ranking.estimates import Estimates, columns_of, estimates
+from recsys.ranking.every_item import EveryItem
 from recsys.ranking.explanation import Explanation, explain_items
 from recsys.ranking.forward import Forward
 from recsys.ranking.frames import Options, contexts, recommended
 from recsys.ranking.kept_heads import KeptHeads
 from recsys.ranking.large import LargeCatalogue
 from recsys.ranking.masks import item_mask, seen_mask
+from recsys.ranking.searched import Searched
 from recsys.ranking.similarity import nearest
-from recsys.ranking.top_k import top_k
-
-_SCORES_AT_ONCE = 2_000_000
-"""Each costs some forty bytes on its way, once for every expert: more contexts are scored in parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,8 @@ class Recommender:
         self.vocabulary = encoder.vocabulary
         self.large = large
         self._forward = forward or Forward(model, encoder)
+        self._every = EveryItem(model, encoder, self._forward)
+        self._catalogue = self._every if large is None else Searched(large, self._forward)
 
     def calibrated(self, calibration: Calibration) -> Recommender:
         """The same recommender with other probabilities."""
@@ -148,15 +148,14 @@ class Recommender:
             hidden |= ~item_mask(self.encoder.item_indices(include_only), len(self.vocabulary))
         if allowed is not None:
             hidden |= ~torch.from_numpy(allowed)
-        if self.large is not None:
-            return self._searched(self.large, rows, moments, hidden, exclude_seen, k, diversity)
-        rankings, size = [], max(_SCORES_AT_ONCE // len(self.vocabulary), 1)
-        for start in range(0, len(rows), size):
-            own = slice(start, start + size)
-            context, scores, _ = self._forward.scored(rows[own], None if moments is None else moments[own])
-            masked = self.mask(context, exclude_seen=exclude_seen) | hidden
-            rankings += self._best(scores.masked_fill(masked, -torch.inf), k, diversity)
-        return rankings
+        n_items = len(self.vocabulary)
+        number = min(k, n_items) if diversity == 0 else pool_size(k, n_items)
+
+        def mask(context: ContextBatch) -> Tensor:
+            return self.mask(context, exclude_seen=exclude_seen) | hidden
+
+        found = self._catalogue.best(rows, moments, mask, number)
+        return [self._ranking(scores, columns, k, diversity) for scores, columns in found]
 
     def recommend_frame(
         self,
@@ -194,9 +193,7 @@ class Recommender:
 
     def heads(self, rows: Sequence[FeatureRow], moments: Sequence[int] | None = None) -> HeadWeights:
         """The generated head of each context."""
-        if self.large is not None and len(rows) == 1:
-            return self._forward.generated(self.large, rows[0], moments)[1].head
-        return self._forward.scored(rows, moments)[2]
+        return self._catalogue.heads(rows, moments)
 
     def portable(self, row: FeatureRow, item_ids: Sequence[str]) -> PortableHead:
         """One context's head with all that is needed to score these items elsewhere, in that order.
@@ -204,10 +201,7 @@ class Recommender:
         Raises:
             ConfigError: an item is not in the vocabulary.
         """
-        columns = torch.from_numpy(self._known_indices(item_ids) - 1)
-        if self.large is not None:
-            return portable_part(self.large.partial, *self._forward.generated(self.large, row, None), columns)
-        return portable_head(self.model, self.encoder.encode([row]), columns)
+        return self._catalogue.portable(row, torch.from_numpy(self._known_indices(item_ids) - 1))
 
     def explain(self, row: FeatureRow, item_ids: Sequence[str], moment: int | None = None) -> list[Explanation]:
         """Why these items score as they do for this context.
@@ -217,8 +211,7 @@ class Recommender:
         """
         indices = self._known_indices(item_ids)
         context = self.encoder.encode([row], None if moment is None else [moment])
-        shares = self.model.shares if self.large is None else self.large.shares
-        return explain_items(shares, self.model.network.names, context, indices, self.vocabulary)
+        return explain_items(self._catalogue.shares, self.model.network.names, context, indices, self.vocabulary)
 
     def similar(self, item_id: str, k: int = 10, *, allowed: np.ndarray | None = None) -> Ranking:
         """Items like an item: `scores` are cosines of the body's item vectors, their common part taken out.
@@ -249,11 +242,15 @@ class Recommender:
             probabilities: also the calibrated probabilities, as `probabilities` gives them.
         """
         asked = [self.encoder.item_indices(own) for own in item_ids]
-        if self.large is not None and not probabilities:
-            return [self._estimated(self.large, row, own) for row, own in zip(rows, asked, strict=True)]
-        size = max(_SCORES_AT_ONCE // len(self.vocabulary), 1)
-        parts = [slice(start, start + size) for start in range(0, len(rows), size)]
-        return [one for part in parts for one in self._picked(rows[part], asked[part], probabilities=probabilities)]
+        if not probabilities:
+            return list(self._catalogue.estimates(rows, asked))
+        found = []
+        for own, context, scores in self._every.parts(rows, None):
+            chances = self._probabilities(context, scores)
+            for logits, chance, indices in zip(scores, chances, asked[own], strict=True):
+                at = columns_of(indices)
+                found.append(estimates(logits[at], chance[at], indices))
+        return found
 
     def basket_sizes(self, context: ContextBatch) -> np.ndarray:
         """(batch,) float32 usual size of each context's baskets, by which probabilities go; 1 where there are none."""
@@ -279,44 +276,6 @@ class Recommender:
         """How often each fault of a context was met and treated so far, see `ContextFaults`."""
         return self.encoder.faults.as_dict()
 
-    def _searched(
-        self,
-        large: LargeCatalogue,
-        rows: Sequence[FeatureRow],
-        moments: Sequence[int] | None,
-        hidden: Tensor,
-        exclude_seen: bool | None,
-        k: int,
-        diversity: float,
-    ) -> list[Ranking]:
-        """`recommend` from candidates, one context after the other: each has its own."""
-        n_items = len(self.vocabulary)
-        number = min(k, n_items) if diversity == 0 else pool_size(k, n_items)
-        rankings = []
-        for place, row in enumerate(rows):
-            heard, generated = self._forward.generated(
-                large, row, None if moments is None else moments[place : place + 1]
-            )
-            masked = self.mask(heard.context, exclude_seen=exclude_seen)[0] | hidden
-            values, columns = large.best(heard, generated, masked, number)
-            rankings.append(self._ranking(values, columns, k, diversity))
-        return rankings
-
-    def _estimated(self, large: LargeCatalogue, row: FeatureRow, indices: np.ndarray) -> Estimates:
-        """One context's scores of given items, nothing else scored."""
-        scores = large.partial.scores(*self._forward.generated(large, row, None), columns_of(indices))
-        return estimates(scores[0], None, indices)
-
-    def _picked(
-        self, rows: Sequence[FeatureRow], asked: Sequence[np.ndarray], *, probabilities: bool
-    ) -> Iterator[Estimates]:
-        """Scores of given items, out of those of all."""
-        context, scores, _ = self._forward.scored(rows, None)
-        chances = self._probabilities(context, scores) if probabilities else None
-        for place, indices in enumerate(asked):
-            at = columns_of(indices)
-            yield estimates(scores[place, at], None if chances is None else chances[place, at], indices)
-
     def _known_indices(self, item_ids: Sequence[str]) -> np.ndarray:
         indices = self.encoder.item_indices(item_ids)
         unknown = [item for item, index in zip(item_ids, indices, strict=True) if index == 0]
@@ -327,14 +286,6 @@ class Recommender:
     def _probabilities(self, context: ContextBatch, scores: Tensor) -> Tensor:
         softmax = torch.softmax(scores.masked_fill(self.mask(context), -torch.inf), dim=1)
         return torch.from_numpy(self.calibration.probabilities(softmax.numpy(), self.basket_sizes(context)))
-
-    def _best(self, scores: Tensor, k: int, diversity: float) -> list[Ranking]:
-        n_items = scores.shape[1]
-        values, columns = top_k(scores, min(k, n_items) if diversity == 0 else pool_size(k, n_items))
-        allowed = torch.isfinite(values).sum(1).tolist()
-        return [
-            self._ranking(own[:n], row[:n], k, diversity) for own, row, n in zip(values, columns, allowed, strict=True)
-        ]
 
     def _ranking(self, scores: Tensor, columns: Tensor, k: int, diversity: float) -> Ranking:
         if diversity > 0 and len(scores):

@@ -87,7 +87,7 @@ def test_what_is_kept_of_a_user_gives_the_same_scores_and_head():
 
 
 def test_many_contexts_are_scored_in_parts_and_none_is_lost(monkeypatch):
-    monkeypatch.setattr("recsys.ranking.recommender._SCORES_AT_ONCE", 3 * len(VOCABULARY))
+    monkeypatch.setattr("recsys.ranking.every_item._SCORES_AT_ONCE", 3 * len(VOCABULARY))
     whole, rows = scoring_every_item(fitted_model()), [feature_row(seed) for seed in range(8)]
     items = [(VOCABULARY[n], "who") for n in range(8)]
     for probabilities in (False, True):
