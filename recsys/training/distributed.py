@@ -62,7 +62,7 @@ def fit_body_distributed(
         attributes: of every item of the vocabulary.
         body: shape of the body.
         config: how to train.
-        workers: how many at most (one a window is enough); a GPU each when the machine has them.
+        workers: how many at most (one a window is enough); a GPU each where there are GPUs.
         seed: same seed, data, machine and number of workers: same weights.
         on_epoch: told each epoch and its loss as it ends.
         start: what it begins from; None: from nothing.
@@ -108,7 +108,7 @@ def _run(files: BodyFiles, workers: int, restarts: int) -> None:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    gpu = torch.cuda.is_available()
+    gpu = workers_have_gpus()
     _check_room(workers, "GPU" if gpu else "CPU")
     trainer = TorchTrainer(
         train_worker,
@@ -131,11 +131,22 @@ def _run(files: BodyFiles, workers: int, restarts: int) -> None:
         raise TrainingError(why)
 
 
-def _check_room(workers: int, resource: str) -> None:
-    """Ray waits without end for workers that this machine has no room for; a cluster that was joined may grow."""
+def workers_have_gpus() -> bool:
+    """Whether each worker is to get a GPU: as this machine has them, or any node of a cluster that was joined."""
+    if os.environ.get(ADDRESS_VARIABLE):
+        return _there_are("GPU") > 0
+    return torch.cuda.is_available()
+
+
+def _there_are(resource: str) -> int:
     import ray
 
-    room = int(ray.cluster_resources().get(resource, 0))  # type: ignore[no-untyped-call]
+    return int(ray.cluster_resources().get(resource, 0))  # type: ignore[no-untyped-call]
+
+
+def _check_room(workers: int, resource: str) -> None:
+    """Ray waits without end for workers that this machine has no room for; a cluster that was joined may grow."""
+    room = _there_are(resource)
     if workers > room and not os.environ.get(ADDRESS_VARIABLE):
         raise ConfigError(f"workers is {workers}, and this machine has {room} {resource}s: set it to {room} at most.")
 

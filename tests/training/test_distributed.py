@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 import torch
 
+from recsys.cluster import ADDRESS_VARIABLE
 from recsys.errors import DataError, TrainingError
 from recsys.experts.body import BodyConfig, SequenceEncoder
 from recsys.training import distributed, epoch_losses
@@ -134,3 +135,20 @@ def test_another_number_of_workers_is_handed_other_shards(workers, tmp_path, mon
 
 def lost(files, workers, restarts):
     raise TrainingError("every worker was lost")
+
+
+@pytest.mark.parametrize(
+    ("joined", "own", "cluster", "expected"),
+    [(False, False, 0, False), (False, True, 1, True), (True, False, 4, True), (True, True, 0, False)],
+)
+def test_workers_get_gpus_where_this_machine_or_the_joined_cluster_has_them(
+    monkeypatch, joined, own, cluster, expected
+):
+    monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
+    if joined:
+        monkeypatch.setenv(ADDRESS_VARIABLE, "127.0.0.1:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: own)
+    monkeypatch.setattr(
+        "ray.cluster_resources", lambda: {"CPU": 4.0, "GPU": float(cluster)} if cluster else {"CPU": 4.0}
+    )
+    assert distributed.workers_have_gpus() is expected
