@@ -51,9 +51,15 @@ class Arm:
             raise ValueError(f"The arm '{self.name}' needs one value of each metric for each of its users.")
 
     def metrics(self) -> dict[str, float]:
-        """Means over users: NDCG and HR at several cutoffs, MRR, log-loss, and the own values."""
+        """Means over users: NDCG and HR at several cutoffs, MRR, log-loss, and the own values.
+
+        Where a target is a basket, NDCG is that of the own values alone: the rank is of the basket's best item.
+        """
         own = {name: float(values.mean(dtype=np.float64)) for name, values in self.values.items()}
-        return {**ranking_metrics(self.ranks), "log_loss": float(self.log_loss.mean(dtype=np.float64)), **own}
+        ranked = ranking_metrics(self.ranks)
+        if own:
+            ranked = {name: value for name, value in ranked.items() if not name.startswith("ndcg@")}
+        return {**ranked, "log_loss": float(self.log_loss.mean(dtype=np.float64)), **own}
 
     def per_user(self, metric: str) -> np.ndarray:
         """(users,) float64 values of `ndcg@10`, `log_loss` or one of the own metrics.

@@ -130,7 +130,7 @@ def judge_claims(claims: Sequence[Claim], arms: Iterable[Arm], *, resamples: int
 
 
 def head_comparisons(arms: Iterable[Arm], *, resamples: int = 2_000) -> list[dict[str, object]]:
-    """Every kind of head against the blend, other contexts and the controls: intervals to look at, no claims.
+    """Every kind of head against the blend, other contexts, controls, stored heads and gains: intervals, no claims.
 
     Args:
         arms: all arms of a workspace and split.
@@ -140,9 +140,9 @@ def head_comparisons(arms: Iterable[Arm], *, resamples: int = 2_000) -> list[dic
     found: list[dict[str, object]] = []
     for kind in HEAD_KINDS:
         own = head(kind)
-        for other in (SHARED, fed_others(own), fed_mean(own), *CONTROLS):
+        for other in (SHARED, fed_others(own), fed_mean(own), *CONTROLS, FINE_TUNED, head("gains")):
             a, b = groups.get((WARM, own)), groups.get((WARM, other))
-            if a and b:
+            if a and b and own != other:
                 metrics: tuple[Metric, ...] = ("ndcg@10", "log_loss")
                 found += [
                     {"a": own, "b": other, "metric": metric} | asdict(compare_arms(a, b, metric, resamples=resamples))

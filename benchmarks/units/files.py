@@ -81,17 +81,25 @@ def stamp(script: str, load: float) -> dict[str, object]:
     """When, from which commit, by which command and on what a script of `benchmarks/` took its figures.
 
     Args:
-        script: its file name; the command is that with this process's arguments, where DIR stands for paths that only
-            this machine has.
+        script: its file name.
         load: of the machine before it began.
     """
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": code_commit(),
-        "command": shlex.join(["python", f"benchmarks/{script}", *map(_anywhere, sys.argv[1:])]),
+        "command": command(script),
         "machine": machine(),
         "load_before": load,
     }
+
+
+def command(script: str) -> str:
+    """How this process was started, as anybody could: DIR stands for paths that only this machine has.
+
+    Args:
+        script: of `benchmarks/`, its file name.
+    """
+    return shlex.join(["python", f"benchmarks/{script}", *map(_anywhere, sys.argv[1:])])
 
 
 def _anywhere(argument: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.units.bench import Bench
-from benchmarks.units.files import key_of, machine, read_json, write_json
+from benchmarks.units.files import command, key_of, machine, read_json, write_json
 from benchmarks.units.time_limit import time_limit
 from benchmarks.units.unit import Unit, UnitRun, finished, result_file
 from recsys.evaluation.ledger import looks_before, record_look
@@ -117,7 +116,7 @@ def _record(
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit,
         "machine": machine(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": command("quality.py"),
     }
     if bench.split == "test" and unit.looks and unit.has_data:
         content["test_looks_before"] = looks_before(bench.workspace)

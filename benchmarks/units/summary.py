@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.units.arms import WARM, Arm, load_arm
 from benchmarks.units.bench import Bench
 from benchmarks.units.budget import BUDGET
-from benchmarks.units.claims import by_scorer, default_claims, head_comparisons, judge_claims
+from benchmarks.units.claims import HEAD_KINDS, by_scorer, default_claims, head, head_comparisons, judge_claims
 from benchmarks.units.files import read_json, write_text
 from benchmarks.units.heads import configuration
 from benchmarks.units.table import markdown
@@ -18,7 +18,7 @@ from benchmarks.units.temporal import TEMPORAL
 from benchmarks.units.unit import Unit, UnitRun
 from benchmarks.units.unseen import protocol_name
 from recsys.errors import ConfigError
-from recsys.evaluation.unseen import CONTEXT_LENGTHS, context_name, relative_loss
+from recsys.evaluation.unseen import CONTEXT_LENGTHS, context_name, relative_loss, relative_loss_interval
 from recsys.metrics.ranking import ndcg
 
 SUMMARY = "summary"
@@ -26,7 +26,8 @@ SUMMARY = "summary"
 
 def run_summary(run: UnitRun) -> Mapping[str, object]:
     """Reads every finished unit; writes `summary.md` beside the results."""
-    results = other_results(run.bench)
+    found = other_results(run.bench)
+    results = up_to_date(found)
     if not results:
         raise ConfigError(f"There is nothing to sum up in {run.bench.results_folder} yet: run some units first.")
     arms = [load_arm(run.bench.arms_folder, entry) for result in results for entry in result["arms"]]
@@ -38,7 +39,7 @@ def run_summary(run: UnitRun) -> Mapping[str, object]:
     timed: Mapping[str, Any] = next((result["figures"] for result in results if result["unit"] == BUDGET.name), {})
     picture = timed.get("picture")
     shown = picture if picture and (run.bench.results_folder / picture).is_file() else None
-    notes = _notes(run.bench, results)
+    notes = _notes(run.bench, results, [own["unit"] for own in found if own not in results])
     points = timed.get("points", ())
     page = markdown(title, warm, unseen, claims, notes, temporal=temporal, timed=points, picture=shown)
     write_text(run.bench.results_folder / f"{SUMMARY}.md", page)
@@ -58,6 +59,17 @@ def other_results(bench: Bench) -> list[dict[str, Any]]:
     return [result for result in found if result is not None and "arms" in result]
 
 
+def up_to_date(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those whose inputs are the results that stand beside them: arms of two different models are no pair."""
+    keys = {result["unit"]: result["key"] for result in results}
+    return [result for result in results if all(keys.get(unit) == key for unit, key in _needs(result).items())]
+
+
+def _needs(result: Mapping[str, Any]) -> Mapping[str, str]:
+    needs: Mapping[str, str] = result.get("inputs", {}).get("needs", {})
+    return needs
+
+
 def scorer_rows(groups: Mapping[tuple[str, str], Sequence[Arm]], protocol: str) -> list[dict[str, Any]]:
     """One row a scorer of a protocol, means over seeds, the best by NDCG@10 last."""
     rows = [_row(name, own) for (found, name), own in groups.items() if found == protocol]
@@ -65,12 +77,17 @@ def scorer_rows(groups: Mapping[tuple[str, str], Sequence[Arm]], protocol: str) 
 
 
 def unseen_rows(groups: Mapping[tuple[str, str], Sequence[Arm]]) -> list[dict[str, Any]]:
-    """One row a scorer and context length, users of all seeds together, beside the same users in training."""
+    """One row a scorer and context length, users of all seeds together, beside the same users in training.
+
+    Where generated heads were measured, others are shown for the same seeds alone: all stand for the same users.
+    """
     rows = []
     names = sorted({name for protocol, name in groups if protocol.startswith("unseen-")})
     for known in CONTEXT_LENGTHS:
         for name in names:
-            cold = groups.get((protocol_name(known, warm=False), name))
+            seeds = _seeds_of_heads(groups, protocol_name(known, warm=False))
+            cold = groups.get((protocol_name(known, warm=False), name), ())
+            cold = [arm for arm in cold if seeds is None or arm.seed in seeds]
             if not cold:
                 continue
             warm = {arm.seed: arm for arm in groups.get((protocol_name(known, warm=True), name), ())}
@@ -87,9 +104,19 @@ def unseen_rows(groups: Mapping[tuple[str, str], Sequence[Arm]]) -> list[dict[st
                     "ndcg@10": float(ndcg(ranks, 10).mean()),
                     "warm": None if beside is None else float(ndcg(beside, 10).mean()),
                     "relative_loss": None if beside is None else _finite(relative_loss(ranks, beside)),
+                    "loss_interval": None if beside is None else _interval(ranks, beside),
                 }
             )
     return rows
+
+
+def _seeds_of_heads(groups: Mapping[tuple[str, str], Sequence[Arm]], protocol: str) -> set[int] | None:
+    heads = [own for (found, name), own in groups.items() if found == protocol and name in map(head, HEAD_KINDS)]
+    return {arm.seed for own in heads for arm in own} or None
+
+
+def _interval(cold: np.ndarray, warm: np.ndarray) -> list[float | None]:
+    return [_finite(end) for end in relative_loss_interval(cold, warm)]
 
 
 def _row(name: str, arms: Sequence[Arm]) -> dict[str, Any]:
@@ -104,7 +131,7 @@ def _row(name: str, arms: Sequence[Arm]) -> dict[str, Any]:
     }
 
 
-def _notes(bench: Bench, results: Sequence[Mapping[str, Any]]) -> list[str]:
+def _notes(bench: Bench, results: Sequence[Mapping[str, Any]], left_out: Sequence[str]) -> list[str]:
     users = len(bench.basket_cases if bench.baskets else bench.cases)
     seen = "seen items stay in the ranking" if bench.catalogue.repeats else "seen items masked"
     protocol = (
@@ -115,7 +142,10 @@ def _notes(bench: Bench, results: Sequence[Mapping[str, Any]]) -> list[str]:
     )
     commits = sorted({str(result["commit"]) for result in results})
     made = f"Made from {len(results)} result files beside this page, by the commits {', '.join(commits)}."
-    return [protocol, "", made]
+    old = f"Left out, as what they need was made anew since: {', '.join(left_out)}." if left_out else ""
+    looks = max((int(result.get("test_looks_before", 0)) for result in results), default=0)
+    looked = f"At this split {looks} looks preceded the last result." if bench.split == "test" else ""
+    return [protocol, "", *filter(None, (made, looked, old))]
 
 
 def _finite(value: float) -> float | None:
@@ -126,4 +156,4 @@ def _others(bench: Bench) -> dict[str, object]:
     return {result["unit"]: [result["key"], result["at"]] for result in other_results(bench)}
 
 
-UNIT = Unit(SUMMARY, run_summary, "table and claims", looks=False, also=_others, revision=2)
+UNIT = Unit(SUMMARY, run_summary, "table and claims", looks=False, also=_others, revision=3)

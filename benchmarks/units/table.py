@@ -50,7 +50,9 @@ def _scorers(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     shown = [*SHOWN[:2], *OF_BASKETS, *SHOWN[2:]] if any(OF_BASKETS[0] in row["metrics"] for row in rows) else SHOWN
     head = ["| scorer | seeds | " + " | ".join(shown) + " |", "| --- | ---: |" + " ---: |" * len(shown)]
     return head + [
-        f"| {row['name']} | {row['seeds']} | " + " | ".join(f"{row['metrics'][name]:.4f}" for name in shown) + " |"
+        f"| {row['name']} | {row['seeds']} | "
+        + " | ".join(or_dash(row["metrics"].get(name), ".4f") for name in shown)
+        + " |"
         for row in rows
     ]
 
@@ -71,12 +73,13 @@ def _unseen(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         "NDCG@10 of users that no fit knew, beside the same targets under fits that knew them. Short of all events the "
         "latter had the target itself in training.",
         "",
-        "| scorer | events of context | users | unseen | same users in training | loss |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| scorer | events of context | users | unseen | same users in training | loss | 95 % interval |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     return head + [
         f"| {row['name']} | {row['context']} | {row['users']} | {row['ndcg@10']:.4f} | "
-        f"{or_dash(row['warm'], '.4f')} | {or_dash(row['relative_loss'], '.1%')} |"
+        f"{or_dash(row['warm'], '.4f')} | {or_dash(row['relative_loss'], '.1%')} | "
+        f"{percent_interval(row['loss_interval'])} |"
         for row in rows
     ]
 
@@ -122,6 +125,14 @@ def _claim(claim: Mapping[str, Any]) -> str:
         f"[{found['low']:+.4f}, {found['high']:+.4f}] | {claim['holm_p']:.4f} | {found['users']} | {found['seeds']} | "
         f"{'yes' if claim['holds'] else 'no'} |"
     )
+
+
+def percent_interval(ends: Sequence[float | None] | None) -> str:
+    """Two ends in percent; a dash where there are none."""
+    if ends is None or None in ends:
+        return "–"
+    low, high = ends
+    return f"[{low:.1%}, {high:.1%}]"
 
 
 def or_dash(value: float | None, form: str) -> str:

@@ -81,3 +81,25 @@ def relative_loss(unseen_ranks: np.ndarray, warm_ranks: np.ndarray, k: int = 10)
     """
     warm = float(ndcg(warm_ranks, k).mean())
     return float("nan") if warm == 0 else 1 - float(ndcg(unseen_ranks, k).mean()) / warm
+
+
+def relative_loss_interval(
+    unseen_ranks: np.ndarray, warm_ranks: np.ndarray, k: int = 10, *, resamples: int = 2_000, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of `relative_loss` over users, both of whose ranks are drawn together.
+
+    Args:
+        unseen_ranks: (users,) ranks under models without these users.
+        warm_ranks: (users,) ranks of the same targets under models with them.
+        k: cutoff.
+        resamples: how many.
+        seed: of the draw.
+    """
+    draw, users = np.random.default_rng(seed), len(warm_ranks)
+    cold, warm = ndcg(unseen_ranks, k), ndcg(warm_ranks, k)
+    losses = np.empty(resamples)
+    for turn in range(resamples):
+        weight = np.bincount(draw.integers(0, users, users), minlength=users)
+        losses[turn] = 1 - (weight @ cold) / (weight @ warm) if weight @ warm > 0 else np.nan
+    low, high = np.nanpercentile(losses, (2.5, 97.5)) if np.isfinite(losses).any() else (np.nan, np.nan)
+    return float(low), float(high)
