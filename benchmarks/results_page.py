@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import results_time
 from benchmarks.units.claims import CONTROLS, FINE_TUNED, HEAD_KINDS, SHARED, fed_mean, fed_others, head
 from benchmarks.units.files import read_json, write_text
-from benchmarks.units.table import or_dash
+from benchmarks.units.table import or_dash, percent_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "quality"
@@ -92,17 +92,35 @@ def heads(split: str) -> list[str]:
     return lines
 
 
+def kinds() -> list[str]:
+    """Kinds of heads that act on the state against gains, on both splits."""
+    lines = [
+        "| data | split | kind | NDCG@10 against gains | log-loss against gains |",
+        "| --- | --- | --- | ---: | ---: |",
+    ]
+    for workspace, title in DATA.items():
+        for split in SPLITS:
+            found = (result(workspace, split, "summary") or {}).get("heads", ())
+            beside = {(own["a"], own["metric"]): own for own in found if own["b"] == head("gains")}
+            for kind in HEAD_KINDS[1:]:
+                quality, loss = (beside.get((head(kind), metric)) for metric in ("ndcg@10", "log_loss"))
+                if quality or loss:
+                    lines.append(f"| {title} | {split} | {kind} | {_interval(quality, 4)} | {_interval(loss, 3)} |")
+    return lines
+
+
 def unseen(split: str) -> list[str]:
     """NDCG@10 of users that no fit knew, by how many events are known."""
     lines = [
-        "| data | events | scorer | unseen | the same users in training | loss |",
-        "| --- | ---: | --- | ---: | ---: | ---: |",
+        "| data | events | scorer | users | unseen | the same users in training | loss | 95 % interval |",
+        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for workspace, title in DATA.items():
         rows = (result(workspace, split, "summary") or {}).get("unseen", ())
         lines += [
-            f"| {title} | {row['context']} | {row['name']} | {row['ndcg@10']:.4f} | {or_dash(row['warm'], '.4f')} | "
-            f"{or_dash(row['relative_loss'], '.1%')} |"
+            f"| {title} | {row['context']} | {row['name']} | {row['users']:,} | {row['ndcg@10']:.4f} | "
+            f"{or_dash(row['warm'], '.4f')} | {or_dash(row['relative_loss'], '.1%')} | "
+            f"{percent_interval(row.get('loss_interval'))} |"
             for row in rows
             if row["context"] in ("0", "3", "10", "all")
         ]
@@ -132,6 +150,7 @@ TABLES: Mapping[str, Callable[[], list[str]]] = {
     "overview": overview,
     "heads-test": lambda: heads("test"),
     "heads-validation": lambda: heads("validation"),
+    "kinds": kinds,
     "unseen-test": lambda: unseen("test"),
     "calibration": calibration,
     "temporal": lambda: results_time.temporal(result, CLOCKED),
