@@ -20,9 +20,9 @@ from recsys.ranking.top_k import top_k
 Mask = Callable[[ContextBatch], Tensor]
 """Contexts to (batch, n_items) bool: what may not be shown to each."""
 _NUMBERS_AT_ONCE = 2_000_000
-"""Scores of experts, contexts x experts x items, that are on their way at a time. At the peak each takes 19 to 24 bytes of
-resident memory (four and seven experts, 3,400 to 50,000 items): some 50 MB. More contexts are scored in parts, which
-takes no longer."""
+"""Experts' scores (contexts x experts x items) that are on their way at a time. At the peak each takes 19 to 24 bytes
+of resident memory, measured with four and seven experts and 3,400 to 50,000 items: some 50 MB in all. More contexts
+are scored in parts, which takes no longer."""
 
 
 class EveryItem:

@@ -16,7 +16,7 @@ from recsys.ranking.estimates import Estimates, columns_of, estimates
 from recsys.ranking.forward import Forward
 
 _FROM_ITEMS = 100_000
-"""In a smaller catalogue contexts are scored for every item, some at a time, sooner than one after the other for a few."""
+"""In a smaller catalogue some contexts at a time are scored for every item sooner than one by one for a few."""
 
 
 class GivenItems:

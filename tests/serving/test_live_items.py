@@ -57,10 +57,11 @@ def test_without_file_handles_what_was_read_last_goes_on_and_is_followed_after_a
 
 
 def test_the_items_themselves_are_tried_again_too(films):
+    def latest() -> float:
+        return Catalogue.load_items(films).items["year"].max()
+
     clock = Clock()
-    followed = Followed(
-        films.items_file, lambda: Catalogue.load_items(films).items["year"].max(), pause_seconds=1.0, clock=clock
-    )
+    followed = Followed(films.items_file, latest, pause_seconds=1.0, clock=clock)
     before = followed.current()
     other_years(films)
     with no_file_handles():

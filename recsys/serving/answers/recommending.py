@@ -92,9 +92,7 @@ class Recommending:
         items = self.choice.items.at_hand()
         return items if items is not None and self.choice.is_quick(request.filters, model, items) else None
 
-    def _answered(
-        self, request: RecommendationRequest, request_id: str, assigned: Assigned, items: Items
-    ) -> Answered:
+    def _answered(self, request: RecommendationRequest, request_id: str, assigned: Assigned, items: Items) -> Answered:
         model, now = assigned.model, self.clock()
         features = model.features
         k = _k(request, model)
