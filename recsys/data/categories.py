@@ -51,12 +51,17 @@ class ItemCategories:
 
     @cached_property
     def by_item(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
-        """For each attribute what each item belongs to; for looking up items one at a time."""
+        """For each attribute what each item belongs to; for looking up items one at a time.
+
+        Items that belong to the same share one object: a large catalogue would keep the garbage collector busy.
+        """
         found: dict[str, dict[str, Sequence[str]]] = {name: {} for name in self.attributes}
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
         for start in range(0, len(self.item_ids), _AT_ONCE):  # other threads get their turn in between
             item_ids = self.item_ids[start : start + _AT_ONCE].to_list()
             for name, own in found.items():
-                members = self.values[name][start : start + _AT_ONCE].fill_null([]).to_list()
+                listed = self.values[name][start : start + _AT_ONCE].fill_null([]).to_list()
+                members = (shared.setdefault(one, one) for one in map(tuple, listed))
                 own.update(zip(item_ids, members, strict=True))
         return found
 
