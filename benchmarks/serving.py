@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/serving.py --home DIR --workspace NAME
 
 The workspace is copied, the original is only read. Without a champion in it an untrained model of the default
-configuration answers: it costs as much as a trained one. Results are committed (benchmarks/results/serving.json).
+configuration answers: it costs as much as a trained one, and `trained` says which it was. Results are committed
+(benchmarks/results/serving.json).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.load.arrivals import Population  # noqa: E402
 from benchmarks.load.measuring import highest_rate, measure_effect, measure_heads, measure_mix  # noqa: E402
 from benchmarks.load.million import ITEMS, measure_million  # noqa: E402
-from benchmarks.load.model import register_default  # noqa: E402
+from benchmarks.load.model import is_trained, register_default  # noqa: E402
 from benchmarks.load.table import printed  # noqa: E402
 from benchmarks.registry.flipping import resident_mb  # noqa: E402
 from benchmarks.registry.versions import allow  # noqa: E402
@@ -49,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=asked.work, prefix="recsys-serving-") as folder:
         os.environ[HOME_VARIABLE] = folder
         workspace = _copied(asked.home, asked.workspace, Path(folder))
-        figures = _asked_for(workspace, asked)
+        figures = {"trained": _trained(workspace), **_asked_for(workspace, asked)}
     stamped = {**stamp("serving.py", asked.load), "load_after": round(os.getloadavg()[0], 2)}
     write_json(asked.out, {**stamped, "priority": os.getpriority(os.PRIO_PROCESS, 0), "figures": figures})
     print(figures if asked.mix_only or asked.million_only else printed(figures))
@@ -62,6 +63,11 @@ def _asked_for(workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any
     if asked.million_only:
         return _million(workspace, asked)
     return _measured(workspace, asked)
+
+
+def _trained(workspace: Workspace) -> bool:
+    _, snapshot = opened_champion(workspace)
+    return is_trained(snapshot.lineage)
 
 
 def _million(workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,6 +58,11 @@ def register_default(workspace: Workspace) -> str:
             lineage={"log_position": dataset.log_position, "trained_at": datetime.now(UTC).isoformat()},
         )
         return log_run(workspace, snapshot=snapshot, params={}, metrics=_METRICS).model_version
+
+
+def is_trained(lineage: Mapping[str, object]) -> bool:
+    """Whether a version with this lineage came out of a training: that writes down which data it saw."""
+    return "data_fingerprint" in lineage
 
 
 def _untrained(dataset: Dataset, config: TrainConfig, profile: ProfileEncoding) -> PersonalModel:

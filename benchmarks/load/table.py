@@ -28,7 +28,7 @@ def _million_rows(million: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def printed(figures: Mapping[str, Any]) -> str:
     """One line a bar: what was measured, beside what, and the bar."""
     mix, heads = figures["mix"], figures["heads_in_process"]
-    changed, effect = mix["context_just_changed"], figures["event_to_changed_ranking"]
+    changed, effect, events = mix["context_just_changed"], figures["event_to_changed_ranking"], mix["events"]
     ratio, no_op = figures["highest_rate_ratio"], figures["highest_rate_no_op"]["rate"]
     rows = [
         (
@@ -49,15 +49,21 @@ def printed(figures: Mapping[str, Any]) -> str:
         ),
         ("generated beside shared head, state and head kept", f"{heads['kept_ratio']} x", "≤ 1.15 x"),
         (
-            f"event posted to changed ranking, {effect['shown']} of {effect['asked']} shown",
+            f"event posted to changed ranking, nothing else asked, {effect['shown']} of {effect['asked']} shown",
             f"p99 {effect['p99']} ms",
             "p99 ≤ 60 ms",
+        ),
+        (
+            "event acknowledged, under the mix",
+            f"p50 {events['p50']} ms, p95 {events['p95']} ms, p99 {events['p99']} ms",
+            "beside",
         ),
         ("start to ready", f"{figures['seconds_to_ready']} s", "≤ 8 s"),
         ("memory, one process, after everything", f"{figures['memory_mb']['after_everything']} MB", "≤ 800 MB"),
         *(_million_rows(figures["million_items"]) if figures["million_items"] else ()),
     ]
-    table = Table("path", "measured", "bar")
+    model = "a trained model" if figures["trained"] else "an untrained model of the default configuration"
+    table = Table("path", "measured", "bar", title=f"The service, with {model}")
     for row in rows:
         table.add_row(*row)
     console = Console(file=io.StringIO(), width=120)

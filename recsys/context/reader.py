@@ -183,6 +183,14 @@ class FeastReader:
         """How many places of the log the online rows have not taken in yet; reads are exact all the same."""
         return self._catch_up.behind()
 
+    def follow_items(self) -> None:
+        """Reads the categories of items, if the catalogue's file is another one, so that no later call has to.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        _ = self._folder.items.current().by_item
+
     def refresh(self, user_ids: Sequence[str]) -> bool:
         """Folds these users' rows as of now and writes them online, if no other process holds the lease.
 

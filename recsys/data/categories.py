@@ -12,6 +12,8 @@ import polars as pl
 from recsys.columns import ITEM_ID
 from recsys.data.schema import WorkspaceSchema
 
+_AT_ONCE = 10_000
+
 
 @dataclass(frozen=True, eq=False)
 class ItemCategories:
@@ -49,10 +51,19 @@ class ItemCategories:
 
     @cached_property
     def by_item(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
-        """For each attribute what each item belongs to; for looking up items one at a time."""
-        item_ids = self.item_ids.to_list()
-        members = {name: self.values[name].fill_null([]).to_list() for name in self.attributes}
-        return {name: dict(zip(item_ids, own, strict=True)) for name, own in members.items()}
+        """For each attribute what each item belongs to; for looking up items one at a time.
+
+        Items that belong to the same share one object: a large catalogue would keep the garbage collector busy.
+        """
+        found: dict[str, dict[str, Sequence[str]]] = {name: {} for name in self.attributes}
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for start in range(0, len(self.item_ids), _AT_ONCE):  # other threads get their turn in between
+            item_ids = self.item_ids[start : start + _AT_ONCE].to_list()
+            for name, own in found.items():
+                listed = self.values[name][start : start + _AT_ONCE].fill_null([]).to_list()
+                members = (shared.setdefault(one, one) for one in map(tuple, listed))
+                own.update(zip(item_ids, members, strict=True))
+        return found
 
     def of_items(self, item_ids: pl.Series) -> pl.DataFrame:
         """The columns of `values`, one row an item asked for, in that order; null for an item of no catalogue."""

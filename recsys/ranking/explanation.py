@@ -40,6 +40,7 @@ def explain_items(
     context: ContextBatch,
     indices: np.ndarray,
     vocabulary: Sequence[str],
+    at_once: int,
 ) -> list[Explanation]:
     """Explains items of one context.
 
@@ -52,20 +53,21 @@ def explain_items(
         context: a batch of one.
         indices: (items,) int64 item index, each at least 1.
         vocabulary: item ids.
+        at_once: for how many contexts `shares` is asked at a time.
     """
     columns = torch.from_numpy(indices - 1)
     own = shares(context, columns)[0]
     scores = own.sum(0)
     left_out = _newest(context)
-    falls = torch.zeros(0, len(columns))
-    if left_out:
-        falls = scores[None, :] - shares(_without_each(context, left_out), columns).sum(1)
+    parts = [left_out[start : start + at_once] for start in range(0, len(left_out), at_once)]
+    falls = [scores - shares(_without_each(context, part), columns).sum(1) for part in parts]
+    felt = torch.cat([scores.new_zeros(0, len(columns)), *falls])
     return [
         Explanation(
             item_id=vocabulary[int(index) - 1],
             score=float(scores[at]),
             experts={name: float(share) for name, share in zip(experts, own[:, at], strict=True)},
-            history=_largest(falls[:, at], left_out, vocabulary),
+            history=_largest(felt[:, at], left_out, vocabulary),
         )
         for at, index in enumerate(indices)
     ]

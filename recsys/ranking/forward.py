@@ -9,10 +9,9 @@ from torch import Tensor
 from recsys.context.batch import ContextBatch, FeatureRow
 from recsys.context.encoder import ContextEncoder
 from recsys.model.head import HeadWeights
-from recsys.model.partial import Heard
+from recsys.model.partial import Heard, PartialScoring
 from recsys.model.personal import Generated, PersonalModel
 from recsys.ranking.kept_heads import Kept, KeptHeads, content_of
-from recsys.ranking.large import LargeCatalogue
 
 NOTHING_KEPT = KeptHeads(0)
 
@@ -57,14 +56,14 @@ class Forward:
         return context, scored.scores, scored.head
 
     def generated(
-        self, large: LargeCatalogue, row: FeatureRow, moments: Sequence[int] | None
+        self, partial: PartialScoring, row: FeatureRow, moments: Sequence[int] | None
     ) -> tuple[Heard, Generated]:
         """A context with its state and head, without a score of every item; kept as by `scored`."""
         whose, found = self._kept_of([row], moments)
         if found is not None:
-            return large.partial.hear(found.context), found.generated
-        heard = large.partial.hear(self._encoder.encode([row], moments))
-        made = large.partial.generate(heard)
+            return partial.hear(found.context), found.generated
+        heard = partial.hear(self._encoder.encode([row], moments))
+        made = partial.generate(heard)
         self._keep(whose, heard.context, made)
         return heard, made
 

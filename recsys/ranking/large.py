@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.context.batch import ContextBatch
 from recsys.model.partial import Heard, PartialScoring, heads_read_a_part
 from recsys.model.personal import Generated, PersonalModel
 from recsys.ranking.item_index import ItemIndex
@@ -60,11 +59,6 @@ class LargeCatalogue:
     def tensors(self) -> dict[str, Tensor]:
         """The index, as a snapshot holds it beside the model's tensors."""
         return {f"{INDEX}.{name}": tensor for name, tensor in self.retrieval.index.tensors().items()}
-
-    def shares(self, context: ContextBatch, columns: Tensor) -> Tensor:
-        """(batch, experts, columns) what each expert adds to the scores of some items, see `PersonalModel.shares`."""
-        heard = [self.partial.hear(own) for own in context.one_by_one()]
-        return torch.cat([self.partial.shares(own, self.partial.generate(own), columns) for own in heard])
 
     def best(self, heard: Heard, generated: Generated, hidden: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """The best k items of one context.

@@ -20,6 +20,7 @@ from recsys.data.schema import WorkspaceSchema
 from recsys.errors import ConfigError
 from recsys.model.calibration import Calibration
 from recsys.model.head import HeadWeights
+from recsys.model.partial import PartialScoring
 from recsys.model.personal import PersonalModel
 from recsys.model.portable import PortableHead
 from recsys.model.repetition import usual_basket
@@ -29,6 +30,7 @@ from recsys.ranking.every_item import EveryItem
 from recsys.ranking.explanation import Explanation, explain_items
 from recsys.ranking.forward import Forward
 from recsys.ranking.frames import Options, contexts, recommended
+from recsys.ranking.given_items import GivenItems, pays
 from recsys.ranking.kept_heads import KeptHeads
 from recsys.ranking.large import LargeCatalogue
 from recsys.ranking.masks import item_mask, seen_mask
@@ -82,6 +84,9 @@ class Recommender:
         self._forward = forward or Forward(model, encoder)
         self._every = EveryItem(model, encoder, self._forward)
         self._catalogue = self._every if large is None else Searched(large, self._forward)
+        self._given: EveryItem | GivenItems = self._every
+        if large is not None or pays(model):
+            self._given = GivenItems(PartialScoring(model) if large is None else large.partial, self._forward)
 
     def calibrated(self, calibration: Calibration) -> Recommender:
         """The same recommender with other probabilities."""
@@ -201,7 +206,7 @@ class Recommender:
         Raises:
             ConfigError: an item is not in the vocabulary.
         """
-        return self._catalogue.portable(row, torch.from_numpy(self._known_indices(item_ids) - 1))
+        return self._given.portable(row, torch.from_numpy(self._known_indices(item_ids) - 1))
 
     def explain(self, row: FeatureRow, item_ids: Sequence[str], moment: int | None = None) -> list[Explanation]:
         """Why these items score as they do for this context.
@@ -211,7 +216,8 @@ class Recommender:
         """
         indices = self._known_indices(item_ids)
         context = self.encoder.encode([row], None if moment is None else [moment])
-        return explain_items(self._catalogue.shares, self.model.network.names, context, indices, self.vocabulary)
+        given, experts = self._given, self.model.network.names
+        return explain_items(given.shares, experts, context, indices, self.vocabulary, given.at_once)
 
     def similar(self, item_id: str, k: int = 10, *, allowed: np.ndarray | None = None) -> Ranking:
         """Items like an item: `scores` are cosines of the body's item vectors, their common part taken out.
@@ -232,9 +238,10 @@ class Recommender:
     def estimate(
         self, rows: Sequence[FeatureRow], item_ids: Sequence[Sequence[str]], *, probabilities: bool = False
     ) -> list[Estimates]:
-        """Scores of given items: in one forward pass for many contexts, or each one's items alone of a large catalogue.
+        """Scores of given items, of a large catalogue without those of others where the model's heads allow it.
 
-        Probabilities take a pass over every item, as what one item has is what the others have not.
+        Probabilities take a pass over every item, as what one item has is what the others have not. What is computed
+        for every item is so for few contexts at a time.
 
         Args:
             rows: feature rows, one a context.
@@ -243,7 +250,7 @@ class Recommender:
         """
         asked = [self.encoder.item_indices(own) for own in item_ids]
         if not probabilities:
-            return list(self._catalogue.estimates(rows, asked))
+            return list(self._given.estimates(rows, asked))
         found = []
         for own, context, scores in self._every.parts(rows, None):
             chances = self._probabilities(context, scores)

@@ -129,8 +129,9 @@ def _add_recommendations(app: FastAPI, recommending: Recommending, answering: An
         A never-seen user with an inline history gets personal items in the same call; an empty context gets what
         suits everybody, and `degraded` says so.
         """
-        answer = partial(recommending.answer, body, request_id(request.scope))
-        return Json(answer() if recommending.is_quick(body) else await answering.run(answer))
+        items = recommending.quick_items(body, request_id(request.scope))
+        answer = partial(recommending.answer, body, request_id(request.scope), items)
+        return Json(await answering.run(answer) if items is None else answer())
 
 
 def _add_events(app: FastAPI, intake: Intake) -> None:

@@ -103,7 +103,7 @@ def assemble(
         features=first,
         log=EventLog(workspace.event_log),
         live=live,
-        items=LiveItems(workspace),
+        items=LiveItems(workspace, lambda: _follow_items(in_use())),
         item_writer=ItemChanges(workspace),
         delete_users=None if delete_users is None else _forgotten(delete_users, forgetting),
         running=running,
@@ -130,6 +130,12 @@ def _forgotten(delete_users: DeleteUsers, forgetting: Forgetting) -> DeleteUsers
             forgetting.look()
 
     return deleting
+
+
+def _follow_items(features: Sequence[ServedFeatures]) -> None:
+    """Has each version read the categories of items."""
+    for one in features:
+        one.follow_items()
 
 
 def _follow_log(features: Sequence[ServedFeatures], token: int) -> bool:

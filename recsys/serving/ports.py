@@ -168,6 +168,7 @@ class ServedFeatures:
         catch_up: folds the log's next events into its online rows under a lease's token; says whether there are more.
         behind: how many places of the log its online rows have not taken in yet.
         embedded: reading them waits for no other process.
+        follow_items: reads anew what it takes from the items' file, if that is another one.
     """
 
     contexts: OnlineContexts
@@ -176,6 +177,7 @@ class ServedFeatures:
     catch_up: Callable[[int], bool] = lambda token: False
     behind: Callable[[], int] = lambda: 0
     embedded: bool = False
+    follow_items: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

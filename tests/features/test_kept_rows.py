@@ -9,6 +9,7 @@ import tracemalloc
 
 import pytest
 
+from recsys.context import catalogue_files
 from recsys.context.rows import feature_rows
 from recsys.context.user_memory import UserMemory
 from recsys.events.removals import Removals
@@ -58,6 +59,22 @@ def test_what_holds_is_not_read_again_and_what_is_new_is_folded_on_top(kept, mon
     assert repr(again) == repr(truth)
     with pytest.raises(AssertionError, match="the store was asked"):
         history(kept, "bob")
+
+
+def test_after_the_items_were_followed_no_fold_reads_them(kept, monkeypatch):
+    assert history(kept, "ann") == ("a", "b")
+    kept.workspace.items_file.touch()
+    kept.reader.follow_items()
+
+    def refuse(*_):
+        raise AssertionError("the catalogue was read")
+
+    monkeypatch.setattr(catalogue_files, "read_catalogue_file", refuse)
+    kept.append(("ann", "ü", 30))
+    assert history(kept, "ann") == ("a", "b", "ü")
+    kept.workspace.items_file.touch()
+    with pytest.raises(AssertionError, match="the catalogue was read"):
+        kept.reader.follow_items()
 
 
 def test_nothing_is_kept_of_strangers_nor_of_whoever_was_forgotten(kept):

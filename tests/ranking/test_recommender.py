@@ -99,7 +99,7 @@ def test_ties_have_one_order_whatever_is_asked_and_whoever_else_asks(recommender
 def test_many_users_of_a_large_catalogue_are_ranked_a_few_at_a_time_and_alike(recommender, row, monkeypatch):
     subject, users = recommender(), [row("abc"), row("k"), row(""), row("dkl"), row("b")]
     together = subject.recommend(users, k=4, moments=[5, 4, 3, 2, 1])
-    monkeypatch.setattr("recsys.ranking.every_item._SCORES_AT_ONCE", 2 * len(subject.vocabulary))
+    monkeypatch.setattr("recsys.ranking.every_item._NUMBERS_AT_ONCE", 2 * 4 * len(subject.vocabulary))
     for own, expected in zip(subject.recommend(users, k=4, moments=[5, 4, 3, 2, 1]), together, strict=True):
         assert own.item_ids == expected.item_ids
         assert own.scores == pytest.approx(expected.scores, abs=1e-5)

@@ -22,7 +22,7 @@ from recsys.events.removals import Removals
 from recsys.ranking.recommender import Recommender
 from recsys.serving.api import create_app
 from recsys.serving.folder.item_changes import ItemChanges
-from recsys.serving.folder.items import Items
+from recsys.serving.folder.items import Described, Items
 from recsys.serving.folder.live_items import LiveItems
 from recsys.serving.ports import NoChampionError, ServedFeatures, ServedModel
 from recsys.workspace import Workspace
@@ -49,6 +49,9 @@ class FixedItems:
     items: Items
 
     def current(self) -> Items:
+        return self.items
+
+    def at_hand(self) -> Items:
         return self.items
 
 
@@ -183,7 +186,7 @@ def service(tmp_path) -> Service:
         features=features,
         log=log,
         live=live,
-        items=FixedItems(Items(TITLED, ITEM_SCHEMA)),
+        items=FixedItems(Items(Described(TITLED, ITEM_SCHEMA))),
         item_writer=ItemChanges(Workspace("films", tmp_path)),
         delete_users=Deleting(log),
         clock=lambda: NOW,

@@ -5,10 +5,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from recsys.context.batch import FeatureRow
 from recsys.context.rows import feature_service_name
+from recsys.data.availability import save_unavailable_items
 from recsys.data.catalogue import Catalogue
 from recsys.data.schema import EventMeaning, WorkspaceSchema
 from recsys.errors import FeatureStoreError
@@ -30,6 +32,7 @@ class Reader:
     gone: tuple[str, ...] = ()
     opened: ClassVar[list[str]] = []
     folded: ClassVar[list[str]] = []
+    followed: ClassVar[list[str]] = []
 
     def __init__(self, workspace, schema, budget, memory):
         self.service = feature_service_name(schema)
@@ -42,6 +45,9 @@ class Reader:
 
     def behind(self):
         return 0
+
+    def follow_items(self):
+        self.followed.append(self.service)
 
     def catch_up(self, token):
         self.folded.append(self.service)
@@ -88,6 +94,7 @@ def champions(monkeypatch):
     ranker = SimpleNamespace(
         vocabulary=("a",), context_faults=dict, recommend=lambda rows, k, **_: [SimpleNamespace(item_ids=(), scores=())]
     )
+    ranker.flags = lambda item_ids: np.array(["a" in item_ids])
     ranker.keeping = lambda kept, identity: ranker
     for name, stand_in in (
         ("champion", known.found),
@@ -97,7 +104,7 @@ def champions(monkeypatch):
     ):
         monkeypatch.setattr(opening, name, stand_in)
     monkeypatch.setattr(opening.Opening, "champions_name", lambda _: known.version)
-    for name, empty in (("gone", ()), ("opened", []), ("folded", [])):
+    for name, empty in (("gone", ()), ("opened", []), ("folded", []), ("followed", [])):
         monkeypatch.setattr(Reader, name, empty)
     return known
 
@@ -137,6 +144,18 @@ def test_model_and_features_are_swapped_together_and_back(running, champions):
     champions.version, champions.schema = "1", OLDER
     models.refresh()
     assert answered(client) == ("1", feature_service_name(OLDER))
+
+
+def test_the_features_in_use_read_the_items_anew_where_these_changed_and_not_for_availability(running, workspace):
+    client, _ = running
+    Reader.followed.clear()
+    save_unavailable_items(workspace, ["b"])
+    answered(client)
+    assert Reader.followed == []
+    workspace.items_file.touch()
+    answered(client)
+    answered(client)
+    assert Reader.followed == [feature_service_name(OLDER)]
 
 
 def test_a_champion_of_the_same_features_keeps_them_open(running, champions):

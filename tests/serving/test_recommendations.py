@@ -268,4 +268,5 @@ def test_a_long_list_is_not_written_by_the_event_loop(service, k, quick):
     embedded = replace(service.models.model.features, embedded=True)
     models = FixedModel(replace(service.models.model, features=embedded))
     recommending = Recommending(Experiment(Split(models)), Choice(NoItems()))
-    assert recommending.is_quick(RecommendationRequest(user_id="ann", k=k)) is quick
+    found = recommending.quick_items(RecommendationRequest(user_id="ann", k=k), "r1")
+    assert (found is not None) is quick

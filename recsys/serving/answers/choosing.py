@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 
 from recsys import columns
 from recsys.data.conditions import Condition, ConditionError, all_of
-from recsys.serving.folder.items import Items, ItemSource
+from recsys.serving.answers.kept_flags import KeptFlags
+from recsys.serving.folder.items import Described, Items, ItemSource
 from recsys.serving.http.problems import InvalidField, InvalidRequestError
 from recsys.serving.messages.requests import Filter, RecommendationRequest
 from recsys.serving.ports import ServedModel
 
 _KEPT = 64
+_MODELS = 4
+"""Availability has flags of its own for each of so many models."""
+_FEW_ITEMS = 10_000
+"""So many are scored within milliseconds, whichever they are."""
+_FEW_VALUES = 100
+_EVERYBODY = b""
 
 
 class Choice:
@@ -28,44 +33,52 @@ class Choice:
 
     def __init__(self, items: ItemSource) -> None:
         self.items = items
-        self._lock = threading.Lock()
-        self._made_for: Items | None = None
-        self._flags: OrderedDict[tuple[bytes, int], tuple[frozenset[str], np.ndarray]] = OrderedDict()
+        self._met = KeptFlags(_KEPT)
+        self._available = KeptFlags(_MODELS)
 
-    def allowed(self, filters: Sequence[Filter], model: ServedModel) -> np.ndarray | None:
+    def allowed(self, filters: Sequence[Filter], model: ServedModel, items: Items) -> np.ndarray | None:
         """(n_items,) bool in the model's order; None where everything may be recommended.
 
         Raises:
             InvalidRequestError: a filter does not fit the workspace's item columns.
         """
-        items = self.items.current()
-        if not filters and not items.unavailable:
-            return None
-        conditions = tuple(one.condition() for one in filters)
-        key = (_digest(conditions), id(model.vocabulary))
-        found = self._remembered(key, items, model)
+        met, shown = None, self._shown(items, model) if items.unavailable else None
+        if filters:
+            conditions = tuple(one.condition() for one in filters)
+            asked = _digest(conditions)
+            met = self._met.find(asked, items.described, model.vocabulary)
+            if met is None:
+                met = _met(conditions, items.described, model)
+                self._met.keep(asked, items.described, model.vocabulary, met)
+        return _both(met, shown)
+
+    def is_quick(self, filters: Sequence[Filter], model: ServedModel, items: Items) -> bool:
+        """Whether it is remembered what may be recommended, and ranking it takes milliseconds.
+
+        A large catalogue is searched in little time for what most items are, and few items are scored in little time;
+        whatever lies between may mean that a good part of it is scored.
+        """
+        if sum(len(one.value) if isinstance(one.value, list) else 1 for one in filters) > _FEW_VALUES:
+            return False
+        met = shown = None
+        if items.unavailable:
+            shown = self._available.find(_EVERYBODY, items.unavailable, model.vocabulary)
+        if filters:
+            asked = _digest(tuple(one.condition() for one in filters))
+            met = self._met.find(asked, items.described, model.vocabulary)
+        if (items.unavailable and shown is None) or (filters and met is None):
+            return False
+        allowed = _both(met, shown)
+        left = None if allowed is None else int(np.count_nonzero(allowed))
+        return left is None or left <= _FEW_ITEMS or 2 * left >= len(model.vocabulary)
+
+    def _shown(self, items: Items, model: ServedModel) -> np.ndarray:
+        """(n_items,) bool, which are available."""
+        found = self._available.find(_EVERYBODY, items.unavailable, model.vocabulary)
         if found is None:
-            found = _flags(conditions, items, model)
-            self._remember(key, items, model, found)
+            found = ~model.ranker.flags([*items.unavailable])
+            self._available.keep(_EVERYBODY, items.unavailable, model.vocabulary, found)
         return found
-
-    def _remembered(self, key: tuple[bytes, int], items: Items, model: ServedModel) -> np.ndarray | None:
-        """Flags hold for one state of the catalogue and one model's order of items, which its vocabulary stands for."""
-        with self._lock:
-            vocabulary, flags = self._flags.get(key, (None, None))
-            if self._made_for is not items or vocabulary is not model.vocabulary:
-                return None
-            self._flags.move_to_end(key)
-            return flags
-
-    def _remember(self, key: tuple[bytes, int], items: Items, model: ServedModel, flags: np.ndarray) -> None:
-        with self._lock:
-            if self._made_for is not items:
-                self._flags.clear()
-                self._made_for = items
-            self._flags[key] = (model.vocabulary, flags)
-            if len(self._flags) > _KEPT:
-                self._flags.popitem(last=False)
 
 
 def shortfall(
@@ -93,20 +106,23 @@ def shortfall(
     return f"{left} left after taking out: {', '.join(taken)}."
 
 
+def _both(met: np.ndarray | None, shown: np.ndarray | None) -> np.ndarray | None:
+    if met is None or shown is None:
+        return shown if met is None else met
+    both: np.ndarray = met & shown
+    return both
+
+
 def _digest(conditions: tuple[Condition, ...]) -> bytes:
     """Filters may hold megabytes of values; what is kept of them is this."""
     return hashlib.sha256(repr(conditions).encode()).digest()
 
 
-def _flags(conditions: tuple[Condition, ...], items: Items, model: ServedModel) -> np.ndarray:
-    """Without a condition an item that the catalogue lacks may come: the model knows it from its events."""
-    available = ~model.ranker.flags(sorted(items.unavailable))
-    if not conditions:
-        return available
+def _met(conditions: tuple[Condition, ...], described: Described, model: ServedModel) -> np.ndarray:
     try:
-        asked = all_of(conditions, items.schema)
+        asked = all_of(conditions, described.schema)
     except ConditionError as error:
         raise InvalidRequestError(InvalidField(("filters", error.number, error.part), str(error))) from error
-    met = items.frame.filter(asked)[columns.ITEM_ID].to_list()
-    flags: np.ndarray = model.ranker.flags(met) & available
+    met = described.frame.filter(asked)[columns.ITEM_ID].to_list()
+    flags: np.ndarray = model.ranker.flags(met)
     return flags

@@ -17,6 +17,7 @@ from recsys.serving.contexts import Resolved, resolve
 from recsys.serving.experiment.answered import Answered
 from recsys.serving.experiment.experiment import Experiment
 from recsys.serving.experiment.splitting import Assigned
+from recsys.serving.folder.items import Items
 from recsys.serving.http.problems import InvalidField, InvalidRequestError
 from recsys.serving.messages.degraded import described
 from recsys.serving.messages.replies import ContextUsed, Origin, RecommendationReply
@@ -48,41 +49,56 @@ class Recommending:
     choice: Choice
     clock: Callable[[], int] = microseconds_now
 
-    def answer(self, request: RecommendationRequest, request_id: str) -> RecommendationReply:
+    def answer(
+        self, request: RecommendationRequest, request_id: str, items: Items | None = None
+    ) -> RecommendationReply:
         """One request, one reply, made by one model. Where the challenger fails, or cannot answer, the champion does.
+
+        Args:
+            request: what is asked.
+            request_id: its id.
+            items: what is known of items as of the request, as `quick_items` gave it; None: it is looked up.
 
         Raises:
             InvalidRequestError: the request cannot be answered as it is; names the fields.
             NoChampionError: there is no model.
         """
         assigned = self.experiment.split.assigned(request.user_id, request_id)
+        items = items or self.choice.items.current()
         try:
-            answered = self._answered(request, request_id, assigned)
+            answered = self._answered(request, request_id, assigned, items)
         except Exception as error:
             if not assigned.has_substitute:
                 raise
-            answered = self._answered(request, request_id, assigned.substituted())
+            answered = self._answered(request, request_id, assigned.substituted(), items)
             if not isinstance(error, InvalidRequestError):  # it has fewer items or columns than the champion
                 self.experiment.split.note_substitution(assigned.model, error)
         self.experiment.note(answered)
         return answered.reply
 
-    def is_quick(self, request: RecommendationRequest) -> bool:
-        """Whether the answer takes milliseconds of computing, its writing included, and waits for nobody.
+    def quick_items(self, request: RecommendationRequest, request_id: str) -> Items | None:
+        """What is known of items, for an answer that takes milliseconds of computing, writing included, and no waiting.
+
+        None where it takes longer: the list is long, it is explained or mixed, items have to be read first, or what may
+        be recommended has to be found out.
 
         Raises:
             NoChampionError: there is no model.
         """
-        embedded = self.experiment.split.champion.current().features.embedded
-        return embedded and request.k <= _SHORT and not request.explain and not request.diversity
+        model = self.experiment.split.assigned(request.user_id, request_id).model
+        short = request.k <= _SHORT and not request.explain and not request.diversity
+        if not (short and model.features.embedded):
+            return None
+        items = self.choice.items.at_hand()
+        return items if items is not None and self.choice.is_quick(request.filters, model, items) else None
 
-    def _answered(self, request: RecommendationRequest, request_id: str, assigned: Assigned) -> Answered:
+    def _answered(self, request: RecommendationRequest, request_id: str, assigned: Assigned, items: Items) -> Answered:
         model, now = assigned.model, self.clock()
         features = model.features
         k = _k(request, model)
         resolved = resolve(request.user_id, request.context, features.contexts, features.schema, now)
         started = time.perf_counter()
-        allowed = self.choice.allowed(request.filters, model)
+        allowed = self.choice.allowed(request.filters, model, items)
         ranking = _ranking(request, resolved.row, k, model, allowed)
         seconds = time.perf_counter() - started
         explained = model.ranker.explain(resolved.row, ranking.item_ids[:MAX_EXPLAINED]) if request.explain else ()
@@ -95,7 +111,7 @@ class Recommending:
             origin=_origin(model),
             user_id=request.user_id,
             context=context_used(resolved),
-            items=listed(ranking, explained, self.choice.items.current().titles),
+            items=listed(ranking, explained, items.titles),
             ignored_items=_ignored(request, model),
             shortfall=shortfall(
                 request, len(ranking.item_ids), k, allowed, hides_seen=_hides_seen(request, resolved.row, model)
@@ -105,7 +121,8 @@ class Recommending:
 
     def _again(self, request: RecommendationRequest, row: FeatureRow, k: int, model: ServedModel) -> RankedItems:
         """What another model answers to a request, from a row of the features that it reads."""
-        return _ranking(request, row, k, model, self.choice.allowed(request.filters, model))
+        allowed = self.choice.allowed(request.filters, model, self.choice.items.current())
+        return _ranking(request, row, k, model, allowed)
 
 
 def context_used(resolved: Resolved) -> ContextUsed:

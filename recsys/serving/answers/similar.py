@@ -51,8 +51,9 @@ class Similar:
         most = max(len(model.vocabulary) - 1, 1)
         if query.k > most and "k" in query.model_fields_set:
             raise InvalidRequestError(InvalidField(("k",), f"There are {most} other items; ask for 1 to {most}."))
-        found = model.ranker.similar(item_id, query.k, allowed=self.choice.allowed((), model))
-        titles = self.choice.items.current().titles
+        items = self.choice.items.current()
+        found = model.ranker.similar(item_id, query.k, allowed=self.choice.allowed((), model, items))
+        titles = items.titles
         return SimilarReply(
             request_id=request_id,
             model_version=model.version,

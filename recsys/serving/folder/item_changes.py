@@ -87,8 +87,7 @@ class ItemChanges:
     def _planned(self, changed: _Changed, hidden: _Hidden) -> _Change:
         before, now = Catalogue.load_items(self._workspace), unavailable_items(self._workspace)
         after = changed(before)
-        different = {*changed_items(before, after), *set(before.items[ITEM_ID]).difference(after.items[ITEM_ID])}
-        felt = bool(different) and not different.isdisjoint(self._log.items())
+        felt = after is not before and not _different(before, after).isdisjoint(self._log.items())
         return _Change(before, after, now, hidden(before, now), felt)
 
 
@@ -110,6 +109,11 @@ class _Change:
             self.after.save_items(workspace)
         if self.hidden_before - self.hidden_after:
             save_unavailable_items(workspace, self.hidden_after)
+
+
+def _different(before: Catalogue, after: Catalogue) -> set[str]:
+    """Items whose categories are others, or that are there no more."""
+    return {*changed_items(before, after), *set(before.items[ITEM_ID]).difference(after.items[ITEM_ID])}
 
 
 def _row(item_id: str, attributes: Mapping[str, object], schema: WorkspaceSchema) -> pl.DataFrame:

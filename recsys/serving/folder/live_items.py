@@ -2,65 +2,51 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
+from collections.abc import Callable
 
 from recsys.data.availability import unavailable_items
 from recsys.data.catalogue import Catalogue
-from recsys.errors import RecsysError
-from recsys.serving.folder.items import Items
+from recsys.serving.folder.followed import Followed
+from recsys.serving.folder.items import Described, Items
 from recsys.workspace import Workspace
 
-_log = logging.getLogger(__name__)
+
+def nothing_else() -> None:
+    """Nobody else reads the items."""
 
 
 class LiveItems:
-    """Reads the items again when one of their files is another one; looking costs a few microseconds.
+    """Follows two files apart: where availability alone changes, the items themselves are not read again.
 
     Args:
         workspace: whose catalogue.
+        others_follow: has whoever else reads the items' file do so, in the same thread and before the items count as
+            those of now.
 
     Raises:
         ConfigError: the workspace's schema cannot be read.
         DataError: its catalogue cannot be read.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, others_follow: Callable[[], None] = nothing_else) -> None:
         self._workspace = workspace
-        self._files = (str(workspace.items_file), str(workspace.unavailable_file))
-        self._lock = threading.Lock()
-        self._stamp = self._look()
-        self._items = self._read()
+        self._others_follow = others_follow
+        self._described = Followed(workspace.items_file, self._described_now)
+        self._unavailable = Followed(workspace.unavailable_file, lambda: unavailable_items(workspace))
 
     def current(self) -> Items:
         """The items now; those of before while they cannot be read."""
-        stamp = self._look()
-        if stamp != self._stamp:
-            with self._lock:
-                if stamp != self._stamp:
-                    self._follow(stamp)
-        return self._items
+        return Items(self._described.current(), self._unavailable.current())
 
-    def _follow(self, stamp: object) -> None:
-        try:
-            self._items = self._read()
-        except RecsysError as error:
-            _log.warning("the catalogue of before stays in use: %s", error)
-        self._stamp = stamp
+    def at_hand(self) -> Items | None:
+        """The items now, if nothing of them has to be read."""
+        if not (self._described.is_current() and self._unavailable.is_current()):
+            return None
+        return Items(self._described.last(), self._unavailable.last())
 
-    def _look(self) -> object:
-        return [_file_stamp(path) for path in self._files]
-
-    def _read(self) -> Items:
+    def _described_now(self) -> Described:
         catalogue = Catalogue.load_items(self._workspace)
-        return Items(catalogue.items, catalogue.schema, unavailable_items(self._workspace))
-
-
-def _file_stamp(path: str) -> tuple[int, int, int] | None:
-    """Another value after each change: files are replaced, never written into."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+        described = Described(catalogue.items, catalogue.schema)
+        _ = described.titles  # now, and not in the first request that names one
+        self._others_follow()
+        return described

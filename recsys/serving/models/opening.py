@@ -12,7 +12,7 @@ from recsys.context.engine import EMBEDDED, Engine
 from recsys.context.reader import FeastReader
 from recsys.context.rows import feature_service_name
 from recsys.data.schema import WorkspaceSchema
-from recsys.errors import FeatureStoreError, RecsysError
+from recsys.errors import DataError, FeatureStoreError, RecsysError
 from recsys.registry.champion import champion, opened_champion
 from recsys.registry.chosen import chosen_version
 from recsys.registry.client import registry
@@ -120,6 +120,7 @@ class Opening:
             catch_up=reader.catch_up,
             behind=reader.behind,
             embedded=engine.online_store == EMBEDDED,
+            follow_items=reader.follow_items,
         )
 
     def _named(self, alias: str) -> str | None:
@@ -136,8 +137,12 @@ class Opening:
 
 
 def _warm_up(reader: FeastReader) -> None:
-    """A store that does not answer yet keeps nobody from starting: it is asked again with each request."""
+    """What does not answer yet keeps nobody from starting: it is asked again with each request that needs it."""
     try:
         reader.online([_NOBODY])
     except FeatureStoreError as error:
         _log.warning("the online store does not answer, starting all the same: %s", error)
+    try:
+        reader.follow_items()
+    except DataError as error:
+        _log.warning("the categories of items cannot be read, starting all the same: %s", error)
