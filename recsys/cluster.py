@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from recsys.errors import ClusterError
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
+_TOKEN = "RAY_AUTH_TOKEN"
+_TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
 _ATTEMPTS = 3
 _SETTINGS = {
     # Workers are the work here, not guests beside it.
@@ -29,7 +32,8 @@ def ray_cluster() -> Iterator[None]:
     """Connects to Ray for the body of a `with`; what was running before goes on afterwards.
 
     With $RAY_ADDRESS set it joins that cluster ("auto": the one that `ray start` began here). Otherwise it starts one
-    of its own on this machine: loopback only, no dashboard, no usage statistics, every core.
+    of its own on this machine: loopback only, no dashboard, no usage statistics, every core. That one asks for a token,
+    as Ray runs whatever it is sent; unless there is one ($RAY_AUTH_TOKEN), it is made and told to Ray's own processes.
 
     Raises:
         ClusterError: Ray could not be started or joined.
@@ -75,6 +79,8 @@ def _connect() -> None:
     if os.environ.get(ADDRESS_VARIABLE):
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         return
+    if _TOKEN_PATH not in os.environ:
+        os.environ.setdefault(_TOKEN, secrets.token_hex(32))
     ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, 2),

@@ -1,5 +1,6 @@
 """Without an address a cluster of our own is started, whatever else runs on the machine."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -26,3 +27,15 @@ def test_a_cluster_that_somebody_started_here_is_not_joined(ray_folder):
     (ray_folder / "ray_current_cluster").write_text("127.0.0.1:1")
     with ray_cluster():
         assert not ray.get_runtime_context().gcs_address.endswith(":1")
+
+
+@pytest.mark.slow
+def test_a_cluster_of_our_own_asks_for_a_token_that_lies_in_no_file(ray_folder, monkeypatch, tmp_path):
+    import ray
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with ray_cluster():
+        token = os.environ["RAY_AUTH_TOKEN"]
+        given = ray.get(ray.remote(lambda: (os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"])).remote())
+    assert given == ("token", token)
+    assert list(tmp_path.iterdir()) == []

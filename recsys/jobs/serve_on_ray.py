@@ -69,8 +69,8 @@ def serve_on_ray(
 
     Raises:
         ClusterError: Ray, or a replica, could not be started, or Serve runs in the cluster already.
-        ConfigError: the port is taken, the address is not allowed, there are no keys to ask for, or more replicas are to
-            be there than may be.
+        ConfigError: the port is taken, the address is not allowed, there are no keys to ask for, or `at_least` is more
+            than `at_most`.
     """
     if at_most is not None and at_least > at_most:
         raise ConfigError(f"At least {at_least} replicas and at most {at_most} cannot both hold.")
@@ -152,8 +152,8 @@ def _require_no_other() -> None:
     if there.proxies or there.applications:
         names = ", ".join(sorted(there.applications)) or "none"
         raise ClusterError(
-            f"Ray Serve runs in this cluster already (applications: {names}), and a service needs it to itself. Stop the "
-            "one that is there, take off what a killed one left with `serve shutdown`, or name another cluster in "
+            f"Ray Serve runs in this cluster already (applications: {names}), and a service needs it to itself. Stop "
+            "what is there, take off what a killed service left with `serve shutdown`, or name another cluster in "
             "RAY_ADDRESS."
         )
 

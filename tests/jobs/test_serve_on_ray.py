@@ -24,5 +24,3 @@ def test_ray_takes_these_options_as_they_are():
 
     made = serve.deployment(object, name="any", **deployment_options(1, 3, max_in_flight=16))
     assert (made.max_ongoing_requests, made.max_queued_requests) == (32, 16)
-
-

@@ -1,4 +1,4 @@
-"""Behind Ray's proxy a reply has one id, a safe one, and the body has the same: the proxy as Ray builds it, no cluster."""
+"""Behind Ray's proxy a reply has one id, a safe one, the one of its body. The proxy is as Ray builds it, without Ray."""
 
 import pytest
 from fastapi.testclient import TestClient

@@ -34,7 +34,9 @@ CLUSTER = textwrap.dedent(
 
     def hello():
         from ray import serve
-        serve.run(serve.deployment(lambda request: "hello").options(name="hello").bind(), name="hello", route_prefix="/hello")
+        def answer(request):
+            return "hello"
+        serve.run(serve.deployment(answer).bind(), name="hello", route_prefix="/hello")
 
     def applications():
         from ray import serve
@@ -218,7 +220,7 @@ def test_leaving_leaves_nothing_where_nobody_else_came(service, cluster, trained
 
 
 def test_no_test_of_one_process_was_forgotten():
-    """All but those that are about a process of one's own, and the one that takes for granted that there is one only."""
+    """All but those that are about a process of one's own, and one that takes for granted that there is no other."""
     own = {
         "test_the_process_holds_neither_ray_nor_torchrec_and_listens_on_loopback_only",
         "test_what_was_acknowledged_survives_a_killed_process",

@@ -8,5 +8,5 @@ from recsys.serving.http.middleware import RequestIds
 
 
 def middlewares() -> list[Middleware]:
-    """Requests get their id there already: a proxy that names them itself would send an unsafe one back, or a second."""
+    """Names requests there already: a proxy that does so by itself would send an unsafe id back, or a second one."""
     return [Middleware(RequestIds)]

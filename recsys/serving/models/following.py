@@ -25,7 +25,7 @@ class VersionSource(Background):
         stamp: something, cheap to look at, that is another one after each move; the registry is asked at once then.
         every_seconds: how often the registry is asked.
         look_seconds: how often the stamp is looked at.
-        stagger_seconds: after a move it waits a random time, this long at most, so that not every process loads at once.
+        stagger_seconds: after a move it waits a random time, this long at most: not every process loads at once.
     """
 
     def __init__(
