@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,7 +34,7 @@ def ray_cluster() -> Iterator[None]:
 
     With $RAY_ADDRESS set it joins that cluster ("auto": the one that `ray start` began here). Otherwise it starts one
     of its own on this machine: loopback only, no dashboard, no usage statistics, every core. That one asks for a token,
-    as Ray runs whatever it is sent; unless there is one ($RAY_AUTH_TOKEN), it is made and told to Ray's own processes.
+    as Ray runs whatever it is sent: $RAY_AUTH_TOKEN, else a random one that its own processes are told.
 
     Raises:
         ClusterError: Ray could not be started or joined.
@@ -41,6 +42,8 @@ def ray_cluster() -> Iterator[None]:
     alone = not os.environ.get(ADDRESS_VARIABLE)
     for name, value in (_SETTINGS | _LOOPBACK if alone else _SETTINGS).items():
         os.environ.setdefault(name, value)
+    if alone:
+        _agree_on_a_token()
     import ray
 
     if ray.is_initialized():
@@ -56,6 +59,12 @@ def ray_cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _agree_on_a_token() -> None:
+    """Ray reads its token once a process: where it may have done so, it keeps that one, by default a file's."""
+    if "ray" not in sys.modules and _TOKEN_PATH not in os.environ:
+        os.environ.setdefault(_TOKEN, secrets.token_hex(32))
 
 
 def _connect_patiently() -> None:
@@ -79,8 +88,6 @@ def _connect() -> None:
     if os.environ.get(ADDRESS_VARIABLE):
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         return
-    if _TOKEN_PATH not in os.environ:
-        os.environ.setdefault(_TOKEN, secrets.token_hex(32))
     ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, 2),

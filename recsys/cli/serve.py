@@ -99,13 +99,9 @@ def serve(
     """
     with reported(as_json) as report:
         if ray and notice is not None:
-            raise ConfigError(
-                "--drain-notice is not for --ray: Ray's proxy looks away from what leaves by itself."
-            )
+            raise ConfigError("--drain-notice is not for --ray: Ray's proxy looks away from what leaves by itself.")
         if min_workers is not None and not ray:
-            raise ConfigError(
-                "--min-workers is for --ray; without it --workers says how many there always are."
-            )
+            raise ConfigError("--min-workers is for --ray; without it --workers says how many there always are.")
         target = Workspace.existing(workspace)
         if not as_json:
             report.show(f"Loading the champion of {target.name} …")

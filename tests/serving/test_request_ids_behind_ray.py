@@ -1,4 +1,4 @@
-"""Behind Ray's proxy a reply has one id, a safe one, the one of its body. The proxy is as Ray builds it, without Ray."""
+"""Behind Ray's proxy a reply has one id, a safe one, that of its body. The proxy is as Ray builds it, without Ray."""
 
 import pytest
 from fastapi.testclient import TestClient
