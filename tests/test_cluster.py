@@ -12,7 +12,6 @@ import pytest
 
 from recsys.cluster import ray_cluster
 
-
 GUARDED = textwrap.dedent(
     """
     import json

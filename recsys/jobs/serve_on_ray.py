@@ -172,7 +172,7 @@ def _take_off(name: str) -> None:
 def _cores() -> int:
     import ray
 
-    return int(ray.cluster_resources().get("CPU", 1))
+    return int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
 
 
 @contextmanager
