@@ -30,7 +30,11 @@ QUEUE = 8
 _DRAIN_SECONDS = 20.0
 _CORES = 0.5
 """That Ray counts for a replica; it may use more while others do not."""
-_IN_PROXIES = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{middlewares.__module__}:{middlewares.__name__}"}
+_OF_SERVE = {
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{middlewares.__module__}:{middlewares.__name__}",
+    # A proxy that a busy machine has not up after three times Ray's 5 seconds would be killed, and the start with it.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "20",
+}
 
 
 def serve_on_ray(
@@ -134,14 +138,14 @@ def _deployed(name: str, build: Building, options: dict[str, Any], host: str, po
             serve.start(
                 http_options=HTTPOptions(host=host, port=port),
                 logging_config=quiet,
-                controller_options=ControllerOptions(runtime_env={"env_vars": _IN_PROXIES}),
+                controller_options=ControllerOptions(runtime_env={"env_vars": _OF_SERVE}),
             )
             serve.run(served.bind(), name=name, route_prefix="/", logging_config=quiet)
         except Exception as error:
             raise ClusterError(f"Ray Serve could not start the service: {error}") from error
         yield
     finally:
-        _take_off(name)
+        take_off(name)
 
 
 def _require_no_other() -> None:
@@ -158,8 +162,12 @@ def _require_no_other() -> None:
         )
 
 
-def _take_off(name: str) -> None:
-    """The replicas finish what they are answering. Serve goes as well, unless somebody else has come to use it."""
+def take_off(name: str) -> None:
+    """Ends an application once its replicas have answered; Serve goes as well, unless somebody else has come to use it.
+
+    Args:
+        name: the application's.
+    """
     from ray import serve
     from ray.serve.exceptions import RayServeException
 

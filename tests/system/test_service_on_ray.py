@@ -46,9 +46,9 @@ CLUSTER = textwrap.dedent(
         from ray import serve
         return len(serve.status().proxies)
 
-    def shut_down():
-        from ray import serve
-        serve.shutdown()
+    def take_hello_off():
+        from recsys.jobs.serve_on_ray import take_off
+        take_off("hello")
 
     def address():
         import ray
@@ -211,11 +211,10 @@ def test_leaving_takes_its_own_application_off_and_what_others_brought_stays(ser
     assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 404
 
 
-def test_leaving_leaves_nothing_where_nobody_else_came(service, cluster, trained, tmp_path):
-    service.stop(STOP_SECONDS)
-    cluster.ask("shut_down")
-    process = ServerProcess.start(trained, "--ray", log=tmp_path / "again.log", timeout=START_SECONDS)
-    assert process.stop(STOP_SECONDS) == 0
+def test_serve_goes_with_the_last_application(cluster):
+    cluster.ask("hello")
+    assert cluster.ask("proxies") == 1
+    cluster.ask("take_hello_off")
     assert (cluster.ask("applications"), cluster.ask("proxies")) == ([], 0)
 
 
