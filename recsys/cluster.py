@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from recsys.errors import ClusterError
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
+_TOKEN = "RAY_AUTH_TOKEN"
+_TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
 _ATTEMPTS = 3
 _SETTINGS = {
     # Workers are the work here, not guests beside it.
@@ -29,7 +33,8 @@ def ray_cluster() -> Iterator[None]:
     """Connects to Ray for the body of a `with`; what was running before goes on afterwards.
 
     With $RAY_ADDRESS set it joins that cluster ("auto": the one that `ray start` began here). Otherwise it starts one
-    of its own on this machine: loopback only, no dashboard, no usage statistics, every core.
+    of its own on this machine: loopback only, no dashboard, no usage statistics, every core. That one asks for a token,
+    as Ray runs whatever it is sent: $RAY_AUTH_TOKEN, else a random one that its own processes are told.
 
     Raises:
         ClusterError: Ray could not be started or joined.
@@ -37,6 +42,8 @@ def ray_cluster() -> Iterator[None]:
     alone = not os.environ.get(ADDRESS_VARIABLE)
     for name, value in (_SETTINGS | _LOOPBACK if alone else _SETTINGS).items():
         os.environ.setdefault(name, value)
+    if alone:
+        _agree_on_a_token()
     import ray
 
     if ray.is_initialized():
@@ -52,6 +59,12 @@ def ray_cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _agree_on_a_token() -> None:
+    """Ray reads its token once a process: where it may have done so, it keeps that one, by default a file's."""
+    if "ray" not in sys.modules and _TOKEN_PATH not in os.environ:
+        os.environ.setdefault(_TOKEN, secrets.token_hex(32))
 
 
 def _connect_patiently() -> None:

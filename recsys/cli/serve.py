@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli._run import JsonOption, WorkspaceOption, reported
+from recsys.errors import ConfigError
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,18 +58,34 @@ def serve(
         typer.Option("--shadow", metavar="SHARE", help="Have the @challenger score this share of requests, unseen."),
     ] = 0.0,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, max=64, help="How many processes share the port; on Ray at most.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=64,
+            help="How many processes share the port; on Ray: at most.",
+            show_default="1; on Ray the cluster's cores",
+        ),
+    ] = None,
     ray: Annotated[bool, typer.Option("--ray", help="On Ray Serve: as many processes as the queue asks for.")] = False,
+    min_workers: Annotated[
+        int | None,
+        typer.Option("--min-workers", min=1, max=64, help="On Ray: how many at least.", show_default="1"),
+    ] = None,
     max_in_flight: Annotated[
         int, typer.Option("--max-in-flight", min=1, help="Requests at a time in each process; more get a 503.")
     ] = 128,
     notice: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--drain-notice", metavar="SECONDS", min=0, max=300, help="After SIGTERM: /readyz says 503 first."
+            "--drain-notice",
+            metavar="SECONDS",
+            min=0,
+            max=300,
+            help="After SIGTERM: /readyz says 503 first. Not on Ray.",
+            show_default="1.0",
         ),
-    ] = 1.0,
+    ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request, without ids of users.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,10 +98,15 @@ def serve(
     Example: recsys serve --workspace movielens-100k --port 8000
     """
     with reported(as_json) as report:
+        if ray and notice is not None:
+            raise ConfigError("--drain-notice is not for --ray: Ray's proxy looks away from what leaves by itself.")
+        if min_workers is not None and not ray:
+            raise ConfigError("--min-workers is for --ray; without it --workers says how many there always are.")
         target = Workspace.existing(workspace)
         if not as_json:
             report.show(f"Loading the champion of {target.name} …")
         from recsys.jobs.serve import serve as run_service
+        from recsys.serving.edge.draining import NOTICE_SECONDS
         from recsys.serving.experiment.experiment import ExperimentOptions
 
         def announce(serving: Serving) -> None:
@@ -107,9 +129,10 @@ def serve(
         if ray:
             from recsys.jobs.serve_on_ray import serve_on_ray
 
-            serve_on_ray(target, replicas=workers, **shared)
+            serve_on_ray(target, at_least=min_workers or 1, at_most=workers, **shared)
         else:
-            run_service(target, workers=workers, notice_seconds=notice, **shared)
+            notice_seconds = NOTICE_SECONDS if notice is None else notice
+            run_service(target, workers=workers or 1, notice_seconds=notice_seconds, **shared)
         raise typer.Exit(0)
 
 

@@ -19,6 +19,7 @@ from recsys.serving.edge.hosts import own_hosts
 from recsys.serving.edge.protection import Protection
 from recsys.serving.experiment.experiment import ExperimentOptions
 from recsys.serving.models.champion import ChampionSource
+from recsys.serving.models.following import STAGGER_SECONDS
 from recsys.serving.processes.server import DEFAULT_HOST, DEFAULT_PORT, Listening, run
 from recsys.workspace import Workspace
 
@@ -85,7 +86,7 @@ def serve(
     limits = Protection(max_in_flight=max_in_flight, notice_seconds=notice_seconds, access_log=access_log)
     protection = guarded(limits, workspace, host, auth=auth, without_auth=without_auth, allowed_hosts=allowed_hosts)
     finish_deletions(workspace)
-    build = Building(workspace, protection, experiment or ExperimentOptions())
+    build = Building(workspace, protection, experiment or ExperimentOptions(), alone=workers == 1)
 
     def ready(listening: Listening) -> None:
         version, trouble = build.state() if workers == 1 else told_by(listening)
@@ -118,17 +119,31 @@ def guarded(
 
 
 class Building:
-    """Assembles the service, in this process or, sent there, in another one."""
+    """Assembles the service, in this process or, sent there, in another one.
 
-    def __init__(self, workspace: Workspace, protection: Protection, experiment: ExperimentOptions) -> None:
+    Args:
+        workspace: what is served.
+        protection: who may come in.
+        experiment: what is tried beside the champion.
+        alone: no other process serves the same.
+    """
+
+    def __init__(
+        self, workspace: Workspace, protection: Protection, experiment: ExperimentOptions, *, alone: bool
+    ) -> None:
         self._workspace = workspace
         self._protection = protection
         self._experiment = experiment
+        self._stagger_seconds = 0.0 if alone else STAGGER_SECONDS
         self._models: ChampionSource | None = None
 
     def __call__(self) -> FastAPI:
         app, self._models = assemble(
-            self._workspace, partial(delete_users, self._workspace), self._experiment, self._protection
+            self._workspace,
+            partial(delete_users, self._workspace),
+            self._experiment,
+            self._protection,
+            self._stagger_seconds,
         )
         return app
 

@@ -46,6 +46,7 @@ def assemble(
     delete_users: DeleteUsers | None = None,
     options: ExperimentOptions = _PLAIN,
     protection: Protection = OPEN,
+    stagger_seconds: float = 0.0,
 ) -> tuple[FastAPI, ChampionSource]:
     """Opens the workspace's stores, loads its champion and warms both up.
 
@@ -56,6 +57,7 @@ def assemble(
         delete_users: forgets users of it; None: the service cannot.
         options: what is tried and recorded beside the champion's answers.
         protection: who may come in, and how many at a time.
+        stagger_seconds: how long it may wait before it loads a new model, where several processes serve.
 
     Returns:
         The application, and the source of its model.
@@ -80,9 +82,17 @@ def assemble(
         champions = models.model.features if models.model else first
         return [champions, *([challengers.model.features] if challengers.model else [])]
 
-    models = ChampionSource(opening.champions_name, lambda: opening.champion(in_use()), stamp=opening.last_move)
+    models = ChampionSource(
+        opening.champions_name,
+        lambda: opening.champion(in_use()),
+        stamp=opening.last_move,
+        stagger_seconds=stagger_seconds,
+    )
     challengers = ChallengerSource(
-        opening.challengers_name, lambda version: opening.challenger(version, in_use()), stamp=opening.last_move
+        opening.challengers_name,
+        lambda version: opening.challenger(version, in_use()),
+        stamp=opening.last_move,
+        stagger_seconds=stagger_seconds,
     )
     models.refresh()
     live = LiveFolder(

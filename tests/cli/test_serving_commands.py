@@ -56,6 +56,20 @@ def test_a_name_that_is_none_is_told_before_anything_is_loaded(run, empty):
     assert "shop.lan" in done.output
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--ray", "--drain-notice", "5"], "--drain-notice is not for --ray"),
+        (["--min-workers", "2"], "--min-workers is for --ray"),
+        (["--ray", "--min-workers", "4", "--workers", "2"], "At least 4 replicas and at most 2"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(run, empty, options, says):
+    done = run("serve", "--workspace", "films", *options)
+    assert done.exit_code == 2
+    assert says in " ".join(done.output.split())
+
+
 def test_a_taken_port_is_said_and_another_one_proposed(run, empty):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -142,19 +142,49 @@ def test_a_degraded_champion_is_loaded_again_once_the_registry_answers(source, r
     assert registry.loads == 2
 
 
-def test_a_move_that_shows_is_followed_without_waiting_for_the_next_question(registry):
+def moving(registry, **options):
+    """A source of version 1, and what makes a move show."""
     stamps = [0]
     registry.version = "1"
     source = ChampionSource(
-        registry.named, registry.load, every_seconds=600, stamp=lambda: stamps[0], look_seconds=0.01
+        registry.named, registry.load, every_seconds=600, stamp=lambda: stamps[0], look_seconds=0.01, **options
     )
     source.refresh()
+
+    def move():
+        registry.version = "2"
+        stamps[0] += 1
+
+    return source, move
+
+
+def test_a_move_that_shows_is_followed_without_waiting_for_the_next_question(registry):
+    source, move = moving(registry)
     with source:
         registry.version = "2"
         time.sleep(0.1)
         assert source.current().version == "1"
-        stamps[0] += 1
+        move()
         deadline = time.monotonic() + 20
         while source.current().version != "2" and time.monotonic() < deadline:
             time.sleep(0.01)
     assert source.current().version == "2"
+
+
+def test_where_several_follow_a_move_none_waits_longer_than_the_stagger(registry):
+    source, move = moving(registry, stagger_seconds=0.05)
+    with source:
+        move()
+        deadline = time.monotonic() + 20
+        while source.current().version != "2" and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert source.current().version == "2"
+
+
+def test_one_that_leaves_while_it_waits_for_its_turn_loads_nothing(registry):
+    source, move = moving(registry, stagger_seconds=1e9)
+    with source:
+        move()
+        time.sleep(0.1)
+    assert source.current().version == "1"
+    assert registry.loads == 1

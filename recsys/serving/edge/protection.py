@@ -34,7 +34,6 @@ class Protection:
         body_seconds: how long a body may take to arrive.
         notice_seconds: how long it goes on answering after it was told to leave.
         access_log: whether each request is logged.
-        names_requests: whether replies carry the request's id as a header; no, where a proxy puts it there.
     """
 
     keys_file: Path | None = None
@@ -43,7 +42,6 @@ class Protection:
     body_seconds: float = BODY_SECONDS
     notice_seconds: float = NOTICE_SECONDS
     access_log: bool = False
-    names_requests: bool = True
 
 
 OPEN = Protection()
@@ -66,4 +64,4 @@ def protect(app: FastAPI, protection: Protection, draining: Draining, meters: Me
     if protection.hosts is not None:
         app.add_middleware(KnownHosts, hosts=protection.hosts, refused=meters.refused)
     app.add_middleware(Observing, meters=meters, access_log=protection.access_log)
-    app.add_middleware(RequestIds, told=protection.names_requests)
+    app.add_middleware(RequestIds)

@@ -27,25 +27,25 @@ def request_id(scope: MutableMapping[str, Any]) -> str:
 
 
 class RequestIds:
-    """Takes the caller's X-Request-ID when it is harmless, else makes one; sends it back as a header.
+    """Takes the caller's X-Request-ID when it is harmless, else makes one; hands it on and sends it back, once.
 
     Args:
         app: what comes after.
-        told: whether it is sent back.
     """
 
-    def __init__(self, app: ASGIApp, told: bool = True) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._told = told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        offered = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        headers = MutableHeaders(scope=scope)
+        offered = headers.get(REQUEST_ID_HEADER, "")
         if _SAFE_ID.fullmatch(offered):
             scope.setdefault("state", {})[_STATE_KEY] = offered
         known = request_id(scope)
+        headers[REQUEST_ID_HEADER] = known
         CURRENT_REQUEST.set(known)
 
         async def send_named(message: Message) -> None:
@@ -53,7 +53,7 @@ class RequestIds:
                 MutableHeaders(scope=message)[REQUEST_ID_HEADER] = known
             await send(message)
 
-        await self.app(scope, receive, send_named if self._told else send)
+        await self.app(scope, receive, send_named)
 
 
 class BodyLimit:

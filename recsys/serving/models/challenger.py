@@ -21,6 +21,7 @@ class ChallengerSource(VersionSource):
         load: verifies that version and makes it ready to answer; raises a RecsysError.
         every_seconds: how often `named` is asked.
         stamp: something, cheap to look at, that is another one after each move; `named` is asked at once then.
+        stagger_seconds: how long it may wait after a move, where several processes follow.
     """
 
     def __init__(
@@ -30,8 +31,9 @@ class ChallengerSource(VersionSource):
         *,
         every_seconds: float = 5.0,
         stamp: Callable[[], object] = lambda: None,
+        stagger_seconds: float = 0.0,
     ) -> None:
-        super().__init__("challenger", stamp, every_seconds=every_seconds)
+        super().__init__("challenger", stamp, every_seconds=every_seconds, stagger_seconds=stagger_seconds)
         self._named = named
         self._load = load
 

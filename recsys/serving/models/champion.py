@@ -21,6 +21,7 @@ class ChampionSource(VersionSource):
         every_seconds: how often `named` is asked.
         stamp: something, cheap to look at, that is another one after each move; `named` is asked at once then.
         look_seconds: how often the stamp is looked at.
+        stagger_seconds: how long it may wait after a move, where several processes follow.
     """
 
     def __init__(
@@ -31,8 +32,11 @@ class ChampionSource(VersionSource):
         every_seconds: float = 5.0,
         stamp: Callable[[], object] = lambda: None,
         look_seconds: float = 0.1,
+        stagger_seconds: float = 0.0,
     ) -> None:
-        super().__init__("champion", stamp, every_seconds=every_seconds, look_seconds=look_seconds)
+        super().__init__(
+            "champion", stamp, every_seconds=every_seconds, look_seconds=look_seconds, stagger_seconds=stagger_seconds
+        )
         self._named = named
         self._load = load
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from abc import abstractmethod
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from recsys.errors import RecsysError
 from recsys.serving.background import Background
 from recsys.serving.ports import ServedModel
 
+STAGGER_SECONDS = 2.0
+"""Where several processes serve, they load a new model up to so long after each other."""
 _log = logging.getLogger(__name__)
 
 
@@ -22,16 +25,24 @@ class VersionSource(Background):
         stamp: something, cheap to look at, that is another one after each move; the registry is asked at once then.
         every_seconds: how often the registry is asked.
         look_seconds: how often the stamp is looked at.
+        stagger_seconds: after a move it waits a random time, this long at most: not every process loads at once.
     """
 
     def __init__(
-        self, alias: str, stamp: Callable[[], object], *, every_seconds: float = 5.0, look_seconds: float = 0.1
+        self,
+        alias: str,
+        stamp: Callable[[], object],
+        *,
+        every_seconds: float = 5.0,
+        look_seconds: float = 0.1,
+        stagger_seconds: float = 0.0,
     ) -> None:
         super().__init__(alias)
         self._alias = alias
         self._stamp = stamp
         self._every = every_seconds
         self._look = look_seconds
+        self._stagger = stagger_seconds
         self._model: ServedModel | None = None
         self._trouble = "The model is being loaded."
 
@@ -63,6 +74,8 @@ class VersionSource(Background):
         asked, seen = time.monotonic(), self._stamp()
         while not self._leaving.wait(min(self._look, self._every)):
             stamp = self._stamp()
+            if stamp != seen and self._leaving.wait(random.uniform(0, self._stagger)):
+                return
             if stamp != seen or time.monotonic() - asked >= self._every:
                 asked, seen = time.monotonic(), stamp
                 self.refresh()
