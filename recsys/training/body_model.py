@@ -141,7 +141,7 @@ class TrainableBody(nn.Module):
 
     def _looked_up(self, items: Tensor) -> Tensor:
         """The same, from the tables; of an item that comes more than once the fused step adds up what it learns."""
-        described, owner = self.attributes.of(items)
+        described, owner, shares = self.attributes.of(items)
         keys, values, sizes = [_ITEM], [items], [len(items)]
         if self.attributes.n_attributes:
             keys, values, sizes = [_ITEM, _ATTRIBUTE], [items, described], [len(items), len(described)]
@@ -149,8 +149,7 @@ class TrainableBody(nn.Module):
         found = self.tables(KeyedJaggedTensor(keys=keys, values=torch.cat(values), lengths=lengths))
         vectors: Tensor = found[_ITEM].values()
         if self.attributes.n_attributes:
-            shares = torch.bincount(owner)[owner].reciprocal()[:, None]
-            vectors = vectors.index_add(0, owner, found[_ATTRIBUTE].values() * shares)
+            vectors = vectors.index_add(0, owner, found[_ATTRIBUTE].values() * shares[:, None])
         return vectors
 
 
