@@ -101,8 +101,6 @@ def _begun(
     model = TrainableBody(body, attributes, device=torch.device("meta"), asks_once=not own_tables)
     rate = {"lr": config.table_learning_rate}
     apply_optimizer_in_backward(RowWiseAdagrad, model.tables.parameters(), rate)
-    if world.rank > 0:  # the encoder is worker 0's; rows are drawn by each worker, and must not be the same ones
-        torch.manual_seed(seed + 3_000 + world.rank)
     sharded = shard(model, world.device)
     if start is not None:
         begin_from(sharded, start)

@@ -61,6 +61,10 @@ class Left:
         """What a worker of the first group was answered."""
         return load_file(self._folder / f"0-found-{rank}")["found"]
 
+    def asked(self, rank: int) -> list[int]:
+        """The rows that a worker of the first group asked its tables for: items, then attributes."""
+        return load_file(self._folder / f"0-found-{rank}")["asked"].tolist()
+
     def whole(self, number: int) -> dict[str, Tensor]:
         """The tables as worker 0 gathered them."""
         return load_file(self._folder / f"{number}-whole")
@@ -89,6 +93,11 @@ def test_each_worker_is_answered_with_the_rows_that_it_asked_for(left, case):
     held, attributes = left(case).held(0, "before"), case[0]["attributes"]
     for rank, items in enumerate(case[0]["asked"]):
         torch.testing.assert_close(left(case).found(rank), vectors(held, items, attributes))
+
+
+def test_no_item_travels_twice_and_neither_do_its_attributes(left):
+    assert left(EVERYBODY_ASKS).asked(0) == [0, 1, 2, 5, 9, *(0,), *(0, 2), *(1,), *(0, 1)]
+    assert left(EVERYBODY_ASKS).asked(1) == [4, 8, *(1, 2, 0), *(1,)]
 
 
 @pytest.mark.parametrize("case", ASKED, ids=["everybody asks", "one asks nothing", "one is asked nothing", "no row"])

@@ -76,10 +76,12 @@ def work(folder: Path, group: dict[str, Any], number: int, rank: int) -> None:
 
 
 def _look_up(path: Path, state: FitState, items: list[int]) -> None:
-    """What a worker is answered; every place in it has the gradient 1."""
+    """What a worker is answered, and what its tables were asked; every place in it has the gradient 1."""
     (body,) = [module for module in state.sharded.modules() if isinstance(module, TrainableBody)]
+    asked: list[torch.Tensor] = []
+    body.tables.register_forward_pre_hook(lambda _, told: asked.append(told[0].values()))
     found = body._vectors(torch.tensor(items, dtype=torch.int64))
-    save_file({"found": found.detach()}, path)
+    save_file({"found": found.detach(), "asked": asked[0]}, path)
     found.sum().backward()
 
 
