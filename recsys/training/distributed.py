@@ -132,7 +132,7 @@ def _run(files: BodyFiles, workers: int, restarts: int) -> None:
 
 
 def workers_have_gpus(workers: int) -> bool:
-    """Whether each gets a GPU: as this machine has them, or a joined cluster has one each; Ray waits for more forever."""
+    """Whether each gets a GPU: where this machine has any, or a joined cluster one each; Ray waits for more forever."""
     if os.environ.get(ADDRESS_VARIABLE):
         return _there_are("GPU") >= workers
     return torch.cuda.is_available()

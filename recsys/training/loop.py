@@ -96,7 +96,7 @@ def _begun(
     start: BodyStart | None,
 ) -> FitState:
     """The model spread over workers, its optimisers, and sources of randomness that differ between workers."""
-    # Bags cost next to nothing where one worker's processor reads its own tables; all else is paid by the row.
+    # Out of this process's own memory, reading a row again is cheaper than finding out that it is the same.
     own_tables = world.size == 1 and world.device.type == "cpu"
     model = TrainableBody(body, attributes, device=torch.device("meta"), asks_once=not own_tables)
     rate = {"lr": config.table_learning_rate}

@@ -25,7 +25,8 @@ from recsys.training.body_model import ATTRIBUTE_TABLE, ITEM_TABLE
 def shard(model: nn.Module, device: torch.device) -> nn.Module:
     """Tables with fused optimisers, their rows spread over the workers; dense parts copied to every worker.
 
-    A single worker has whole tables: that spares it the sorting of rows by worker. A process group must have been initialised (gloo on CPU, nccl on GPU).
+    A single worker has whole tables: that spares it the sorting of rows by worker. A process group must have been
+    initialised (gloo on CPU, nccl on GPU).
 
     Args:
         model: a module whose tables are on the meta device and carry their optimiser.

@@ -32,7 +32,9 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 ITEMS, USERS, EVENTS, EPOCHS = 40, 60, 9, 5
 DESCRIBED = ItemAttributes(
-    offsets=np.array([0, *range(ITEMS + 1)]), values=np.arange(ITEMS) // 5, names=tuple(f"stretch={n}" for n in range(8))
+    offsets=np.array([0, *range(ITEMS + 1)]),
+    values=np.arange(ITEMS) // 5,
+    names=tuple(f"stretch={n}" for n in range(8)),
 )
 SECONDS = 240
 _DRIVER = """

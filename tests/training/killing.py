@@ -40,7 +40,9 @@ CONFIG = BodyTrainingConfig(
     epochs=EPOCHS, batch_events=USERS * EVENTS // STEPS, negatives=32, learning_rate=1e-2, precision="float32"
 )
 DESCRIBED = ItemAttributes(
-    offsets=np.array([0, *range(ITEMS + 1)]), values=np.arange(ITEMS) // 6, names=tuple(f"stretch={n}" for n in range(10))
+    offsets=np.array([0, *range(ITEMS + 1)]),
+    values=np.arange(ITEMS) // 6,
+    names=tuple(f"stretch={n}" for n in range(10)),
 )
 """Items that follow each other have the same attribute, six at a time."""
 SECONDS = 60

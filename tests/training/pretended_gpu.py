@@ -1,7 +1,7 @@
 """Tensors that say they are on a GPU and are computed on the CPU, to find what is on the wrong device without a GPU.
 
-An operation on tensors of both devices is refused as CUDA refuses it: numbers (tensors without dimensions) may come from
-the CPU, and so may indices; nothing else.
+An operation on tensors of both devices is refused as CUDA refuses it: numbers (tensors without dimensions) may come
+from the CPU, and so may indices; nothing else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The body's step keeps to the device that its windows are on; shown on a pretended GPU, since tests need no real one."""
+"""The body's step keeps to the device that its windows are on: shown on a pretended GPU."""
 
 from __future__ import annotations
 

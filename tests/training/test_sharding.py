@@ -82,7 +82,9 @@ def test_another_torchrec_that_keeps_its_kernels_elsewhere_is_refused(tables, mo
         return made
 
     monkeypatch.setattr(sharding, "DistributedModelParallel", other)
-    with pytest.raises(TrainingError, match=r"torchrec \S+ keeps the tables' kernels elsewhere .* requirements/lock.txt"):
+    with pytest.raises(
+        TrainingError, match=r"torchrec \S+ keeps the tables' kernels elsewhere .* requirements/lock.txt"
+    ):
         tables()
 
 

@@ -80,12 +80,12 @@ def left(tmp_path_factory):
 
 
 def vectors(tables: dict[str, Tensor], items: list[int], attributes: list[list[int]]) -> Tensor:
-    rows = [tables[ITEM_TABLE][item].clone() for item in items]
-    for row, item in zip(rows, items, strict=True):
+    found = tables[ITEM_TABLE][items]
+    for place, item in enumerate(items):
         own = attributes[item - 1] if item else []
         if own:
-            row += tables[ATTRIBUTE_TABLE][own].mean(0)
-    return torch.stack(rows) if rows else torch.zeros(0, tables[ITEM_TABLE].shape[1])
+            found[place] += tables[ATTRIBUTE_TABLE][own].mean(0)
+    return found
 
 
 @pytest.mark.parametrize("case", ASKED, ids=["everybody asks", "one asks nothing", "one is asked nothing", "no row"])

@@ -1,7 +1,7 @@
 """Fits the body in groups of forked workers, one group after the other from the checkpoint of the one before it.
 
-Run by test_two_workers.py with a folder and cases, of which each is a list of groups; what the workers held is left in the
-folder. Prints one JSON object a case. Nothing is computed before the forks.
+Run by test_two_workers.py with a folder and cases, of which each is a list of groups; what the workers held is left in
+the folder. Prints one JSON object a case. Nothing is computed before the forks.
 """
 
 from __future__ import annotations
