@@ -109,7 +109,8 @@ class GatedBlock(nn.Module):
             at: (batch,) int64, the places.
         """
         batch, length, width = states.shape
-        size, row, place = width // self.heads, torch.arange(batch), torch.arange(length)
+        size = width // self.heads
+        row, place = torch.arange(batch, device=at.device), torch.arange(length, device=at.device)
         normed, weight, offset = self.norm(states), self.project.weight, self.project.bias
         own = functional.silu(functional.linear(normed[row, at], weight[: 2 * width], offset[: 2 * width]))
         everyone = functional.silu(functional.linear(normed, weight[2 * width :], offset[2 * width :]))
@@ -209,7 +210,7 @@ class SoftmaxBlock(nn.Module):
 
     def newest(self, states: Tensor, gaps: Tensor | None, at: Tensor) -> Tensor:
         """(batch, width): what `forward` gives at one place of each sequence."""
-        newest: Tensor = self(states, gaps)[torch.arange(len(states)), at]
+        newest: Tensor = self(states, gaps)[torch.arange(len(states), device=at.device), at]
         return newest
 
 

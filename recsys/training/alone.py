@@ -15,7 +15,8 @@ from recsys.experts.body import BodyExpert
 from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig
 from recsys.training.distributed import BodyRun
-from recsys.training.loop import FittedBody, fit_body
+from recsys.training.fitted_body import FittedBody
+from recsys.training.loop import fit_body
 from recsys.training.windows import as_tensors, body_windows
 from recsys.training.world import World
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -56,26 +55,23 @@ class ItemAttributes:
         """For items of which nothing is known."""
         return cls(np.zeros(n_items + 2, np.int64), np.zeros(0, np.int64), ())
 
-    @cached_property
-    def share(self) -> Tensor:
-        """(n_items + 1,) float32: one over each item's number of attributes, 0 where it has none."""
-        counts = np.diff(self.offsets)
-        return torch.from_numpy(np.where(counts > 0, 1 / np.maximum(counts, 1), 0).astype(np.float32))
-
-    def of(self, items: Tensor) -> tuple[Tensor, Tensor]:
+    def of(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The attributes of items.
 
         Args:
             items: (n,) int64 item index.
 
         Returns:
-            (total,) int64 attributes, item after item, and (total,) int64 whose each is, as a position in `items`.
+            (total,) int64 attributes, item after item, (total,) int64 whose each is, as a position in `items`, and
+            (total,) float32 one over how many that item has; where the items are.
         """
         index = items.cpu().numpy()
         counts = self.offsets[index + 1] - self.offsets[index]
         values = self.values[ragged_ranges(self.offsets[index], counts)]
         owner = np.repeat(np.arange(len(index)), counts)
-        return torch.from_numpy(values).to(items.device), torch.from_numpy(owner).to(items.device)
+        share = np.repeat((1 / np.maximum(counts, 1)).astype(np.float32), counts)
+        found, whose, shares = (torch.from_numpy(part).to(items.device) for part in (values, owner, share))
+        return found, whose, shares
 
     def matrix(self) -> sparse.csr_matrix:
         """(n_items, n_attributes) float32, 1 where an item has an attribute."""

@@ -56,11 +56,20 @@ class TrainableBody(nn.Module):
         config: shape of the body.
         attributes: what each item is described as; may be empty.
         device: where the tables are made; `meta` when they are to be sharded.
+        asks_once: look up a step's rows once each, for tables that are far away (another worker's) or whose fused
+            step is not helped by bags; else as often as they occur.
     """
 
-    def __init__(self, config: BodyConfig, attributes: ItemAttributes, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        config: BodyConfig,
+        attributes: ItemAttributes,
+        device: torch.device | None = None,
+        *,
+        asks_once: bool = False,
+    ) -> None:
         super().__init__()
-        self.attributes = attributes
+        self.attributes, self.asks_once = attributes, asks_once
         scale = config.width**-0.5
         rows = {ITEM_TABLE: (attributes.n_items + 1, _ITEM, scale)}
         if attributes.n_attributes:
@@ -99,10 +108,11 @@ class TrainableBody(nn.Module):
         candidates = self._every_item(sequences.device) if negatives is None else negatives
         vectors = self._vectors(torch.cat([sequences.reshape(-1), candidates]))
         inputs, against = vectors[: batch * length].view(batch, length, -1), vectors[batch * length :]
-        source = _predicted_from(times) if self.encoder.config.baskets else torch.arange(length - 1).expand(batch, -1)
+        position = torch.arange(length - 1, device=sequences.device)
+        source = _predicted_from(times) if self.encoder.config.baskets else position.expand(batch, -1)
         known = (sequences[:, 1:] > 0) & (source >= 0)
         targets = sequences[:, 1:][known]
-        row = torch.arange(batch)[:, None].expand(-1, length - 1)[known]
+        row = torch.arange(batch, device=sequences.device)[:, None].expand(-1, length - 1)[known]
         with torch.autocast(sequences.device.type, torch.bfloat16, enabled=half):
             states = self.encoder(inputs[:, :-1], times[:, :-1])[row, source[known]]
             logits = states @ against.T
@@ -123,19 +133,23 @@ class TrainableBody(nn.Module):
         return torch.arange(1, self.attributes.n_items + 1, device=device)
 
     def _vectors(self, items: Tensor) -> Tensor:
-        """(n, width) vector of each item: its own and the mean of its attributes'.
+        """(n, width) vector of each item: its own and the mean of its attributes'."""
+        if not self.asks_once:
+            return self._looked_up(items)
+        distinct, place = torch.unique(items, return_inverse=True)
+        return functional.embedding(place, self._looked_up(distinct))
 
-        Items come as they are, some more than once: the fused step adds up what it learns of a row.
-        """
-        described, owner = self.attributes.of(items)
+    def _looked_up(self, items: Tensor) -> Tensor:
+        """The same, from the tables; of an item that comes more than once the fused step adds up what it learns."""
+        described, owner, shares = self.attributes.of(items)
         keys, values, sizes = [_ITEM], [items], [len(items)]
         if self.attributes.n_attributes:
             keys, values, sizes = [_ITEM, _ATTRIBUTE], [items, described], [len(items), len(described)]
-        found = self.tables(KeyedJaggedTensor(keys=keys, values=torch.cat(values), lengths=torch.tensor(sizes)))
+        lengths = torch.tensor(sizes, device=items.device)
+        found = self.tables(KeyedJaggedTensor(keys=keys, values=torch.cat(values), lengths=lengths))
         vectors: Tensor = found[_ITEM].values()
         if self.attributes.n_attributes:
-            shares = self.attributes.share[items][owner][:, None]
-            vectors = vectors.index_add(0, owner, found[_ATTRIBUTE].values() * shares)
+            vectors = vectors.index_add(0, owner, found[_ATTRIBUTE].values() * shares[:, None])
         return vectors
 
 

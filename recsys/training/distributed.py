@@ -62,7 +62,7 @@ def fit_body_distributed(
         attributes: of every item of the vocabulary.
         body: shape of the body.
         config: how to train.
-        workers: how many at most (one a window is enough); a GPU each where there are GPUs.
+        workers: how many at most (one a window is enough); a GPU each where there are as many.
         seed: same seed, data, machine and number of workers: same weights.
         on_epoch: told each epoch and its loss as it ends.
         start: what it begins from; None: from nothing.
@@ -108,7 +108,7 @@ def _run(files: BodyFiles, workers: int, restarts: int) -> None:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    gpu = workers_have_gpus()
+    gpu = workers_have_gpus(workers)
     _check_room(workers, "GPU" if gpu else "CPU")
     trainer = TorchTrainer(
         train_worker,
@@ -131,10 +131,10 @@ def _run(files: BodyFiles, workers: int, restarts: int) -> None:
         raise TrainingError(why)
 
 
-def workers_have_gpus() -> bool:
-    """Whether each worker is to get a GPU: as this machine has them, or any node of a cluster that was joined."""
+def workers_have_gpus(workers: int) -> bool:
+    """Whether each gets a GPU: where this machine has any, or a joined cluster one each; Ray waits for more forever."""
     if os.environ.get(ADDRESS_VARIABLE):
-        return _there_are("GPU") > 0
+        return _there_are("GPU") >= workers
     return torch.cuda.is_available()
 
 

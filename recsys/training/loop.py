@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,11 +16,12 @@ from recsys.errors import TrainingError
 from recsys.experts.body import BodyConfig
 from recsys.failpoints import Failpoint, reached
 from recsys.training.attributes import ItemAttributes
-from recsys.training.body_model import ATTRIBUTE_TABLE, ITEM_TABLE, BodyTrainingConfig, TrainableBody
+from recsys.training.body_model import BodyTrainingConfig, TrainableBody
 from recsys.training.body_start import BodyStart, begin_from
 from recsys.training.checkpoint import Checkpoints
 from recsys.training.fit_state import FitState, Place
-from recsys.training.sharding import gathered_vectors, shard
+from recsys.training.fitted_body import FittedBody, gathered_body
+from recsys.training.sharding import shard
 from recsys.training.windows import Windows, steps_of_an_epoch
 from recsys.training.world import World
 
@@ -29,23 +29,6 @@ _CLIP = 1.0
 _WARM_UP = 0.1
 _FEW_STEPS = 20
 """With fewer there is no warm-up: a tenth of ten steps is one step of no length, which OneCycleLR divides by."""
-
-
-@dataclass(frozen=True, slots=True)
-class FittedBody:
-    """What training gives, in plain tensors.
-
-    Attributes:
-        items: (n_items + 1, width) item vectors with their attributes' added in; row 0 (padding) is zero.
-        encoder: the encoder's parameters by name.
-    """
-
-    items: Tensor
-    encoder: dict[str, Tensor]
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Both under the names that `BodyExpert.rebuild` takes."""
-        return {"items": self.items, **{f"encoder.{name}": tensor for name, tensor in self.encoder.items()}}
 
 
 def fit_body(
@@ -96,11 +79,11 @@ def fit_body(
         _check_finite(place)
         place = place.next_epoch(state.order.get_state())
         on_epoch(place.epoch - 1, place.losses[-1])
-        if on_body is not None and (body_now := _plain(state.sharded, attributes, world)) is not None:
+        if on_body is not None and (body_now := gathered_body(state.sharded, attributes, world.rank)) is not None:
             on_body(place.epoch - 1, body_now)
         if checkpoints is not None:
             checkpoints.write(state, place)
-    return _plain(state.sharded, attributes, world)
+    return gathered_body(state.sharded, attributes, world.rank)
 
 
 def _begun(
@@ -113,7 +96,9 @@ def _begun(
     start: BodyStart | None,
 ) -> FitState:
     """The model spread over workers, its optimisers, and sources of randomness that differ between workers."""
-    model = TrainableBody(body, attributes, device=torch.device("meta"))
+    # Out of this process's own memory, reading a row again is cheaper than finding out that it is the same.
+    own_tables = world.size == 1 and world.device.type == "cpu"
+    model = TrainableBody(body, attributes, device=torch.device("meta"), asks_once=not own_tables)
     rate = {"lr": config.table_learning_rate}
     apply_optimizer_in_backward(RowWiseAdagrad, model.tables.parameters(), rate)
     sharded = shard(model, world.device)
@@ -186,21 +171,3 @@ def multiplies_half(config: BodyTrainingConfig, device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def _plain(sharded: torch.nn.Module, attributes: ItemAttributes, world: World) -> FittedBody | None:
-    tables = gathered_vectors(sharded, world.rank)
-    if tables is None:
-        return None
-    items = tables[ITEM_TABLE]
-    if attributes.n_attributes:
-        described, owner = attributes.of(torch.arange(attributes.n_items + 1))
-        shares = attributes.share[owner][:, None]
-        items = items.index_add(0, owner, tables[ATTRIBUTE_TABLE][described] * shares)
-    items[0] = 0
-    encoder = {
-        name.split("encoder.", 1)[1]: parameter.detach().cpu().clone()
-        for name, parameter in sharded.state_dict().items()
-        if "encoder." in name
-    }
-    return FittedBody(items, encoder)

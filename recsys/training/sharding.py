@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torchrec
 from fbgemm_gpu.split_table_batched_embeddings_ops_common import PoolingMode
 from fbgemm_gpu.split_table_batched_embeddings_ops_training import SplitTableBatchedEmbeddingBagsCodegen
 from torch import Tensor, nn
@@ -17,20 +18,24 @@ from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
 from torchrec.distributed.planner.types import ParameterConstraints
 from torchrec.distributed.types import ShardingType
 
+from recsys.errors import TrainingError
 from recsys.training.body_model import ATTRIBUTE_TABLE, ITEM_TABLE
 
 
 def shard(model: nn.Module, device: torch.device) -> nn.Module:
-    """Row-wise sharded tables with fused optimisers, dense parts copied to every worker.
+    """Tables with fused optimisers, their rows spread over the workers; dense parts copied to every worker.
 
-    A process group must have been initialised (gloo on CPU, nccl on GPU).
+    A single worker has whole tables: that spares it the sorting of rows by worker. A process group must have been
+    initialised (gloo on CPU, nccl on GPU).
 
     Args:
         model: a module whose tables are on the meta device and carry their optimiser.
         device: this worker's device.
+
+    Raises:
+        TrainingError: torchrec is not as this module knows it.
     """
     group = dist.group.WORLD
-    # One worker has all rows either way, and whole tables spare it the sorting of rows by worker.
     spread = ShardingType.ROW_WISE if dist.get_world_size() > 1 else ShardingType.TABLE_WISE
     topology = Topology(world_size=dist.get_world_size(), compute_device=device.type)
     constraints = {
@@ -47,17 +52,23 @@ def shard(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _look_up_in_bags(sharded: nn.Module) -> None:
-    """Makes every row that is looked up a bag of its own: on a CPU FBGEMM steps on bags ten times as fast as on rows.
+    """Makes every row that is looked up a bag of its own: on a CPU FBGEMM's fused step is much faster on bags.
 
     A bag of one is its row, forwards and backwards. Tables side by side in one kernel have as many bags each.
     """
     lookups = [own for module in sharded.modules() for own in getattr(module, "_lookups", ())]
-    for kernel in chain.from_iterable(lookup.modules() for lookup in lookups):
-        if isinstance(kernel, SplitTableBatchedEmbeddingBagsCodegen):
-            kernel.pooling_mode = PoolingMode.SUM
-            bags = _Bags(kernel)
-            kernel.register_forward_pre_hook(bags.before, with_kwargs=True)
-            kernel.register_forward_hook(bags.after)
+    inside = chain.from_iterable(lookup.modules() for lookup in lookups)
+    kernels = [kernel for kernel in inside if isinstance(kernel, SplitTableBatchedEmbeddingBagsCodegen)]
+    if not kernels:
+        raise TrainingError(
+            f"torchrec {torchrec.__version__} keeps the tables' kernels elsewhere than the version that this library "
+            "was made for, and training would be many times slower. Install the versions of requirements/lock.txt."
+        )
+    for kernel in kernels:
+        kernel.pooling_mode = PoolingMode.SUM
+        bags = _Bags(kernel)
+        kernel.register_forward_pre_hook(bags.before, with_kwargs=True)
+        kernel.register_forward_hook(bags.after)
 
 
 class _Bags:
@@ -103,6 +114,7 @@ def _whole(table: Any, rank: int) -> Tensor | None:
     if isinstance(table, Tensor) and not hasattr(table, "local_shards"):
         full = table.full_tensor() if hasattr(table, "full_tensor") else table
         return full.detach().cpu().clone() if rank == 0 else None
-    out = torch.empty(table.metadata().size) if rank == 0 else None
+    # Worker 0 collects where its rows are: nccl reaches no other memory.
+    out = torch.empty(table.metadata().size, device=table.local_shards()[0].tensor.device) if rank == 0 else None
     table.gather(0, out)
-    return out
+    return None if out is None else out.cpu()

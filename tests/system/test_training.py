@@ -62,6 +62,9 @@ def workspace(tmp_path_factory) -> Workspace:
             "position": list(range(EVENTS)) * USERS,
         }
     ).write_parquet(data / "events.parquet")
+    pl.DataFrame(
+        {"item_id": [f"i{item}" for item in range(ITEMS)], "stretch": [f"s{item // 5}" for item in range(ITEMS)]}
+    ).write_parquet(data / "items.parquet")
     made = Workspace("walks", tmp_path_factory.mktemp("home"))
     ingest_folder(made, data)
     return made

@@ -31,6 +31,11 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 ITEMS, USERS, EVENTS, EPOCHS = 40, 60, 9, 5
+DESCRIBED = ItemAttributes(
+    offsets=np.array([0, *range(ITEMS + 1)]),
+    values=np.arange(ITEMS) // 5,
+    names=tuple(f"stretch={n}" for n in range(8)),
+)
 SECONDS = 240
 _DRIVER = """
 import sys
@@ -46,7 +51,7 @@ def fit(kept: Path | None = None, workers: int = 2, told: list[int] | None = Non
     times = np.broadcast_to(np.arange(EVENTS), walked.shape)
     return fit_body_distributed(
         pl.DataFrame({"items": walked.tolist(), "times": times.tolist()}),
-        attributes=ItemAttributes.none(ITEMS),
+        attributes=DESCRIBED,
         body=BodyConfig(width=16, heads=1, layers=1, length=8),
         config=BodyTrainingConfig(
             epochs=EPOCHS, batch_events=90, negatives=32, precision="float32", checkpoint_minutes=0.0

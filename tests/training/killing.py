@@ -28,16 +28,23 @@ from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.checkpoint import Checkpoints
 from recsys.training.checkpoint_folder import CheckpointFolder
-from recsys.training.loop import FittedBody, fit_body
+from recsys.training.fitted_body import FittedBody
+from recsys.training.loop import fit_body
 from recsys.training.windows import Windows
 from recsys.training.world import World
 
-BODY = BodyConfig(width=16, heads=1, layers=1, length=8, dropout=0.1)
-ITEMS, USERS, EVENTS, UNSEEN = 60, 240, 9, 1_000
+BODY = BodyConfig(width=32, heads=1, layers=1, length=8, dropout=0.1)
+ITEMS, USERS, EVENTS, UNSEEN = 60, 480, 9, 1_000
 EPOCHS, STEPS = 8, 12
 CONFIG = BodyTrainingConfig(
     epochs=EPOCHS, batch_events=USERS * EVENTS // STEPS, negatives=32, learning_rate=1e-2, precision="float32"
 )
+DESCRIBED = ItemAttributes(
+    offsets=np.array([0, *range(ITEMS + 1)]),
+    values=np.arange(ITEMS) // 6,
+    names=tuple(f"stretch={n}" for n in range(10)),
+)
+"""Items that follow each other have the same attribute, six at a time."""
 SECONDS = 60
 
 
@@ -98,7 +105,7 @@ def work(folder: Path, rank: int, size: int, meeting: Path, minutes: float) -> N
     fitted = fit_body(
         Windows(items, torch.arange(EVENTS).expand(len(items), -1) * 3_600_000_000),
         total_events=USERS * EVENTS,
-        attributes=ItemAttributes.none(ITEMS),
+        attributes=DESCRIBED,
         body=BODY,
         config=CONFIG,
         world=world,

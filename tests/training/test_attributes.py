@@ -74,9 +74,7 @@ def test_a_catalogue_that_says_nothing_gives_none(columns):
     found = item_attributes(ITEMS, ("a", "b"), WorkspaceSchema(name="w", item_columns=columns))
     assert (found.n_items, found.n_attributes) == (2, 0)
     assert found.matrix().shape == (2, 0)
-    values, owner = found.of(torch.tensor([0, 1, 2]))
-    assert len(values) == len(owner) == 0
-    assert not found.share.any()
+    assert [len(part) for part in found.of(torch.tensor([0, 1, 2]))] == [0, 0, 0]
 
 
 def test_nobody_shares_anything():
@@ -90,10 +88,11 @@ def test_the_matrix_has_a_one_where_an_item_has_an_attribute(make_attributes):
     found = make_attributes([0, 2], [], [1], [2, 0])
     assert found.matrix().toarray().tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 0, 1]]
     assert found.matrix().dtype == np.float32
-    assert found.share.tolist() == [0, 0.5, 0, 1, 0.5]
 
 
-def test_attributes_of_items_come_with_whose_they_are(make_attributes):
-    values, owner = make_attributes([0, 2], [], [1]).of(torch.tensor([3, 0, 1, 2, 1]))
+def test_attributes_of_items_come_with_whose_they_are_and_how_much_of_it_each_is(make_attributes):
+    values, owner, shares = make_attributes([0, 2], [], [1]).of(torch.tensor([3, 0, 1, 2, 1]))
     assert values.tolist() == [1, 0, 2, 0, 2]
     assert owner.tolist() == [0, 2, 2, 4, 4]
+    assert shares.tolist() == [1.0, 0.5, 0.5, 0.5, 0.5]
+    assert shares.dtype == torch.float32

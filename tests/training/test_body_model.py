@@ -130,6 +130,19 @@ def test_without_attributes_there_is_no_table_for_them(make_attributes):
     assert described.tables.embeddings[ATTRIBUTE_TABLE].weight.shape == (3, CONFIG.width)
 
 
+@pytest.mark.parametrize("described", [DESCRIBED, ([],) * N_ITEMS])
+def test_rows_asked_once_are_the_same_rows_and_learn_the_same(make_attributes, described):
+    rows, learnt = torch.tensor([[1, 2, 3, 2, 0], [6, 2, 0, 0, 0]]), []
+    for asks_once in (False, True):
+        torch.manual_seed(2)
+        model = TrainableBody(CONFIG, make_attributes(*described), asks_once=asks_once)
+        loss, _ = model(rows, torch.zeros_like(rows), torch.tensor([4, 5, 5]), half=False)
+        loss.backward()
+        learnt.append((loss.detach(), *(parameter.grad for parameter in model.parameters())))
+    for often, once in zip(*learnt, strict=True):
+        torch.testing.assert_close(once, often)
+
+
 @pytest.mark.parametrize("attributes", [DESCRIBED, ([],) * N_ITEMS])
 def test_gradients_reach_tables_and_encoder(make_attributes, attributes):
     model = TrainableBody(CONFIG, make_attributes(*attributes))

@@ -12,7 +12,8 @@ from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.checkpoint import Checkpoints
 from recsys.training.checkpoint_folder import CheckpointFolder
-from recsys.training.loop import FittedBody, fit_body
+from recsys.training.fitted_body import FittedBody
+from recsys.training.loop import fit_body
 from recsys.training.windows import Windows
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:torchrec")

@@ -139,9 +139,16 @@ def lost(files, workers, restarts):
 
 @pytest.mark.parametrize(
     ("joined", "own", "cluster", "expected"),
-    [(False, False, 0, False), (False, True, 1, True), (True, False, 4, True), (True, True, 0, False)],
+    [
+        (False, False, 0, False),
+        (False, True, 1, True),
+        (True, False, 4, True),
+        (True, False, 3, True),
+        (True, True, 2, False),
+        (True, True, 0, False),
+    ],
 )
-def test_workers_get_gpus_where_this_machine_or_the_joined_cluster_has_them(
+def test_workers_get_gpus_where_this_machine_has_them_or_the_joined_cluster_has_one_for_each(
     monkeypatch, joined, own, cluster, expected
 ):
     monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
@@ -151,4 +158,4 @@ def test_workers_get_gpus_where_this_machine_or_the_joined_cluster_has_them(
     monkeypatch.setattr(
         "ray.cluster_resources", lambda: {"CPU": 4.0, "GPU": float(cluster)} if cluster else {"CPU": 4.0}
     )
-    assert distributed.workers_have_gpus() is expected
+    assert distributed.workers_have_gpus(3) is expected

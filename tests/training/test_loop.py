@@ -9,10 +9,11 @@ import torch
 from recsys.context.sequences import prefix_contexts
 from recsys.errors import TrainingError
 from recsys.experts.body import BodyConfig, BodyExpert, SequenceEncoder
-from recsys.training import loop
+from recsys.training import fitted_body
 from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import ATTRIBUTE_TABLE, ITEM_TABLE, BodyTrainingConfig
-from recsys.training.loop import FittedBody, fit_body, multiplies_half
+from recsys.training.fitted_body import FittedBody
+from recsys.training.loop import fit_body, multiplies_half
 from recsys.training.sharding import gathered_vectors
 from recsys.training.windows import Windows
 
@@ -101,7 +102,7 @@ def gathered(monkeypatch):
         kept.update({name: table.clone() for name, table in found.items()})
         return found
 
-    monkeypatch.setattr(loop, "gathered_vectors", keeping)
+    monkeypatch.setattr(fitted_body, "gathered_vectors", keeping)
     return kept
 
 

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from recsys.errors import TrainingError
 from recsys.experts.body import BodyConfig
+from recsys.training import sharding
 from recsys.training.attributes import ItemAttributes
 from recsys.training.body_model import ATTRIBUTE_TABLE, ITEM_TABLE, BodyTrainingConfig, TrainableBody
 from recsys.training.loop import _begun
@@ -67,6 +69,23 @@ def test_rows_that_nobody_asked_stay_as_they_were(tables):
     assert moved.nonzero()[:, 0].tolist() == [3, 6]
     if ATTRIBUTE_TABLE in before:
         assert torch.equal(after[ATTRIBUTE_TABLE], before[ATTRIBUTE_TABLE]), "these items have none"
+
+
+def test_another_torchrec_that_keeps_its_kernels_elsewhere_is_refused(tables, monkeypatch):
+    parallel = sharding.DistributedModelParallel
+
+    def other(*arguments, **named):
+        made = parallel(*arguments, **named)
+        for module in made.modules():
+            if hasattr(module, "_lookups"):
+                module._elsewhere = module.__dict__.pop("_lookups")
+        return made
+
+    monkeypatch.setattr(sharding, "DistributedModelParallel", other)
+    with pytest.raises(
+        TrainingError, match=r"torchrec \S+ keeps the tables' kernels elsewhere .* requirements/lock.txt"
+    ):
+        tables()
 
 
 def test_a_step_without_rows_changes_nothing(tables):
