@@ -20,6 +20,7 @@ from recsys.batch.plan import BatchPlan, Partition
 from recsys.batch.scoring import score_users
 from recsys.batch.sink import PartitionSink, Written
 from recsys.batch.user_list import UserList
+from recsys.batch.worker import room_for_blocks
 from recsys.ranking.large import LargeCatalogue
 from recsys.ranking.retrieval import RetrievalConfig
 from recsys.registry.feature_lock import features_section
@@ -52,7 +53,7 @@ class DrawnMaker:
         keep_large_blocks()
         self._plan = plan
         snapshot = load_snapshot(plan.snapshot, snapshot_hash=plan.snapshot_hash)
-        self._recommender = load_recommender(snapshot, plan.model_version).for_many()
+        self._recommender = load_recommender(snapshot, plan.model_version).for_many(room_for_blocks())
         self._users = DrawnUsers.opened(plan.home, self._recommender.vocabulary)
         self._sink = PartitionSink(plan.out, plan.form)
 

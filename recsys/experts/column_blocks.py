@@ -1,7 +1,8 @@
 """Dense item-item weights cut into blocks of columns: the same sums, with every block in the processor's cache.
 
 Row by row, a batch of histories reads the whole of the weights from memory once an event. For whoever scores very many
-users and has room: the blocks are this process's own, where weights as they are stored are mapped and shared by all. Knows not how the weights were found.
+users and has room: the blocks are this process's own, where weights as they are stored are mapped and shared by all.
+Knows not how the weights were found.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def _opinions(scores: Tensor) -> list[Tensor]:
 
 
 def _two_highest(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """(batch, experts) each: the highest score and the next one, which may be as high; of a single item twice its own."""
+    """(batch, experts) each: the highest score and the next one, which may be as high; twice the same of one item."""
     highest, place = scores.max(2, keepdim=True)
     if scores.shape[2] == 1:
         return highest[:, :, 0], highest[:, :, 0]
