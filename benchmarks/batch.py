@@ -47,16 +47,16 @@ def main() -> None:
     asked = _arguments()
     with tempfile.TemporaryDirectory(dir=asked.work, prefix="recsys-batch-") as folder:
         os.environ[HOME_VARIABLE] = folder
-        workspace = _copied(asked.home, asked.workspace, Path(folder))
+        workspace, trained = _copied(asked.home, asked.workspace, Path(folder))
         for name in asked.unit:
             load = round(os.getloadavg()[0], 2)
-            figures = _measured(name, workspace, asked)
+            figures = _measured(name, workspace, trained, asked)
             written = read_json(asked.out) or {}
             write_json(asked.out, {**written, name: {**stamp("batch.py", load), "figures": figures}})
             print(f"{name}: {figures}", flush=True)
 
 
-def _measured(unit: str, workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]:
+def _measured(unit: str, workspace: Workspace, trained: bool, asked: argparse.Namespace) -> dict[str, Any]:
     found, snapshot = opened_champion(workspace)
     if unit == LARGE:
         return measured_large(found.folder, workspace, asked.large_items, asked.large_users, asked.k, asked.work)
@@ -65,7 +65,7 @@ def _measured(unit: str, workspace: Workspace, asked: argparse.Namespace) -> dic
     recommender = load_recommender(snapshot, found.version)
     if unit == THINNING:
         dataset = Dataset.load(workspace, vocabulary=recommender.vocabulary)
-        return thinned(recommender, dataset, snapshot.content_hash)
+        return thinned(recommender, dataset, snapshot.content_hash, trained=trained)
     known = (read_json(asked.out) or {}).get(THINNING, {}).get("figures", {})
     terms = Terms(
         threads=asked.threads,
@@ -78,15 +78,16 @@ def _measured(unit: str, workspace: Workspace, asked: argparse.Namespace) -> dic
     return compared(COMPARISONS[unit], workspace, found.folder, recommender, terms)
 
 
-def _copied(home: Path, name: str, target: Path) -> Workspace:
-    """The workspace in another home, with a champion; its contexts are folded from the log."""
+def _copied(home: Path, name: str, target: Path) -> tuple[Workspace, bool]:
+    """The workspace in another home, and whether its champion is a trained one; contexts are folded from the log."""
     for folder in (name, "mlflow"):
         if (home / folder).exists():
             shutil.copytree(home / folder, target / folder)
     workspace = Workspace(name=name, home=target)
-    if not (target / name / "champion.json").exists():
+    trained = (target / name / "champion.json").exists()
+    if not trained:
         promote(workspace, register_default(workspace), by="batch", judge=allow)
-    return workspace
+    return workspace, trained
 
 
 def _arguments() -> argparse.Namespace:

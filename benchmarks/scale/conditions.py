@@ -32,11 +32,12 @@ class Conditions:
         """What was found out about a model.
 
         Args:
-            thinned: what `thinning.thinned` gave; nothing of it holds for another model.
+            thinned: what `thinning.thinned` gave; nothing of it holds for another model, or for an untrained one.
             content_hash: the model's.
             top: weights a row, whatever was found; None: as few as were found to be enough.
         """
-        own = thinned if thinned.get("content_hash") == content_hash else {}
+        same = thinned.get("content_hash") == content_hash and thinned.get("trained", False)
+        own = thinned if same else {}
         kept = top or own.get("top") or FALLBACK_TOP
         losses = {DENSE: 0.0, SPARSE: own.get(LOSS_BY_TOP, {}).get(str(kept)), NARROW: own.get(LOSS_NARROW)}
         return cls(content_hash, kept, losses)

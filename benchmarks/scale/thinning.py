@@ -18,7 +18,7 @@ _CUTOFF = 10
 
 
 def thinned(
-    recommender: Recommender, dataset: Dataset, content_hash: str, tops: Sequence[int] = TOPS
+    recommender: Recommender, dataset: Dataset, content_hash: str, *, trained: bool, tops: Sequence[int] = TOPS
 ) -> dict[str, Any]:
     """NDCG@10 on validation, all weights and the largest of each row; the fewest that lose no more than allowed.
 
@@ -26,6 +26,7 @@ def thinned(
         recommender: with dense memories.
         dataset: over the recommender's vocabulary.
         content_hash: the model's; the figures hold for no other.
+        trained: whether it was; else it has no NDCG to lose, and the figures say nothing.
         tops: how many weights a row are tried, ascending.
 
     Returns:
@@ -42,6 +43,7 @@ def thinned(
     narrowed = _ndcg(narrow(recommender.for_many()), dataset, cases)
     return {
         "content_hash": content_hash,
+        "trained": trained,
         "ndcg@10_dense": round(whole, 6),
         LOSS_BY_TOP: {str(top): loss for top, loss in losses.items()},
         "largest_loss_allowed": LARGEST_LOSS,

@@ -8,6 +8,7 @@ from benchmarks.scale.lines import DENSE, FROM_CONTEXTS, HEADS_GIVEN, NARROW, SP
 
 FOUND = {
     "content_hash": "abc",
+    "trained": True,
     "top": 100,
     "loss_by_weights_a_row": {"50": 0.002, "100": 0.0004},
     "loss_with_body_in_bfloat16": 0.0001,
@@ -37,6 +38,11 @@ def test_what_was_found_for_another_model_says_nothing_of_this_one():
     unknown = Conditions.of(FOUND, "another")
     assert unknown.top == FALLBACK_TOP
     assert unknown.said(SPARSE) == unknown.said(NARROW) == {"ndcg_loss": None, "condition_met": None}
+
+
+def test_an_untrained_model_has_nothing_to_lose_and_meets_no_condition():
+    unknown = Conditions.of({**FOUND, "trained": False}, "abc")
+    assert (unknown.met(SPARSE), unknown.met(NARROW)) == (None, None)
 
 
 def test_weights_a_row_that_are_asked_for_lose_what_was_measured_for_as_many():
