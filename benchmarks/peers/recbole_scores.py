@@ -25,6 +25,8 @@ from rounds import answer_rounds, seen_items
 from torch import multiprocessing
 
 BATCHES = (8, 16, 64, 256, 1_024)
+OF_SEVERAL = BATCHES[:-1]
+"""The sample is one of the largest, which keeps one process alone busy."""
 
 
 class Numbers:
@@ -136,7 +138,9 @@ class FullSort:
         found = {f"batches of {size}, 1 process": partial(self._by_one, size) for size in BATCHES}
         if self._processes is None:
             return found
-        several = {f"batches of {size}, {self._count} processes": partial(self._by_several, size) for size in BATCHES}
+        several = {
+            f"batches of {size}, {self._count} processes": partial(self._by_several, size) for size in OF_SEVERAL
+        }
         return found | several
 
     def columns(self, found: torch.Tensor) -> np.ndarray:

@@ -2,12 +2,19 @@
 
 import os
 import sys
+from argparse import Namespace
 
 import polars as pl
+import pytest
 
-from benchmarks.growth import LINEAR_FROM, judged
+from benchmarks.growth import LINEAR_FROM, NAME, judged, make
 from benchmarks.scale.large import share_found
 from benchmarks.scale.running import run_measured
+from recsys.batch.users import audience
+from recsys.data.schema import WorkspaceSchema
+from recsys.registry.champion import champion
+from recsys.registry.snapshot import load_snapshot
+from recsys.workspace import Workspace
 
 BUSY = """
 import subprocess, sys, time
@@ -39,6 +46,20 @@ def test_the_share_of_an_exact_list_that_another_has(tmp_path):
     found = share_found(tmp_path / "searched", tmp_path / "exact", users=10)
     assert found == {"mean": 0.8333, "lowest": 0.6667, "users": 2}
     assert share_found(tmp_path / "searched", tmp_path / "exact", users=1)["users"] == 1
+
+
+@pytest.mark.slow
+def test_however_many_users_a_workspace_has_the_same_items_and_so_the_same_model(tmp_path):
+    sizes = []
+    for users in (20, 60):
+        make(tmp_path / str(users), users, Namespace(items=15, events=4))
+        workspace = Workspace(NAME, tmp_path / str(users))
+        found = audience(workspace, WorkspaceSchema.load(workspace.schema_file))
+        assert len(found.users) == users
+        folder = champion(workspace).folder
+        sizes.append([len(load_snapshot(folder).vocabulary), (folder / "weights.safetensors").stat().st_size])
+    assert sizes[0] == sizes[1]
+    assert sizes[0][0] == 15
 
 
 def run(users: int, cost: float, model_bytes: int = 1_000) -> dict[str, object]:
