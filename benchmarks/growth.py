@@ -74,7 +74,8 @@ def main() -> None:
                 one = home / "one.txt"
                 one.write_text(user_name(0) + "\n")
                 start = taken([_batch(home, f"one-{n}", "--users", str(one)) for n in range(times)])
-            runs.append(_measured(home, users, times, start))
+            run = _measured(home, users, times, start)
+            runs.append(run | further(run, runs[-1] if runs else None))
             print(json.dumps(runs[-1]), flush=True)
             shutil.rmtree(home)
     write_json(
@@ -113,6 +114,14 @@ def taken(runs: Sequence[Ran]) -> dict[str, float]:
         "seconds": round(median(run.seconds for run in runs), 2),
         "processor_seconds": round(median(run.processor_seconds for run in runs), 2),
     }
+
+
+def further(run: dict[str, Any], smaller: dict[str, Any] | None) -> dict[str, float]:
+    """Processor time of each user that a size has more than the one before: nothing of what starting costs is in it."""
+    if smaller is None:
+        return {}
+    more = run["processor_seconds"] - smaller["processor_seconds"]
+    return {"processor_milliseconds_a_further_user": round(1_000 * more / (run["users"] - smaller["users"]), 4)}
 
 
 def judged(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:

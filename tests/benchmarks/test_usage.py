@@ -7,7 +7,7 @@ from argparse import Namespace
 import polars as pl
 import pytest
 
-from benchmarks.growth import LINEAR_FROM, NAME, judged, make
+from benchmarks.growth import LINEAR_FROM, NAME, further, judged, make
 from benchmarks.scale.large import share_found
 from benchmarks.scale.running import run_measured
 from recsys.batch.users import audience
@@ -64,6 +64,12 @@ def test_however_many_users_a_workspace_has_the_same_items_and_so_the_same_model
 
 def run(users: int, cost: float, model_bytes: int = 1_000) -> dict[str, object]:
     return {"users": users, "processor_milliseconds_a_user": cost, "model_bytes": model_bytes}
+
+
+def test_a_further_user_costs_what_lies_between_two_sizes():
+    smaller, larger = ({"users": users, "processor_seconds": took} for users, took in ((10, 5.0), (110, 5.5)))
+    assert further(larger, smaller) == {"processor_milliseconds_a_further_user": 5.0}
+    assert further(smaller, None) == {}
 
 
 def test_costs_are_compared_over_sizes_that_keep_two_actors_busy():
