@@ -25,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first loaded
 from benchmarks.load.model import register_default  # noqa: E402
 from benchmarks.registry.versions import allow  # noqa: E402
 from benchmarks.scale.comparisons import COMPARISONS, Terms, compared  # noqa: E402
+from benchmarks.scale.conditions import Conditions  # noqa: E402
 from benchmarks.scale.job import measured_job  # noqa: E402
 from benchmarks.scale.large import measured_large  # noqa: E402
 from benchmarks.scale.thinning import thinned  # noqa: E402
@@ -37,8 +38,6 @@ from recsys.training.dataset import Dataset  # noqa: E402
 from recsys.workspace import HOME_VARIABLE, Workspace  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "batch.json"
-FALLBACK_TOP = 200
-"""Weights a row where none of those tried is enough, or where the model is untrained and NDCG means nothing."""
 THINNING, JOB, LARGE = "weights a row", "whole job", "large catalogue"
 UNITS = (THINNING, *COMPARISONS, JOB, LARGE)
 
@@ -48,15 +47,16 @@ def main() -> None:
     asked = _arguments()
     with tempfile.TemporaryDirectory(dir=asked.work, prefix="recsys-batch-") as folder:
         os.environ[HOME_VARIABLE] = folder
-        workspace = _copied(asked.home, asked.workspace, Path(folder))
+        workspace, trained = _copied(asked.home, asked.workspace, Path(folder))
         for name in asked.unit:
-            figures = _measured(name, workspace, asked)
+            load = round(os.getloadavg()[0], 2)
+            figures = _measured(name, workspace, trained, asked)
             written = read_json(asked.out) or {}
-            write_json(asked.out, {**written, name: {**stamp("batch.py", asked.load), "figures": figures}})
+            write_json(asked.out, {**written, name: {**stamp("batch.py", load), "figures": figures}})
             print(f"{name}: {figures}", flush=True)
 
 
-def _measured(unit: str, workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]:
+def _measured(unit: str, workspace: Workspace, trained: bool, asked: argparse.Namespace) -> dict[str, Any]:
     found, snapshot = opened_champion(workspace)
     if unit == LARGE:
         return measured_large(found.folder, workspace, asked.large_items, asked.large_users, asked.k, asked.work)
@@ -64,30 +64,30 @@ def _measured(unit: str, workspace: Workspace, asked: argparse.Namespace) -> dic
         return measured_job(workspace, asked.k, workspace.home)
     recommender = load_recommender(snapshot, found.version)
     if unit == THINNING:
-        return thinned(recommender, Dataset.load(workspace, vocabulary=recommender.vocabulary))
+        dataset = Dataset.load(workspace, vocabulary=recommender.vocabulary)
+        return thinned(recommender, dataset, snapshot.content_hash, trained=trained)
+    known = (read_json(asked.out) or {}).get(THINNING, {}).get("figures", {})
     terms = Terms(
-        threads=asked.threads, k=asked.k, users=asked.users, rounds=asked.rounds, top=_top(asked), cap=asked.cap
+        threads=asked.threads,
+        k=asked.k,
+        users=asked.users,
+        rounds=asked.rounds,
+        conditions=Conditions.of(known, snapshot.content_hash, asked.top),
+        cap=asked.cap,
     )
     return compared(COMPARISONS[unit], workspace, found.folder, recommender, terms)
 
 
-def _top(asked: argparse.Namespace) -> int:
-    """How many weights a row, as the unit that looks for it found."""
-    if asked.top is not None:
-        return int(asked.top)
-    found = (read_json(asked.out) or {}).get(THINNING, {}).get("figures", {}).get("top")
-    return FALLBACK_TOP if found is None else int(found)
-
-
-def _copied(home: Path, name: str, target: Path) -> Workspace:
-    """The workspace in another home, with a champion; its contexts are folded from the log."""
+def _copied(home: Path, name: str, target: Path) -> tuple[Workspace, bool]:
+    """The workspace in another home, and whether its champion is a trained one; contexts are folded from the log."""
     for folder in (name, "mlflow"):
         if (home / folder).exists():
             shutil.copytree(home / folder, target / folder)
     workspace = Workspace(name=name, home=target)
-    if not (target / name / "champion.json").exists():
+    trained = (target / name / "champion.json").exists()
+    if not trained:
         promote(workspace, register_default(workspace), by="batch", judge=allow)
-    return workspace
+    return workspace, trained
 
 
 def _arguments() -> argparse.Namespace:

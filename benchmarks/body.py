@@ -62,7 +62,7 @@ def _speed(workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]:
     entries = summed_up(everybody, measured)
     held = [held_to(bar, entries) for bar in BARS]
     for one in held:
-        print(f"{one['ratio']} times {one['peer']} ({one['loss']}, bar {one['bar']})", flush=True)
+        print(f"{one['ratio']} times {one['peer']} ({one['loss']}, bar {one.get('bar', 'none')})", flush=True)
     return {
         "users": len(sequences),
         "targets_of_an_epoch_of_ours": targets_of(sequences),
@@ -84,6 +84,7 @@ def _quality(workspace: Workspace, asked: argparse.Namespace) -> dict[str, Any]:
         peer_minutes=asked.peer_minutes,
         say=lambda line: print(line, flush=True),
     )
+    print(f"bar: {found['bar']}", flush=True)
     for way, ratio in found["times_as_fast"].items():
         print(f"{way}: {'not reached' if ratio is None else ratio}", flush=True)
     return found

@@ -1,22 +1,28 @@
-"""What a batch costs for ever more users: seconds, the most memory, and the size of the model.
+"""What a batch costs for ever more users: processor and wall seconds, the most memory, and the size of the model.
 
     .venv/bin/python benchmarks/growth.py
 
-Each size has a workspace of its own with that many users in log and offline store, and the same untrained model of the
-default configuration's shape. Its batch is `recsys batch --k 100`, once for one user (what starting costs) and once for
-everybody; the cost of a user is what lies between. Results are committed (benchmarks/results/growth.json).
+Each size has a workspace of its own with that many users in log and offline store and the same items, all of which one
+user has touched; then an untrained model of the default configuration is registered, whose size depends on the items
+alone. Its batch is `recsys batch --k 100` for everybody. What starting costs is the smallest workspace's batch for one
+user; what lies between is the users'. The two smallest sizes are measured three times; the median counts. One partition
+takes one actor, so that wall seconds of the smallest size say nothing about the others: processor seconds do, of the
+command and every process it started. Results are committed (benchmarks/results/growth.json).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,14 +31,13 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.load.model import register_default  # noqa: E402
 from benchmarks.registry.versions import allow  # noqa: E402
 from benchmarks.scale.running import Ran, run_measured  # noqa: E402
-from benchmarks.stores.synthetic import append_users, make_workspace, user_name  # noqa: E402
+from benchmarks.stores.synthetic import append_distinct, append_users, make_workspace, user_name  # noqa: E402
 from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.context.folding import RowFolder  # noqa: E402
 from recsys.context.store import FeatureStoreAdapter  # noqa: E402
 from recsys.context.user_store import UserStore  # noqa: E402
 from recsys.data.catalogue import Catalogue  # noqa: E402
-from recsys.data.schema import WorkspaceSchema  # noqa: E402
 from recsys.events.lease import FoldLease, maintenance  # noqa: E402
 from recsys.events.log import EventLog  # noqa: E402
 from recsys.jobs.materialise import CUTS  # noqa: E402
@@ -42,8 +47,12 @@ from recsys.workspace import HOME_VARIABLE, Workspace  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "growth.json"
 NAME = "growth"
-FIRST_USERS = 1_000
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
+REPEATED = 2
+TIMES = 3
+LINEAR_FROM = 10_000
+"""Users from which on the costs of a user are compared: fewer are not enough for two actors."""
+BAR = 0.1
 K = 100
 
 
@@ -51,58 +60,107 @@ def main() -> None:
     """Measures each size and writes the curve."""
     asked = _arguments()
     runs: list[dict[str, Any]] = []
+    start: dict[str, float] = {}
     with tempfile.TemporaryDirectory(dir=asked.work, prefix="recsys-growth-") as folder:
-        for users in asked.sizes:
-            home = Path(folder) / str(users)
-            runs.append(_measured(home, users, asked.events))
+        for place, users in enumerate(sorted(asked.sizes)):
+            home, times = Path(folder) / str(users), TIMES if place < REPEATED else 1
+            # By itself, so that what making it takes is given back before anything is measured.
+            making = multiprocessing.get_context("spawn").Process(target=make, args=(home, users, asked))
+            making.start()
+            making.join()
+            if making.exitcode:
+                raise SystemExit(f"making a workspace of {users} users ended with code {making.exitcode}")
+            if not place:
+                one = home / "one.txt"
+                one.write_text(user_name(0) + "\n")
+                start = taken([_batch(home, f"one-{n}", "--users", str(one)) for n in range(times)])
+            run = _measured(home, users, times, start)
+            runs.append(run | further(run, runs[-1] if runs else None))
             print(json.dumps(runs[-1]), flush=True)
             shutil.rmtree(home)
-    for run in runs:
-        run["cost_of_a_user_to_the_last"] = round(run["milliseconds_a_user"] / runs[-1]["milliseconds_a_user"], 3)
-    write_json(asked.out, {**stamp("growth.py", asked.load), "events_each": asked.events, "k": K, "runs": runs})
+    write_json(
+        asked.out,
+        {
+            **stamp("growth.py", asked.load),
+            "events_each": asked.events,
+            "items": asked.items,
+            "k": K,
+            "starting": start,
+            "runs": runs,
+            "bar": judged(runs),
+        },
+    )
 
 
-def _made(home: Path, users: int, events: int) -> Workspace:
-    """A champion over the items of the first thousand users; then come the others."""
+def make(home: Path, users: int, asked: argparse.Namespace) -> None:
+    """A workspace of that many users, everybody's offline rows, and then a champion."""
     workspace, schema = make_workspace(home, NAME)
     Catalogue.empty(schema).save(workspace)
-    append_users(EventLog(workspace.event_log), 0, FIRST_USERS, events)
-    _build(workspace, schema)
-    promote(workspace, register_default(workspace), by="growth", judge=allow)
-    if users > FIRST_USERS:
-        append_users(EventLog(workspace.event_log), FIRST_USERS, users - FIRST_USERS, events, seed=1)
-        _build(workspace, schema)
-    return workspace
-
-
-def _build(workspace: Workspace, schema: WorkspaceSchema) -> None:
-    """Offline rows of everybody; a batch reads no others."""
+    log = EventLog(workspace.event_log)
+    append_distinct(log, "who-knows-all", asked.items)
+    append_users(log, 0, users - 1, asked.events, items=asked.items)
     features = FeatureStoreAdapter(workspace, schema)
     features.apply()
     lease = FoldLease(workspace.event_log)
     with maintenance(lease, "measure") as token:
         chunks = RowFolder.of(workspace, schema).chunks(CUTS)
         UserStore(features).write_offline(chunks, partial(lease.guarded, token))
+    promote(workspace, register_default(workspace), by="growth", judge=allow)
 
 
-def _measured(home: Path, users: int, events: int) -> dict[str, Any]:
-    workspace = _made(home, users, events)
-    one = home / "one.txt"
-    one.write_text(user_name(0) + "\n")
-    started = _batch(home, "one", "--users", str(one))
-    everybody = _batch(home, "everybody")
-    made = json.loads(everybody.said.splitlines()[-1])
+def taken(runs: Sequence[Ran]) -> dict[str, float]:
+    """Medians of what a command took."""
+    return {
+        "seconds": round(median(run.seconds for run in runs), 2),
+        "processor_seconds": round(median(run.processor_seconds for run in runs), 2),
+    }
+
+
+def further(run: dict[str, Any], smaller: dict[str, Any] | None) -> dict[str, float]:
+    """Processor time of each user that a size has more than the one before: nothing of what starting costs is in it."""
+    if smaller is None:
+        return {}
+    more = run["processor_seconds"] - smaller["processor_seconds"]
+    return {"processor_milliseconds_a_further_user": round(1_000 * more / (run["users"] - smaller["users"]), 4)}
+
+
+def judged(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Whether a user's processor time is the same at all sizes that keep two actors busy, and the model's size at all.
+
+    Args:
+        runs: one a size.
+    """
+    costs = [run["processor_milliseconds_a_user"] for run in runs if run["users"] >= LINEAR_FROM]
+    spread = max(costs) / min(costs) - 1 if len(costs) > 1 else None
+    sizes = {run["model_bytes"] for run in runs}
+    return {
+        "bar": BAR,
+        "of_sizes_from": LINEAR_FROM,
+        "dearest_user_to_cheapest": None if spread is None else round(1 + spread, 3),
+        "within_10_percent": None if spread is None else spread <= BAR,
+        "model_bytes_largest_to_smallest": round(max(sizes) / min(sizes), 5),
+    }
+
+
+def _measured(home: Path, users: int, times: int, start: dict[str, float]) -> dict[str, Any]:
+    ran = [_batch(home, f"everybody-{n}") for n in range(times)]
+    made = json.loads(ran[0].said.splitlines()[-1])
     if made["users"] != users:
         raise SystemExit(f"{made['users']} users in a batch for {users}")
-    seconds = everybody.seconds - started.seconds
+    workspace, took = Workspace(NAME, home), taken(ran)
+    seconds = took["seconds"] - start["seconds"]
     return {
         "users": users,
         "rows": made["rows"],
-        "seconds": round(everybody.seconds, 1),
-        "seconds_for_one": round(started.seconds, 1),
+        "times": times,
+        **took,
+        "processor_milliseconds_a_user": round(
+            1_000 * (took["processor_seconds"] - start["processor_seconds"]) / users, 4
+        ),
         "milliseconds_a_user": round(1_000 * seconds / users, 4),
-        "users_a_second": round(users / seconds, 1),
-        "peak_gigabytes": round(everybody.peak_bytes / 1e9, 3),
+        "users_a_second": round(users / took["seconds"], 1),
+        "peak_gigabytes": round(max(run.peak_bytes for run in ran) / 1e9, 3),
+        "gigabytes_at_most": round(max(run.bytes_at_most for run in ran) / 1e9, 3),
         "model_bytes": sum(file.stat().st_size for file in champion(workspace).folder.rglob("*") if file.is_file()),
     }
 
@@ -116,6 +174,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", type=lambda text: tuple(map(int, text.split(","))), default=SIZES)
     parser.add_argument("--events", type=int, default=20, help="of each user")
+    parser.add_argument("--items", type=int, default=2_000, help="of every size")
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the workspaces")
     return parsed(parser, RESULTS)
 

@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/tables.py
 
 A step looks up, sends a gradient back and updates. All three tables get the same rows and gradients, in rounds that
-take turns, in one process. Results are committed (benchmarks/results/tables.json).
+take turns, in one process, with one thread and then with as many as there are cores. Results are committed
+(benchmarks/results/tables.json).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -36,24 +38,24 @@ OPTIMISERS = {
     DENSE: "Adam: two moments a number, every row",
 }
 Batch = tuple[Tensor, Tensor]
+_THREADS = tuple(sorted({1, os.cpu_count() or 1}))
 
 
 def main() -> None:
     """Measures and writes the result."""
     asked = _arguments()
-    torch.set_num_threads(asked.threads)
     keep_large_blocks()
     distributed.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     try:
         steps = {name: make(asked.rows, asked.width) for name, make in MAKERS.items()}
-        seconds = _take_turns(steps, asked)
+        by_threads = {}
+        for threads in asked.threads:
+            torch.set_num_threads(threads)
+            by_threads[threads] = _compared(_take_turns(steps, asked))
+            print(f"{threads} threads: {by_threads[threads]['times_as_fast_as']}", flush=True)
     finally:
         distributed.destroy_process_group()
-    figures: dict[str, dict[str, object]] = {
-        name: {"optimiser": OPTIMISERS[name], **_summed_up(taken)} for name, taken in seconds.items()
-    }
-    middle = {name: median([one for taken in seconds[name] for one in taken]) for name in steps}
-    ratios = {name: round(middle[name] / middle[FUSED], 2) for name in (SPARSE, DENSE)}
+    lowest = min(found["times_as_fast_as"][SPARSE] for found in by_threads.values())
     write_json(
         asked.out,
         {
@@ -61,14 +63,20 @@ def main() -> None:
             "rows": asked.rows,
             "width": asked.width,
             "lookups": asked.lookups,
-            "threads": asked.threads,
             "rounds": asked.rounds,
-            "figures": figures,
-            "times_as_fast_as": ratios,
-            "bar": {"against": SPARSE, "times": BAR, "met": ratios[SPARSE] >= BAR},
+            "by_threads": {str(threads): found for threads, found in by_threads.items()},
+            "bar": {"against": SPARSE, "bar": BAR, "ratio": lowest, "met": lowest >= BAR},
         },
     )
-    print({name: round(own * 1_000, 2) for name, own in middle.items()}, ratios)
+
+
+def _compared(seconds: dict[str, list[list[float]]]) -> dict[str, Any]:
+    """What steps took, and how many times as fast the fused one is."""
+    middle = {name: median([one for taken in rounds for one in taken]) for name, rounds in seconds.items()}
+    return {
+        "figures": {name: {"optimiser": OPTIMISERS[name], **_summed_up(taken)} for name, taken in seconds.items()},
+        "times_as_fast_as": {name: round(middle[name] / middle[FUSED], 2) for name in (SPARSE, DENSE)},
+    }
 
 
 def _take_turns(steps: dict[str, Step], asked: argparse.Namespace) -> dict[str, list[list[float]]]:
@@ -106,7 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--lookups", type=int, default=10_000, help="of a step, uniform over the rows")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=lambda text: tuple(map(int, text.split(","))), default=_THREADS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=100, help="of a table in a round")
     parser.add_argument("--dense-steps", type=int, default=10, help="of the dense one, whose step takes long")

@@ -88,13 +88,16 @@ def answer_rounds(fit: Callable[[pd.DataFrame, dict[str, Any]], Peer]) -> None:
 
 
 def _tried(peer: Peer, way: Callable[[np.ndarray], Any], users: np.ndarray, seen: csr_matrix, k: int) -> float:
-    """Seconds of the second of two runs, once the first is known to keep to the rules."""
+    """Seconds of the faster of two runs, once one before them is known to keep to the rules."""
     columns = peer.columns(way(users))
     if columns.shape != (len(users), k):
         raise SystemExit(f"{columns.shape} items came back for {len(users)} users and {k} items each")
     row, place = np.nonzero(columns)
     if seen[users[row], columns[row, place] - 1].sum():
         raise SystemExit("an item was recommended to a user who has seen it")
-    started = time.perf_counter()
-    way(users)
-    return time.perf_counter() - started
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        way(users)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)

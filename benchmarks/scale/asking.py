@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.scale.family import kill_family
 from recsys.errors import ConfigError, RecsysError
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "peers"
@@ -18,7 +19,15 @@ PEERS = Path(__file__).resolve().parents[1] / "peers"
 
 
 class NotReachedError(RecsysError):
-    """A peer did not answer in time."""
+    """A peer did not answer in time.
+
+    Args:
+        seconds: how long it was waited for.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"not reached in {seconds:g} seconds")
+        self.seconds = seconds
 
 
 class PeerError(RecsysError):
@@ -61,9 +70,13 @@ class PeerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
+        self.stop()
         self._process.communicate()
         self._said.close()
+
+    def stop(self) -> None:
+        """Ends it and the processes it started: what is over its cap must not go on beside what is measured next."""
+        kill_family(self._process)
 
     def about(self) -> dict[str, Any]:
         """What the peer says of itself once it is fitted and has found its fastest way; the first thing to ask.
@@ -89,7 +102,7 @@ class PeerProcess:
         answers = self._process.stdout
         assert answers is not None
         if not select.select([answers], [], [], self.cap)[0]:
-            raise NotReachedError(f"not reached in {self.cap:g} seconds")
+            raise NotReachedError(self.cap)
         line = answers.readline()
         if not line:
             code = self._process.wait()

@@ -20,6 +20,10 @@ class Asked(Protocol):
         """Seconds and the number of recommended items."""
         ...
 
+    def stop(self) -> None:
+        """Ends it, whatever it is at."""
+        ...
+
 
 class Ours(Protocol):
     """The same by the name of a line: `Workers`."""
@@ -39,25 +43,27 @@ def measured_beside(peer: Asked | None, ours: Ours, lines: Sequence[str], users:
 
     Returns:
         Users a second of each, their medians, and of each line the median ratio to the peer's speed in the same turn.
-        Of a peer that did not get there: how long it was waited for, and the speed that this leaves it at most.
+        A peer that did not get there is stopped, and its turns before count. Where there are none, it says how long it
+        was waited for and the speed that this leaves it at most; the ratios are then what they are at least.
     """
     seconds: dict[str, list[float]] = {name: [] for name in lines}
     recommended: dict[str, int] = {}
     of_peer: list[float] = []
-    not_reached = None
+    over: NotReachedError | None = None
     for turn in range(rounds + 1):
         for name in lines:
             time.sleep(_PAUSE)
             done = ours.round(name)
             recommended[name] = int(done["recommended"])
             seconds[name] += [float(done["seconds"])] if turn else []
-        if peer is None or not_reached is not None:
+        if peer is None or over is not None:
             continue
         time.sleep(_PAUSE)
         try:
             done = peer.round()
         except NotReachedError as error:
-            not_reached = str(error)
+            peer.stop()
+            over = error
             continue
         recommended["peer"] = int(done["recommended"])
         of_peer += [float(done["seconds"])] if turn else []
@@ -67,13 +73,19 @@ def measured_beside(peer: Asked | None, ours: Ours, lines: Sequence[str], users:
         "items_recommended": recommended,
         "ours": {name: _speed(own, users) for name, own in seconds.items()},
     }
-    if not_reached is not None:
-        return found | {"peer": {"not_reached": not_reached}}
-    if peer is None:
-        return found
-    return found | {
-        "peer": _speed(of_peer, users),
-        "ratios": {name: _ratio(of_peer, own) for name, own in seconds.items()},
+    return found if peer is None else found | _beside(of_peer, over, seconds, users)
+
+
+def _beside(
+    peer: Sequence[float], over: NotReachedError | None, ours: Mapping[str, Sequence[float]], users: int
+) -> dict[str, Any]:
+    said = {} if over is None else {"not_reached": str(over)}
+    if peer:
+        return {"peer": _speed(peer, users) | said, "ratios": {name: _ratio(peer, own) for name, own in ours.items()}}
+    assert over is not None
+    return {
+        "peer": {**said, "users_a_second_at_most": round(users / over.seconds, 1)},
+        "ratios": {name: _ratio([over.seconds] * len(own), own) | {"at_least": True} for name, own in ours.items()},
     }
 
 
@@ -83,7 +95,8 @@ def _speed(seconds: Sequence[float], users: int) -> dict[str, Any]:
 
 
 def _ratio(peer: Sequence[float], ours: Sequence[float]) -> dict[str, Any]:
-    each = [theirs / own for theirs, own in zip(peer, ours, strict=True)]
+    """Of the turns that both have."""
+    each = [theirs / own for theirs, own in zip(peer, ours, strict=False)]
     return {
         "median": round(statistics.median(each), 3),
         "lowest": round(min(each), 3),

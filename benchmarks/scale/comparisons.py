@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.scale.asking import BUILD, PEERS, NotReachedError, PeerProcess
 from benchmarks.scale.beside import measured_beside
+from benchmarks.scale.conditions import Conditions
 from benchmarks.scale.handing import first_users, hand_over
 from benchmarks.scale.lines import (
     DENSE,
@@ -30,6 +31,36 @@ FACTORS = 128
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """How fast one line of ours has to be, fixed before anything is measured.
+
+    Attributes:
+        times: the peer's speed, at least so many times.
+        start: where the line begins.
+        ways: forms of our model; the first that loses little enough NDCG counts, whatever its speed. Where none is
+            known to, the last one stands for it, and does not meet the bar.
+    """
+
+    times: float
+    start: str
+    ways: tuple[str, ...]
+
+    def judged(self, found: Mapping[str, Any], conditions: Conditions) -> dict[str, Any]:
+        """The line, its ratio and whether the bar is met; None: there is no ratio, or nobody measured what is lost.
+
+        Args:
+            found: what `measured_beside` gave.
+            conditions: what forms lose.
+        """
+        way = next((way for way in self.ways if conditions.met(way)), self.ways[-1])
+        name = line_name(self.start, way)
+        ratio, condition = found.get("ratios", {}).get(name), conditions.met(way)
+        met = None if ratio is None or condition is None else condition and ratio["median"] >= self.times
+        said = {"bar": self.times, "line": name, "ratio": None if ratio is None else ratio["median"], "met": met}
+        return {**said, **conditions.said(way)}
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """A peer, and what of ours it is held against.
 
@@ -38,14 +69,17 @@ class Comparison:
         program: the peer's, a file of benchmarks/peers.
         starts: where our lines begin.
         ways: which forms of our model.
-        sample: on how many users the peer looks for its fastest way; starting processes has to pay there.
+        bar: what the result is held to.
+        sample: on how many users the peer looks for its fastest way; starting processes has to pay there. None: on
+            everybody, where a way is told from another by how many users it takes at once.
     """
 
     environment: str
     program: str
     starts: tuple[str, ...]
     ways: tuple[str, ...]
-    sample: int = 1_024
+    bar: Bar
+    sample: int | None = 1_024
 
     @property
     def lines(self) -> list[str]:
@@ -54,9 +88,24 @@ class Comparison:
 
 
 COMPARISONS: Mapping[str, Comparison] = {
-    "implicit": Comparison("lenskit", "als.py", (HEADS_GIVEN,), (SPARSE, DENSE)),
-    "RecBole": Comparison("venv", "recbole_scores.py", (FROM_CONTEXTS, FROM_ROWS), (SPARSE, DENSE, NARROW)),
-    "LensKit": Comparison("lenskit", "lenskit_batch.py", (FROM_ROWS,), (SPARSE, DENSE, NARROW), sample=3_000),
+    "implicit": Comparison(
+        "lenskit", "als.py", (HEADS_GIVEN,), (SPARSE, DENSE), Bar(0.3, HEADS_GIVEN, (SPARSE,)), sample=None
+    ),
+    "RecBole": Comparison(
+        "venv",
+        "recbole_scores.py",
+        (FROM_CONTEXTS, FROM_ROWS),
+        (SPARSE, DENSE, NARROW),
+        Bar(2.0, FROM_CONTEXTS, (NARROW, DENSE)),
+    ),
+    "LensKit": Comparison(
+        "lenskit",
+        "lenskit_batch.py",
+        (FROM_ROWS,),
+        (SPARSE, DENSE, NARROW),
+        Bar(5.0, FROM_ROWS, (NARROW, DENSE)),
+        sample=3_000,
+    ),
 }
 
 
@@ -69,7 +118,7 @@ class Terms:
         k: items a user.
         users: only so many; None: everybody.
         rounds: turns that count.
-        top: weights a row of sparse memories.
+        conditions: what forms of our model lose, and how many weights a row sparse memories keep.
         cap: seconds a peer is waited for.
     """
 
@@ -77,7 +126,7 @@ class Terms:
     k: int
     users: int | None
     rounds: int
-    top: int
+    conditions: Conditions
     cap: float
 
 
@@ -95,9 +144,10 @@ def compared(
     """
     dataset = Dataset.load(workspace, vocabulary=recommender.vocabulary)
     sequences = first_users(dataset.sequences, terms.users)
-    share = Share(snapshot, workspace.home, workspace.name, sequences.user_ids, terms.k, terms.top, comparison.starts)
+    conditions, named = terms.conditions, (workspace.home, workspace.name)
+    share = Share(snapshot, *named, sequences.user_ids, terms.k, conditions.top, comparison.starts)
     with tempfile.TemporaryDirectory(prefix="recsys-peer-") as name:
-        told = _told(recommender, terms) | {"sample": min(comparison.sample, len(sequences))}
+        told = _told(recommender, terms) | {"sample": min(comparison.sample or len(sequences), len(sequences))}
         folder = hand_over(Path(name) / "handed", sequences, told)
         python = BUILD / comparison.environment / "bin" / "python"
         with PeerProcess(python, PEERS / comparison.program, folder, terms.threads, terms.cap) as peer:
@@ -105,7 +155,18 @@ def compared(
             asked, users = peer if there else None, len(sequences)
             with Workers(share, terms.threads) as ours:
                 measured = measured_beside(asked, ours, comparison.lines, users, terms.rounds)
-    return {"threads": terms.threads, "k": terms.k, "weights_a_row": terms.top, "peer_is": about, **measured}
+    for start in comparison.starts:
+        for way in comparison.ways:
+            measured.get("ratios", {}).get(line_name(start, way), {}).update(conditions.said(way))
+    return {
+        "threads": terms.threads,
+        "k": terms.k,
+        "content_hash": conditions.content_hash,
+        "weights_a_row": conditions.top,
+        "peer_is": about,
+        **measured,
+        "judged": comparison.bar.judged(measured, conditions),
+    }
 
 
 def _told(recommender: Recommender, terms: Terms) -> dict[str, object]:
@@ -128,4 +189,5 @@ def _ready(peer: PeerProcess) -> tuple[dict[str, Any], bool]:
     try:
         return peer.about(), True
     except NotReachedError as error:
+        peer.stop()
         return {"not_ready": str(error)}, False

@@ -33,6 +33,8 @@ def measured_job(workspace: Workspace, k: int, folder: Path) -> dict[str, Any]:
         "seconds": round(ran.seconds, 1),
         "users_a_second": round(result["users"] / ran.seconds, 1),
         "seconds_of_the_job_alone": round(result["seconds"], 1),
+        "processor_seconds": round(ran.processor_seconds, 1),
         "peak_gigabytes": round(ran.peak_bytes / 1e9, 2),
+        "gigabytes_at_most": round(ran.bytes_at_most / 1e9, 2),
         "processes_at_peak": ran.processes,
     }

@@ -11,15 +11,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from benchmarks.load.drawn import drawn_recommender
 from benchmarks.scale.drawn_users import DrawnUsers
-from benchmarks.scale.peak import PeakMemory
+from benchmarks.scale.usage import Usage
+from recsys import columns
 from recsys.allocator import keep_large_blocks
 from recsys.batch.job import run_plan
 from recsys.batch.plan import BatchPlan, Partition
 from recsys.batch.scoring import score_users
 from recsys.batch.sink import PartitionSink, Written
 from recsys.batch.user_list import UserList
+from recsys.batch.worker import room_for_blocks
 from recsys.ranking.large import LargeCatalogue
 from recsys.ranking.retrieval import RetrievalConfig
 from recsys.registry.feature_lock import features_section
@@ -34,6 +38,8 @@ WAYS: Mapping[str, RetrievalConfig] = {
     "every item scored": RetrievalConfig(exact_items=sys.maxsize),
 }
 """As a service does where there are so many items, and as it does where there are fewer."""
+SAMPLE = 1_000
+"""Users whose lists of both ways are compared."""
 _ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = 10_000
 
@@ -52,7 +58,7 @@ class DrawnMaker:
         keep_large_blocks()
         self._plan = plan
         snapshot = load_snapshot(plan.snapshot, snapshot_hash=plan.snapshot_hash)
-        self._recommender = load_recommender(snapshot, plan.model_version).for_many()
+        self._recommender = load_recommender(snapshot, plan.model_version).for_many(room_for_blocks())
         self._users = DrawnUsers.opened(plan.home, self._recommender.vocabulary)
         self._sink = PartitionSink(plan.out, plan.form)
 
@@ -89,7 +95,46 @@ def measured_large(
             raise SystemExit(f"drawing the catalogue ended with code {drawing.exitcode}")
         drawn_in = round(time.perf_counter() - started, 1)
         ways = {way: _run(folder, way, users, k) for way in WAYS}
-    return {"items": n_items, "users": users, "k": k, "seconds_to_draw": drawn_in, **ways}
+        found = share_found(*(_lists(folder, way) for way in WAYS), SAMPLE)
+    return {
+        "items": n_items,
+        "users": users,
+        "k": k,
+        "contexts": "drawn in the actors: no log and no store is read",
+        "seconds_to_draw": drawn_in,
+        "share_of_every_items_list_that_the_search_finds": found,
+        **ways,
+    }
+
+
+def share_found(searched: Path, exact: Path, users: int) -> dict[str, float]:
+    """What part of exact lists others have, over users at even distances.
+
+    Args:
+        searched: folder of a batch's parquet.
+        exact: folder of another's, for the same users.
+        users: how many are compared, at most.
+
+    Returns:
+        The mean over users, the lowest of them, and how many they are.
+    """
+    lists = pl.scan_parquet(exact / "*.parquet").select(columns.USER_ID, columns.ITEM_ID)
+    everybody = lists.select(pl.col(columns.USER_ID).unique().sort()).collect()
+    some = everybody.gather_every(max(-(-everybody.height // users), 1)).lazy()
+    others = pl.scan_parquet(searched / "*.parquet").select(columns.USER_ID, columns.ITEM_ID)
+    both = others.with_columns(pl.lit(1.0).alias("found"))
+    shares = (
+        lists.join(some, on=columns.USER_ID, how="semi")
+        .join(both, on=[columns.USER_ID, columns.ITEM_ID], how="left")
+        .group_by(columns.USER_ID)
+        .agg(pl.col("found").fill_null(0.0).mean())
+        .collect()["found"]
+    )
+    return {"mean": round(float(shares.mean()), 4), "lowest": round(float(shares.min()), 4), "users": len(shares)}
+
+
+def _lists(folder: Path, way: str) -> Path:
+    return folder / f"lists, {way}"
 
 
 def draw(champion: Path, workspace: Workspace, n_items: int, folder: Path) -> None:
@@ -133,20 +178,22 @@ def _run(folder: Path, way: str, users: int, k: int) -> dict[str, Any]:
         events_before=0,
         log_position=0,
         k=k,
-        out=folder / f"lists, {way}",
+        out=_lists(folder, way),
     )
     del snapshot
     partitions = plan.partitions(UserList.of(_numbered(users)))
     started = time.perf_counter()
-    with PeakMemory() as peak:
+    with Usage() as usage:
         run = run_plan(plan, partitions, {}, maker=DrawnMaker)
     seconds = time.perf_counter() - started
     return {
         "seconds": round(seconds, 1),
         "users_a_second": round(users / seconds, 1),
         "items_recommended": sum(written.rows for written in run.written),
-        "peak_gigabytes": peak.gigabytes,
-        "processes_at_peak": peak.processes,
+        "processor_seconds": round(usage.processor_seconds, 1),
+        "peak_gigabytes": round(usage.bytes / 1e9, 2),
+        "gigabytes_at_most": round(usage.bytes_at_most / 1e9, 2),
+        "processes_at_peak": usage.processes,
     }
 
 

@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.scale.variants import narrow, sparse
 from benchmarks.scale.workers import Line
+from recsys.batch.worker import room_for_blocks
 from recsys.context.batch import ContextBatch, FeatureRow
 from recsys.context.folding import RowFolder
 from recsys.context.rows import feature_rows
@@ -51,7 +52,7 @@ class Share:
     def __call__(self, share: int, count: int) -> dict[str, Line]:
         """The lines of one of `count` shares, by `line_name`."""
         recommender = load_recommender(load_snapshot(self.snapshot), "benchmark")
-        whole = recommender.for_many()
+        whole = recommender.for_many(room_for_blocks())
         thinned = sparse(recommender, self.top)
         ways = {DENSE: whole, SPARSE: thinned, NARROW: narrow(whole)}
         rows = rows_of(Workspace(self.workspace, self.home), recommender, self.user_ids[share::count])

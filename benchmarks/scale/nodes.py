@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psutil
 from ray.util import get_node_ip_address
+
+from benchmarks.scale.family import kill_family
 
 _STORE_BYTES = 300_000_000
 _UP_SECONDS = 60.0
@@ -65,7 +66,7 @@ class Nodes:
 
     def kill_last(self) -> None:
         """Kills the newest node and everything on it at once, as a power cut would."""
-        _kill(self._nodes.pop())
+        kill_family(self._nodes.pop())
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +75,7 @@ class Nodes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for node in reversed(self._nodes):
-            _kill(node)
+            kill_family(node)
 
     def _await_processors(self, number: int) -> None:
         """Asked in another process: one that has joined a cluster stays with it."""
@@ -89,19 +90,6 @@ class Nodes:
                 return
             time.sleep(0.5)
         raise TimeoutError(f"Ray's nodes are not up after {_UP_SECONDS:g} s; see {self._log}.")
-
-
-def _kill(node: subprocess.Popen[bytes]) -> None:
-    try:
-        family = [*psutil.Process(node.pid).children(recursive=True), psutil.Process(node.pid)]
-    except psutil.NoSuchProcess:
-        family = []
-    for process in family:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    node.wait()
 
 
 def _free_port() -> int:

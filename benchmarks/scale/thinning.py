@@ -11,17 +11,22 @@ from recsys.metrics.ranking import ndcg
 from recsys.ranking.recommender import Recommender
 from recsys.training.dataset import Dataset
 
-TOPS = (50, 100, 200, 400, 800)
+TOPS = (50, 100, 200, 400, 800, 1_600)
 LARGEST_LOSS = 0.0005
+LOSS_BY_TOP, LOSS_NARROW = "loss_by_weights_a_row", "loss_with_body_in_bfloat16"
 _CUTOFF = 10
 
 
-def thinned(recommender: Recommender, dataset: Dataset, tops: Sequence[int] = TOPS) -> dict[str, Any]:
+def thinned(
+    recommender: Recommender, dataset: Dataset, content_hash: str, *, trained: bool, tops: Sequence[int] = TOPS
+) -> dict[str, Any]:
     """NDCG@10 on validation, all weights and the largest of each row; the fewest that lose no more than allowed.
 
     Args:
         recommender: with dense memories.
         dataset: over the recommender's vocabulary.
+        content_hash: the model's; the figures hold for no other.
+        trained: whether it was; else it has no NDCG to lose, and the figures say nothing.
         tops: how many weights a row are tried, ascending.
 
     Returns:
@@ -31,16 +36,19 @@ def thinned(recommender: Recommender, dataset: Dataset, tops: Sequence[int] = TO
     whole = _ndcg(recommender.for_many(), dataset, cases)
     losses: dict[int, float] = {}
     for top in tops:
-        losses[top] = whole - _ndcg(sparse(recommender, top), dataset, cases)
+        losses[top] = round(whole - _ndcg(sparse(recommender, top), dataset, cases), 6)
         if losses[top] <= LARGEST_LOSS:
             break
     top = next((top for top, loss in losses.items() if loss <= LARGEST_LOSS), None)
     narrowed = _ndcg(narrow(recommender.for_many()), dataset, cases)
     return {
-        "ndcg@10_dense": round(whole, 5),
-        "loss_by_weights_a_row": {str(top): round(loss, 5) for top, loss in losses.items()},
+        "content_hash": content_hash,
+        "trained": trained,
+        "ndcg@10_dense": round(whole, 6),
+        LOSS_BY_TOP: {str(top): loss for top, loss in losses.items()},
+        "largest_loss_allowed": LARGEST_LOSS,
         "top": top,
-        "loss_with_body_in_bfloat16": round(whole - narrowed, 5),
+        LOSS_NARROW: round(whole - narrowed, 6),
         "cases": len(cases),
     }
 

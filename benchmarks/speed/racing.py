@@ -25,6 +25,8 @@ from recsys.training.dataset import Dataset
 from recsys.workspace import Workspace
 
 WAYS = ("memory", "body", "model")
+COUNTS = "memory"
+"""The way that is held to the bar: a memory alone can be served. The others are reported beside it."""
 BAR = 20.0
 LEAST_CAP_MINUTES = 20.0
 """A peer is given so long at least, and else the bar's multiple of our fastest way."""
@@ -74,7 +76,7 @@ def race(
         "ours": ours,
         "theirs": {**theirs, "cap_seconds": cap},
         "times_as_fast": {way: times_as_fast(one, theirs, cap) for way, one in ours.items()},
-        "bar": BAR,
+        "bar": judged(times_as_fast(ours[COUNTS], theirs, cap)),
     }
 
 
@@ -99,7 +101,16 @@ def times_as_fast(ours: Mapping[str, Any], theirs: Mapping[str, Any], cap: float
     if own is None:
         return None
     ratio = (cap if peer is None else peer) / own
-    return {"ratio": round(ratio, 1), "at_least": peer is None, "met": ratio >= BAR}
+    return {"ratio": round(ratio, 1), "at_least": peer is None}
+
+
+def judged(ratio: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Whether the way that counts meets the bar.
+
+    Args:
+        ratio: what `times_as_fast` gives for it; None: it did not arrive, and does not meet it.
+    """
+    return {"bar": BAR, "way": COUNTS, **(ratio or {"ratio": None}), "met": ratio is not None and ratio["ratio"] >= BAR}
 
 
 def _peer(dataset: Dataset, folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:

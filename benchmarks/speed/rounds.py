@@ -26,7 +26,7 @@ def take_turns(
     run: Callable[[Contestant], dict[str, Any]],
     say: Callable[[str], None],
 ) -> Measured:
-    """Everybody once a round, every other round in reverse; who failed is not asked again.
+    """Everybody in the first round; then those that `going_on` names, every other round in reverse.
 
     Args:
         contestants: in the order of the first round.
@@ -35,14 +35,30 @@ def take_turns(
         say: told each result as it comes.
     """
     measured: Measured = {own.name: [] for own in contestants}
+    left = list(contestants)
     for number in range(rounds):
-        for own in contestants if number % 2 == 0 else reversed(contestants):
-            if any("failed" in found for found in measured[own.name]):
-                continue
+        for own in left if number % 2 == 0 else reversed(left):
             found = run(own)
             measured[own.name].append(found)
             say(f"{own.name}: {found.get('failed') or f'{rate_of(found):,.0f} targets a second'}")
+        left = going_on(left, measured)
     return measured
+
+
+def going_on(contestants: Sequence[Contestant], measured: Measured) -> list[Contestant]:
+    """The fastest variant of each peer and loss so far, and of ours the first one, which is what counts.
+
+    Args:
+        contestants: all that were asked.
+        measured: what they gave; who failed goes on no more.
+    """
+    able = [own for own in contestants if not any("failed" in found for found in measured[own.name])]
+    chosen: dict[tuple[str, str], Contestant] = {}
+    for own in able:
+        known = chosen.setdefault((own.team, own.loss), own)
+        if own.team != OURS and _middle(measured[own.name]) > _middle(measured[known.name]):
+            chosen[own.team, own.loss] = own
+    return [own for own in able if own in chosen.values()]
 
 
 def run_in_folder(
@@ -60,7 +76,7 @@ def run_in_folder(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.link(fit, folder / FIT)
-    write_json(folder / SETTINGS, {**shared, **own.settings})
+    write_json(folder / SETTINGS, {**shared, **own.settings, "seconds": shared["seconds"] * own.part})
     environment = {**os.environ, "OMP_NUM_THREADS": str(shared["threads"])}
     try:
         done = subprocess.run(
@@ -78,6 +94,10 @@ def run_in_folder(
 def rate_of(found: Mapping[str, Any]) -> float:
     """Targets a second."""
     return float(found["targets"]) / float(found["seconds"])
+
+
+def _middle(found: Sequence[Mapping[str, Any]]) -> float:
+    return median(rate_of(one) for one in found)
 
 
 def summed_up(contestants: Sequence[Contestant], measured: Measured) -> list[dict[str, Any]]:
@@ -103,19 +123,15 @@ def held_to(bar: Bar, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         bar: which peer and loss, and how many times as fast we have to be.
         entries: what `summed_up` gives.
     """
-    said = {"peer": bar.peer, "loss": bar.loss, "bar": bar.times}
+    said: dict[str, Any] = {"peer": bar.peer, "loss": bar.loss}
+    said |= {} if bar.times is None else {"bar": bar.times, "met": None}
     able = [entry for entry in entries if entry["loss"] == bar.loss and "targets_per_second" in entry]
     ours = next((entry for entry in able if entry["team"] == OURS), None)
     theirs = max(
         (entry for entry in able if entry["team"] == bar.peer), key=lambda e: e["targets_per_second"], default=None
     )
     if ours is None or theirs is None:
-        return {**said, "ratio": None, "met": None}
+        return {**said, "ratio": None}
     ratio = ours["targets_per_second"] / theirs["targets_per_second"]
-    return {
-        **said,
-        "ours": ours["name"],
-        "theirs": theirs["name"],
-        "ratio": round(ratio, 2),
-        "met": ratio >= bar.times,
-    }
+    said |= {"ours": ours["name"], "theirs": theirs["name"], "ratio": round(ratio, 2)}
+    return said if bar.times is None else {**said, "met": ratio >= bar.times}

@@ -42,13 +42,21 @@ def user_name(number: int) -> str:
     return f"user-{number:08}"
 
 
-def append_users(log: EventLog, first: int, users: int, events_each: int, seed: int = 0) -> int:
+def append_users(log: EventLog, first: int, users: int, events_each: int, seed: int = 0, items: int = ITEMS) -> int:
     """Appends so many events of each of the users first, first + 1, …, in order of time as a real log has them.
+
+    Args:
+        log: where to.
+        first: number of the first user.
+        users: how many.
+        events_each: of each.
+        seed: of the draw.
+        items: how many there are at most; few of them have most of the events.
 
     Returns:
         How many events.
     """
-    for frame in _frames(first, users, events_each, seed):
+    for frame in _frames(first, users, events_each, seed, items):
         log.append(frame)
     return users * events_each
 
@@ -68,7 +76,7 @@ def append_distinct(log: EventLog, user_id: str, events: int) -> None:
     log.append(frame.cast(dict(EVENT_SCHEMA)).select(EVENT_SCHEMA.names()))
 
 
-def _frames(first: int, users: int, events_each: int, seed: int) -> Iterator[pl.DataFrame]:
+def _frames(first: int, users: int, events_each: int, seed: int, items: int) -> Iterator[pl.DataFrame]:
     """Rounds over all users, some rounds a frame: a user's events lie scattered in the log."""
     rng = np.random.default_rng(seed)
     total = users * events_each
@@ -78,7 +86,7 @@ def _frames(first: int, users: int, events_each: int, seed: int) -> Iterator[pl.
             {
                 "number": numbers,
                 "user": first + numbers % users,
-                "item": np.minimum(rng.zipf(1.3, len(numbers)) - 1, ITEMS - 1),
+                "item": np.minimum(rng.zipf(1.3, len(numbers)) - 1, items - 1),
             }
         )
         yield frame.select(

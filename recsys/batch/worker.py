@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -15,8 +16,11 @@ from recsys.batch.plan import BatchPlan, Partition
 from recsys.batch.scoring import score_users
 from recsys.batch.sink import PartitionSink, Written
 from recsys.errors import RecsysError
+from recsys.training.machine_memory import available_memory
 from recsys.workspace import Workspace
 
+_SHARE_FOR_BLOCKS = 0.25
+"""Of the memory that is left, for the blocks of all actors of a machine together."""
 _ASKED = pa.schema(
     [("number", pa.int64()), ("user_ids", pa.list_(pa.string())), ("key", pa.string()), ("suffix", pa.string())]
 )
@@ -59,7 +63,7 @@ class RecommendationMaker:
         keep_large_blocks()
         snapshot = load_snapshot(plan.snapshot, snapshot_hash=plan.snapshot_hash)
         self._plan = plan
-        self._recommender = load_recommender(snapshot, plan.model_version).for_many()
+        self._recommender = load_recommender(snapshot, plan.model_version).for_many(room_for_blocks())
         workspace = Workspace(name=plan.workspace, home=plan.home)
         self._contexts = FeastReader(workspace, snapshot.schema)
         self._sink = PartitionSink(plan.out, plan.form)
@@ -109,6 +113,15 @@ class PartitionActor:
             kind = "" if isinstance(error, RecsysError) else f"{type(error).__name__}: "
             return {"file": partition.file, "failure": f"{kind}{error}"}
         return {name: getattr(made, name) for name in Written.__slots__}
+
+
+def room_for_blocks() -> int:
+    """Bytes that an actor may take for weights of its own: its part of a quarter of what is left.
+
+    An actor has a processor to itself, so there are at most as many of them as the machine has. Weights that do not
+    fit stay mapped from the snapshot, and all actors share them.
+    """
+    return int(_SHARE_FOR_BLOCKS * available_memory()) // (os.cpu_count() or 1)
 
 
 def asked_table(partition: Partition) -> pa.Table:

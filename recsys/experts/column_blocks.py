@@ -1,7 +1,8 @@
 """Dense item-item weights cut into blocks of columns: the same sums, with every block in the processor's cache.
 
 Row by row, a batch of histories reads the whole of the weights from memory once an event. For whoever scores very many
-users: the blocks are a copy. Knows not how the weights were found.
+users and has room: the blocks are this process's own, where weights as they are stored are mapped and shared by all.
+Knows not how the weights were found.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ class ColumnBlocks:
         for place, part in enumerate(torch.split(dense, _WIDTH, dim=2)):
             blocks[:, place, :, : part.shape[2]] = part
         return cls(blocks, n_items)
+
+    @staticmethod
+    def bytes_of(dense: Tensor) -> int:
+        """What the blocks of such weights take; arguments are those of `of`."""
+        histories, rows, n_items = dense.shape
+        return histories * -(-n_items // _WIDTH) * rows * _WIDTH * dense.element_size()
 
     def dense(self) -> Tensor:
         """(histories, n_items + 1, n_items) float32: the inverse of `of`."""

@@ -38,23 +38,22 @@ class LongTermMemory:
     """EASE scores over the complete history, or over the history tensor when a decay is set.
 
     Args:
-        weights: (n_items + 1, n_items) float32; row 0 (padding) is zero.
+        weights: (n_items + 1, n_items) float32; row 0 (padding) is zero. With a decay they may be in blocks of columns,
+            as one history's.
         decay: 1 for the complete, undecayed history.
-        blocks: the same weights in blocks of columns, for many histories at once; None: there are none.
     """
 
     kind: ClassVar[str] = "long_term"
     logarithmic: ClassVar[bool] = True
 
-    def __init__(self, weights: Tensor, decay: float, blocks: ColumnBlocks | None = None) -> None:
+    def __init__(self, weights: Tensor | ColumnBlocks, decay: float) -> None:
         self.weights = weights
         self.decay = decay
-        self._blocks = blocks
 
     def score(self, context: ContextBatch) -> Tensor:
         """(batch, n_items) float32."""
-        if self.decay < 1 and self._blocks is not None:
-            return self._blocks.decayed_sum(0, context.history, self.decay)
+        if isinstance(self.weights, ColumnBlocks):
+            return self.weights.decayed_sum(0, context.history, self.decay)
         if self.decay < 1:
             return decayed_sum(self.weights, context.history, self.decay)
         return functional.embedding_bag(context.seen, self.weights, context.seen_offsets[:-1], mode="sum")
@@ -63,13 +62,22 @@ class LongTermMemory:
         """(1, columns) float32 at some columns, see `Expert.score_at`."""
         return self.score(context)[:, columns]
 
+    @property
+    def bytes_in_blocks(self) -> int:
+        """What `in_blocks` takes of memory; 0 where it changes nothing."""
+        if self.decay == 1 or isinstance(self.weights, ColumnBlocks):
+            return 0
+        return ColumnBlocks.bytes_of(self.weights[None])
+
     def in_blocks(self) -> Self:
-        """The same memory for many histories at once, with a copy of the weights in blocks of columns."""
-        return self if self.decay == 1 else type(self)(self.weights, self.decay, ColumnBlocks.of(self.weights[None]))
+        """The same memory for many histories at once: weights that decay are copied into blocks of columns."""
+        if self.decay == 1 or isinstance(self.weights, ColumnBlocks):
+            return self
+        return type(self)(ColumnBlocks.of(self.weights[None]), self.decay)
 
     def tensors(self) -> Mapping[str, Tensor]:
         """The item-item weights."""
-        return {"weights": self.weights}
+        return {"weights": self.weights if isinstance(self.weights, Tensor) else self.weights.dense()[0]}
 
     def settings(self) -> Mapping[str, object]:
         """The decay."""

@@ -119,6 +119,11 @@ class SequenceMemory:
         """The item-item weights, as one dense tensor or as compressed rows."""
         return {"weights": self.weights} if isinstance(self.weights, Tensor) else self.weights.tensors()
 
+    @property
+    def bytes_in_blocks(self) -> int:
+        """What `in_blocks` takes of memory; 0 where it changes nothing."""
+        return ColumnBlocks.bytes_of(self.weights) if isinstance(self.weights, Tensor) else 0
+
     def in_blocks(self) -> Self:
         """The same memory for many histories at once: dense weights are copied into blocks of columns."""
         if not isinstance(self.weights, Tensor):

@@ -112,9 +112,9 @@ class PersonalModel:
         head = self.hypernetwork(inputs, context.any_known)
         return Scored(outputs, head, self.network.score(outputs, head))
 
-    def in_blocks(self) -> PersonalModel:
+    def in_blocks(self, room: int | None = None) -> PersonalModel:
         """The same model for many contexts at once, see `ScoringNetwork.in_blocks`."""
-        return PersonalModel(self.config, self.network.in_blocks(), self.hypernetwork, self.shared)
+        return PersonalModel(self.config, self.network.in_blocks(room), self.hypernetwork, self.shared)
 
     @torch.no_grad()
     def again(self, generated: Generated, others: Tensor) -> Tensor:

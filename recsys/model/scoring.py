@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from math import inf
 
 import torch
 from torch import Tensor
@@ -101,12 +102,18 @@ class ScoringNetwork:
             self.panel_size,
         )
 
-    def in_blocks(self) -> ScoringNetwork:
-        """The same network for many contexts at once: its memories' dense weights are copied into blocks of columns."""
-        others = {
-            name: expert.in_blocks() if isinstance(expert, SequenceMemory | LongTermMemory) else expert
-            for name, expert in self.others.items()
-        }
+    def in_blocks(self, room: int | None = None) -> ScoringNetwork:
+        """The same network for many contexts at once: its memories' dense weights are copied into blocks of columns.
+
+        Args:
+            room: bytes that the copies may take; memories that do not fit into what is left stay as they are. None: any
+                number.
+        """
+        others, left = dict(self.others), inf if room is None else room
+        for name, expert in self.others.items():
+            if isinstance(expert, SequenceMemory | LongTermMemory) and expert.bytes_in_blocks <= left:
+                left -= expert.bytes_in_blocks
+                others[name] = expert.in_blocks()
         return self.replaced(others=others)
 
     @property

@@ -92,8 +92,10 @@ def _opinions(scores: Tensor) -> list[Tensor]:
 
 
 def _two_highest(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """(batch, experts) each: the highest score and the next one, which may be as high."""
+    """(batch, experts) each: the highest score and the next one, which may be as high; twice the same of one item."""
     highest, place = scores.max(2, keepdim=True)
+    if scores.shape[2] == 1:
+        return highest[:, :, 0], highest[:, :, 0]
     return highest[:, :, 0], scores.scatter(2, place, -torch.inf).amax(2)
 
 

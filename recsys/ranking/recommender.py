@@ -92,14 +92,17 @@ class Recommender:
         """The same recommender with other probabilities."""
         return Recommender(self.model, self.encoder, self.schema, calibration, self.version, self._forward, self.large)
 
-    def for_many(self) -> Recommender:
-        """The same recommender, faster for many contexts at once; it holds the dense weights of memories twice.
+    def for_many(self, room: int | None = None) -> Recommender:
+        """The same recommender, faster for many contexts at once; it holds its own copy of memories' dense weights.
 
         A catalogue that is searched is not scored as a whole, so there is nothing to be faster at.
+
+        Args:
+            room: bytes that the copies may take, see `ScoringNetwork.in_blocks`; None: any number.
         """
         if self.large is not None:
             return self
-        return Recommender(self.model.in_blocks(), self.encoder, self.schema, self.calibration, self.version)
+        return Recommender(self.model.in_blocks(room), self.encoder, self.schema, self.calibration, self.version)
 
     def keeping(self, kept: KeptHeads, identity: str) -> Recommender:
         """The same recommender, which keeps what it generates for users.

@@ -54,7 +54,7 @@ def maker(plan, monkeypatch):
     """A real maker over a model and contexts that know nothing."""
     ranked = SimpleNamespace(item_ids=("a",), scores=(0.5,))
     ranker = SimpleNamespace(version="1", recommend=lambda rows, k, allowed: [ranked] * len(rows))
-    ranker.for_many = lambda: ranker
+    ranker.for_many = lambda room: ranker
     contexts = SimpleNamespace(as_of=lambda user_ids, moments: [FeatureRow(user_id=one) for one in user_ids])
     monkeypatch.setattr("recsys.registry.snapshot.load_snapshot", lambda *_, **__: SimpleNamespace(schema=None))
     monkeypatch.setattr("recsys.registry.loading.load_recommender", lambda *_: ranker)

@@ -12,14 +12,29 @@ import pytest
 
 from benchmarks.speed import contestants as who
 from benchmarks.speed import ours, reaching
-from benchmarks.speed.contestants import FULL, OURS, RECBOLE, RECTOOLS, SAMPLED, Bar, Contestant, contestants, shape
+from benchmarks.speed.contestants import (
+    BARS,
+    FULL,
+    OURS,
+    RECBOLE,
+    RECTOOLS,
+    SAMPLED,
+    Bar,
+    Contestant,
+    contestants,
+    shape,
+)
 from benchmarks.speed.data import FIT, frame_of, sample, sequences_of, targets_of, workspace_of
 from benchmarks.speed.ours import EnoughError, Laps
-from benchmarks.speed.racing import BAR, cap_of, times_as_fast
+from benchmarks.speed.racing import BAR, cap_of, judged, times_as_fast
 from benchmarks.speed.reaching import Course, OverError
-from benchmarks.speed.rounds import held_to, run_in_folder, summed_up, take_turns
+from benchmarks.speed.rounds import going_on, held_to, run_in_folder, summed_up, take_turns
+from benchmarks.speed.trained import targets_trained
 from recsys.errors import ConfigError
-from recsys.training.config import load_config
+from recsys.training.alone import fit_body_alone
+from recsys.training.attributes import ItemAttributes
+from recsys.training.config import TrainConfig, load_config
+from recsys.training.windows import body_windows, steps_of_an_epoch
 from tests.benchmarks.conftest import N_ITEMS, tiny_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,6 +115,27 @@ def test_losses_of_a_name_see_as_many_items():
     assert negatives[OURS, SAMPLED] == negatives[RECTOOLS, SAMPLED] == {512}
 
 
+def test_after_the_first_round_the_fastest_variant_of_a_peer_goes_on_and_our_first():
+    rates = {(OURS, "one"): 1.0, (OURS, "two"): 9.0, (RECTOOLS, "one"): 2.0, (RECTOOLS, "two"): 3.0}
+    asked = []
+
+    def run(own: Contestant) -> dict[str, object]:
+        asked.append((own.team, own.variant))
+        return {"targets": rates[own.team, own.variant], "seconds": 1.0}
+
+    everybody = [contestant(team, variant=variant) for team, variant in rates]
+    measured = take_turns(everybody, 3, run, say=lambda _: None)
+    assert asked[:4] == list(rates)
+    assert asked[4:] == [(RECTOOLS, "two"), (OURS, "one"), (OURS, "one"), (RECTOOLS, "two")]
+    assert [len(found) for found in measured.values()] == [3, 1, 1, 3]
+
+
+def test_the_fastest_of_each_loss_goes_on():
+    everybody = [contestant(RECTOOLS, loss=loss, variant=variant) for loss in (FULL, SAMPLED) for variant in "ab"]
+    measured = {own.name: [{"targets": 2.0 if own.variant == "b" else 1.0, "seconds": 1.0}] for own in everybody}
+    assert [(own.loss, own.variant) for own in going_on(everybody, measured)] == [(FULL, "b"), (SAMPLED, "b")]
+
+
 def test_they_take_turns_and_who_failed_is_not_asked_again():
     asked = []
 
@@ -130,6 +166,20 @@ def test_the_product_is_held_to_the_fastest_variant_of_a_peer():
     assert held_to(Bar(RECTOOLS, FULL, 1.6), entries)["met"] is False
     assert held_to(Bar(RECBOLE, FULL, 20.0), entries)["ratio"] is None
     assert held_to(Bar(RECTOOLS, SAMPLED, 1.5), entries)["met"] is None
+
+
+def test_a_ratio_between_unequal_losses_is_held_to_nothing():
+    entries = [entry(OURS, 30.0, loss=SAMPLED), entry(RECTOOLS, 10.0, loss=SAMPLED)]
+    found = held_to(next(bar for bar in BARS if bar.loss == SAMPLED), entries)
+    assert found["ratio"] == 3.0
+    assert {"met", "bar"}.isdisjoint(found)
+
+
+def test_peers_are_tried_with_larger_batches_and_recbole_without_dropout_of_attention():
+    of_recbole = [own.settings["model"] for own in contestants(3_000) if own.team == RECBOLE]
+    assert {model["train_batch_size"] for model in of_recbole} == {64, 256}
+    assert {model["attn_dropout_prob"] for model in of_recbole} == {0.0, shape()["dropout"]}
+    assert {model["inner_size"] for model in of_recbole} == {shape()["width"]}
 
 
 def test_rates_are_medians_over_rounds():
@@ -232,16 +282,57 @@ def test_a_peer_has_twenty_minutes_or_twenty_times_our_seconds():
 
 def test_a_peer_that_did_not_arrive_took_at_least_its_cap():
     arrived, not_there = {"reached_seconds": 50.0}, {"reached_seconds": None}
-    assert times_as_fast(arrived, {"reached_seconds": 500.0}, 1_200) == {"ratio": 10.0, "at_least": False, "met": False}
-    assert times_as_fast(arrived, not_there, 1_200) == {"ratio": 24.0, "at_least": True, "met": True}
+    assert times_as_fast(arrived, {"reached_seconds": 500.0}, 1_200) == {"ratio": 10.0, "at_least": False}
+    assert times_as_fast(arrived, not_there, 1_200) == {"ratio": 24.0, "at_least": True}
     assert times_as_fast(not_there, {"reached_seconds": 500.0}, 1_200) is None
+
+
+def test_one_way_alone_is_held_to_the_bar_of_quality():
+    assert judged({"ratio": 24.0, "at_least": True}) == {
+        "bar": BAR,
+        "way": "memory",
+        "ratio": 24.0,
+        "at_least": True,
+        "met": True,
+    }
+    assert judged({"ratio": 19.9, "at_least": False})["met"] is False
+    assert judged(None) == {"bar": BAR, "way": "memory", "ratio": None, "met": False}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_targets_are_counted_as_the_loop_takes_them(workers, monkeypatch):
+    sequences = tiny_dataset().sequences
+    windows = body_windows(sequences, 5)
+    config = load_config().body_training.model_copy(update={"epochs": 3, "batch_events": 100})
+    taken = []
+
+    def steps(lengths, *asked):
+        found = steps_of_an_epoch(lengths, *asked)
+        taken.append(sum(int((lengths[rows] - 1).sum()) for rows in found))
+        return found
+
+    monkeypatch.setattr("recsys.training.loop.steps_of_an_epoch", steps)
+    expected = targets_trained(windows, workers, config, seed=3)
+    assert len(expected) == 3
+    if workers == 1:
+        settings = {"body": {"width": 8, "heads": 1, "layers": 1, "length": 5}, "body_training": config.model_dump()}
+        told = TrainConfig.model_validate({"seed": 3, **settings})
+        fit_body_alone(sequences, ItemAttributes.none(N_ITEMS), told, clock=False)
+        assert taken == expected
+    else:
+        whole = targets_of(sequences)
+        assert all(abs(found - whole) < 0.2 * whole for found in expected)
 
 
 @pytest.mark.slow
 def test_tables_take_turns_on_the_same_rows(tmp_path):
     sizes = ["--rows", "500", "--width", "8", "--lookups", "40", "--rounds", "2", "--steps", "3", "--dense-steps", "2"]
+    sizes += ["--threads", "1,2"]
     script = [sys.executable, str(ROOT / "benchmarks" / "tables.py")]
     subprocess.run([*script, *sizes, "--out", str(tmp_path / "tables.json")], check=True, capture_output=True)
     found = json.loads((tmp_path / "tables.json").read_text())
-    assert {name: own["calls"] for name, own in found["figures"].items()} == {"fused": 6, "sparse": 6, "dense": 4}
-    assert set(found["times_as_fast_as"]) == {"sparse", "dense"}
+    assert set(found["by_threads"]) == {"1", "2"}
+    for own in found["by_threads"].values():
+        assert {name: one["calls"] for name, one in own["figures"].items()} == {"fused": 6, "sparse": 6, "dense": 4}
+        assert set(own["times_as_fast_as"]) == {"sparse", "dense"}
+    assert found["bar"]["ratio"] == min(own["times_as_fast_as"]["sparse"] for own in found["by_threads"].values())

@@ -45,3 +45,21 @@ def test_a_memory_in_blocks_scores_the_same_and_is_kept_the_same(memory, context
     assert torch.equal(blocked.score(contexts(*HISTORIES)), memory.score(contexts(*HISTORIES)))
     assert blocked.settings() == memory.settings()
     assert torch.equal(blocked.tensors()["weights"], memory.tensors()["weights"])
+
+
+@pytest.mark.parametrize(
+    "memory", [SequenceMemory(weights(2, 140), (0.5, 0.9), (2, 6)), LongTermMemory(weights(1, 140)[0], 0.9)]
+)
+def test_a_memory_in_blocks_holds_them_alone_and_says_before_what_they_take(memory):
+    blocked = memory.in_blocks()
+    assert isinstance(blocked.weights, ColumnBlocks)
+    assert blocked.weights.blocks.nbytes == memory.bytes_in_blocks > 0
+    assert not any(isinstance(held, torch.Tensor) for held in vars(blocked).values())
+    assert blocked.bytes_in_blocks == 0
+    assert blocked.in_blocks().weights is blocked.weights
+
+
+def test_a_memory_of_the_complete_history_is_not_cut():
+    memory = LongTermMemory(weights(1, 140)[0], 1.0)
+    assert memory.bytes_in_blocks == 0
+    assert memory.in_blocks().weights is memory.weights

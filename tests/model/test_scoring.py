@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from recsys.experts.column_blocks import ColumnBlocks
+from recsys.experts.long_term import LongTermMemory
 from recsys.experts.popularity import PopularityExpert
 from recsys.model.head import HeadWeights
 from recsys.model.scoring import POPULARITY, expert_scales
@@ -23,6 +25,26 @@ def test_scores_are_the_gained_experts_over_the_temperature(network, outputs):
     expected = (outputs.scores * GAINS[:, :, None]).sum(1)
     expected[1] /= 2
     torch.testing.assert_close(network.score(outputs, HeadWeights(GAINS, TEMPERATURE)), expected)
+
+
+def test_dense_weights_are_copied_into_blocks_as_far_as_there_is_room(network):
+    memory, long_term = network.others["memory"], LongTermMemory(network.others["long_term"].weights, 0.9)
+    own = network.replaced(others={**network.others, "long_term": long_term})
+
+    def cut(room):
+        return [
+            isinstance(expert.weights, ColumnBlocks)
+            for name, expert in own.in_blocks(room).others.items()
+            if name in ("memory", "long_term")
+        ]
+
+    both = memory.bytes_in_blocks + long_term.bytes_in_blocks
+    assert memory.bytes_in_blocks == 2 * long_term.bytes_in_blocks > 0
+    assert cut(None) == cut(both) == [True, True]
+    assert cut(both - 1) == [True, False]
+    assert cut(memory.bytes_in_blocks - 1) == [False, True]
+    assert cut(0) == [False, False]
+    assert own.in_blocks(0).others["memory"].weights is memory.weights, "still shared with whoever maps the snapshot"
 
 
 def test_the_experts_shares_sum_to_the_score(network, outputs):

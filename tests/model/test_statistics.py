@@ -45,6 +45,12 @@ def test_without_a_clock_times_say_nothing(statistics, contexts):
     assert statistics(context, clock=False).shape[1] < statistics(context).shape[1]
 
 
+def test_a_catalogue_of_one_item_has_no_margin():
+    highest, second = two_highest(torch.tensor([[[3.0], [-1.0]]]))
+    assert highest.tolist() == second.tolist() == [[3.0, -1.0]]
+    assert torch.isfinite(torch.cat(context_opinions(torch.tensor([[[3.0], [-1.0]]])), dim=1)).all()
+
+
 def test_the_moment_of_the_target_plays_no_part(statistics, contexts):
     context = contexts([1, 2, 3])
     assert torch.equal(statistics(context), statistics(replace(context, moment=context.moment + 10**15)))

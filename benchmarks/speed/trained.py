@@ -1,0 +1,35 @@
+"""How many targets the workers of a fit train on: the windows that their steps take, however often."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+import torch
+
+from recsys.training.body_model import BodyTrainingConfig
+from recsys.training.windows import steps_of_an_epoch
+
+_ORDER = 2_000
+"""What `recsys.training.loop` adds to the seed, beside the worker's rank, for the order of windows."""
+
+
+def targets_trained(windows: pl.DataFrame, workers: int, config: BodyTrainingConfig, seed: int) -> list[int]:
+    """Targets of each epoch, all workers together, by the same draw as the fit makes.
+
+    Args:
+        windows: what `body_windows` returns.
+        workers: how many share them.
+        config: how the fit is configured.
+        seed: the fit's.
+    """
+    lengths = windows["items"].list.len().cast(pl.Int64)
+    steps = math.ceil(int(lengths.sum()) / config.batch_events)
+    found = [0] * config.epochs
+    for rank in range(workers):
+        own = torch.from_numpy(lengths.gather_every(workers, rank).to_numpy().copy())
+        order = torch.Generator().manual_seed(seed + _ORDER + rank)
+        for epoch in range(config.epochs):
+            taken = steps_of_an_epoch(own, max(config.batch_events // workers, 1), steps, order)
+            found[epoch] += sum(int((own[rows] - 1).sum()) for rows in taken)
+    return found
