@@ -4,7 +4,16 @@ It knows the API and nothing of the server: neither torch nor FastAPI comes with
 """
 
 from recsys.client.asynchronous import AsyncClient
-from recsys.client.calls import Event
+from recsys.client.bodies import (
+    Event,
+    Filter,
+    HeadsBody,
+    InlineContext,
+    InlineEvent,
+    ItemBody,
+    ScoredContext,
+    ScoresBody,
+)
 from recsys.client.sync import Client
 from recsys.errors import ServiceError
 from recsys.serving.messages.more_replies import (
@@ -23,12 +32,19 @@ __all__ = [
     "DeletionReply",
     "Event",
     "EventsReply",
+    "Filter",
+    "HeadsBody",
     "HeadsReply",
     "Health",
+    "InlineContext",
+    "InlineEvent",
+    "ItemBody",
     "ItemReply",
     "ModelReply",
     "Readiness",
     "RecommendationReply",
+    "ScoredContext",
+    "ScoresBody",
     "ScoresReply",
     "ServiceError",
     "SimilarReply",

@@ -10,8 +10,9 @@ import httpx
 from tenacity import AsyncRetrying
 
 from recsys.client import calls
-from recsys.client.calls import Call, Event, Json, RecommendOptions, Reply
-from recsys.client.exchanges import ATTEMPTS, TIMEOUT_SECONDS, headers, received, retrying, unanswered
+from recsys.client.bodies import ColumnValue, Event, HeadsBody, InlineEvent, ItemBody, RecommendOptions, ScoresBody
+from recsys.client.calls import Call, Json, Reply
+from recsys.client.exchanges import ATTEMPTS, TIMEOUT_SECONDS, arguments, headers, received, retrying, unanswered
 from recsys.serving.messages.more_replies import (
     DeletionReply,
     HeadsReply,
@@ -29,7 +30,7 @@ class AsyncClient:
     Args:
         url: where it answers, for example http://127.0.0.1:8000.
         key: an API key, where it asks for one.
-        timeout: seconds for one attempt.
+        timeout: seconds for one attempt; a deletion takes as long as it takes.
         attempts: how often a request is sent at most; 1 for no retries.
         transport: another way to the service than the network.
     """
@@ -44,7 +45,7 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = url
-        self._attempts = attempts
+        self._attempts, self._timeout = attempts, timeout
         self._http = httpx.AsyncClient(
             base_url=url, timeout=timeout, headers=headers(key), trust_env=False, transport=transport
         )
@@ -53,8 +54,8 @@ class AsyncClient:
         self,
         user_id: str | None = None,
         *,
-        history: Sequence[str] | None = None,
-        profile: Mapping[str, object] | None = None,
+        history: Sequence[str | InlineEvent] | None = None,
+        profile: Mapping[str, ColumnValue] | None = None,
         k: int = 10,
         **options: Unpack[RecommendOptions],
     ) -> RecommendationReply:
@@ -62,7 +63,7 @@ class AsyncClient:
 
         Args:
             user_id: a stored user, None for a visitor.
-            history: item ids, oldest first, that the caller knows of beyond what is stored.
+            history: what the caller knows of beyond what is stored, oldest first: item ids, or items with their times.
             profile: values of the workspace's user columns.
             k: how many items.
             options: which items may come, in what order, and with reasons or not.
@@ -85,13 +86,17 @@ class AsyncClient:
         """Whether it can answer; never tried again."""
         return await self.ask(calls.ready())
 
-    async def scores(self, body: Mapping[str, Any]) -> ScoresReply:
+    async def scores(self, body: ScoresBody) -> ScoresReply:
         """POST /v1/scores: how given items are scored for a user or a context."""
         return await self.ask(calls.scores(body))
 
-    async def heads(self, body: Mapping[str, Any]) -> HeadsReply:
+    async def heads(self, body: HeadsBody) -> HeadsReply:
         """POST /v1/heads: the head that is generated for a user or a context."""
         return await self.ask(calls.heads(body))
+
+    async def heads_file(self, body: HeadsBody) -> bytes:
+        """The same as a safetensors file: the tensors, everything else in its metadata."""
+        return await self.ask(calls.heads_file(body))
 
     async def similar(self, item_id: str, *, k: int = 10) -> SimilarReply:
         """Items like this one."""
@@ -102,10 +107,10 @@ class AsyncClient:
         return await self.ask(calls.user_context(user_id))
 
     async def delete_user(self, user_id: str) -> DeletionReply:
-        """Removes a user and all that is stored about them."""
+        """Removes a user and all that is stored about them. It may take minutes, which are waited for."""
         return await self.ask(calls.delete_user(user_id))
 
-    async def put_item(self, item_id: str, item: Mapping[str, Any]) -> ItemReply:
+    async def put_item(self, item_id: str, item: ItemBody) -> ItemReply:
         """Adds an item to the catalogue, or changes it."""
         return await self.ask(calls.put_item(item_id, item))
 
@@ -144,7 +149,7 @@ class AsyncClient:
 
     async def _once(self, call: Call[Reply]) -> Reply:
         try:
-            reply = await self._http.request(call.method, call.path, json=call.body)
+            reply = await self._http.request(**arguments(call, self._timeout))
         except httpx.HTTPError as error:
             raise unanswered(self.url, error) from error
         return received(self.url, call, reply)

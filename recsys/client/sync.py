@@ -10,8 +10,9 @@ import httpx
 from tenacity import Retrying
 
 from recsys.client import calls
-from recsys.client.calls import Call, Event, Json, RecommendOptions, Reply
-from recsys.client.exchanges import ATTEMPTS, TIMEOUT_SECONDS, headers, received, retrying, unanswered
+from recsys.client.bodies import ColumnValue, Event, HeadsBody, InlineEvent, ItemBody, RecommendOptions, ScoresBody
+from recsys.client.calls import Call, Json, Reply
+from recsys.client.exchanges import ATTEMPTS, TIMEOUT_SECONDS, arguments, headers, received, retrying, unanswered
 from recsys.serving.messages.more_replies import (
     DeletionReply,
     HeadsReply,
@@ -32,7 +33,7 @@ class Client:
     Args:
         url: where it answers, for example http://127.0.0.1:8000.
         key: an API key, where it asks for one.
-        timeout: seconds for one attempt.
+        timeout: seconds for one attempt; a deletion takes as long as it takes.
         attempts: how often a request is sent at most; 1 for no retries.
         transport: another way to the service than the network.
     """
@@ -47,7 +48,7 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = url
-        self._attempts = attempts
+        self._attempts, self._timeout = attempts, timeout
         self._http = httpx.Client(
             base_url=url, timeout=timeout, headers=headers(key), trust_env=False, transport=transport
         )
@@ -56,8 +57,8 @@ class Client:
         self,
         user_id: str | None = None,
         *,
-        history: Sequence[str] | None = None,
-        profile: Mapping[str, object] | None = None,
+        history: Sequence[str | InlineEvent] | None = None,
+        profile: Mapping[str, ColumnValue] | None = None,
         k: int = 10,
         **options: Unpack[RecommendOptions],
     ) -> RecommendationReply:
@@ -65,7 +66,7 @@ class Client:
 
         Args:
             user_id: a stored user, None for a visitor.
-            history: item ids, oldest first, that the caller knows of beyond what is stored.
+            history: what the caller knows of beyond what is stored, oldest first: item ids, or items with their times.
             profile: values of the workspace's user columns.
             k: how many items.
             options: which items may come, in what order, and with reasons or not.
@@ -88,13 +89,17 @@ class Client:
         """Whether it can answer; never tried again."""
         return self.ask(calls.ready())
 
-    def scores(self, body: Mapping[str, Any]) -> ScoresReply:
+    def scores(self, body: ScoresBody) -> ScoresReply:
         """POST /v1/scores: how given items are scored for a user or a context."""
         return self.ask(calls.scores(body))
 
-    def heads(self, body: Mapping[str, Any]) -> HeadsReply:
+    def heads(self, body: HeadsBody) -> HeadsReply:
         """POST /v1/heads: the head that is generated for a user or a context."""
         return self.ask(calls.heads(body))
+
+    def heads_file(self, body: HeadsBody) -> bytes:
+        """The same as a safetensors file: the tensors, everything else in its metadata."""
+        return self.ask(calls.heads_file(body))
 
     def similar(self, item_id: str, *, k: int = 10) -> SimilarReply:
         """Items like this one."""
@@ -105,10 +110,10 @@ class Client:
         return self.ask(calls.user_context(user_id))
 
     def delete_user(self, user_id: str) -> DeletionReply:
-        """Removes a user and all that is stored about them."""
+        """Removes a user and all that is stored about them. It may take minutes, which are waited for."""
         return self.ask(calls.delete_user(user_id))
 
-    def put_item(self, item_id: str, item: Mapping[str, Any]) -> ItemReply:
+    def put_item(self, item_id: str, item: ItemBody) -> ItemReply:
         """Adds an item to the catalogue, or changes it."""
         return self.ask(calls.put_item(item_id, item))
 
@@ -147,7 +152,7 @@ class Client:
 
     def _once(self, call: Call[Reply]) -> Reply:
         try:
-            reply = self._http.request(call.method, call.path, json=call.body)
+            reply = self._http.request(**arguments(call, self._timeout))
         except httpx.HTTPError as error:
             raise unanswered(self.url, error) from error
         return received(self.url, call, reply)

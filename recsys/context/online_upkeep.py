@@ -48,6 +48,14 @@ class OnlineUpkeep:
         with self._writing("write online rows", token) as (live, config):
             live.note_folded(config, self._adapter.version.version, position)
 
+    def holds(self, user_ids: Sequence[str]) -> bool:
+        """Whether there is a row, of any version, of any of these users."""
+        views = self._views(lambda view: bool(view.online))
+        with self._adapter.reported("read online rows"):
+            live, config = self._live()
+            found = live.online_read_views(config, views, [entity_key(columns.USER_ID, one) for one in user_ids])
+        return any(moment is not None for rows in found for moment, _ in rows)
+
     def delete(self, user_ids: Sequence[str], item_ids: Sequence[str], token: int) -> None:
         """Removes rows of users and of items, of every version, to the last byte."""
         keys = [entity_key(columns.USER_ID, user_id) for user_id in user_ids]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys.deadline import check_deadline, lock_wait
+from recsys.deadline import bounded, check_deadline, lock_wait
 from recsys.errors import ConfigError, DataError
 from recsys.events.tables import LAYOUT, layout, make_tables
 
@@ -81,7 +81,11 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that shuts out every other writer of the file until it is committed at the end."""
+        """A transaction that shuts out every other writer of the file until it is committed at the end.
+
+        Raises:
+            StoreTimeoutError: a time budget is running, and others were writing until it was spent.
+        """
         connection = self._begun()
         try:
             yield connection
@@ -94,7 +98,8 @@ class Database:
         """A write transaction on the file that is in place: while it was waited for, another may have taken it."""
         while True:
             connection = self.connection()
-            connection.execute("BEGIN IMMEDIATE")
+            with bounded(connection, LOCK_WAIT_SECONDS):
+                connection.execute("BEGIN IMMEDIATE")
             if self._is_current():
                 return connection
             connection.rollback()

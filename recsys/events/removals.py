@@ -7,16 +7,16 @@ the user back. It knows nothing of feature stores and files, which `recsys.jobs`
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from recsys.deadline import bounded
 from recsys.events.asking import asked
 from recsys.events.database import LOCK_WAIT_SECONDS, Database
+from recsys.events.removing import remove, take_over_unknown
 from recsys.events.tables import take_positions
-from recsys.events.tombstones import deleted_after, deleted_at, digest_of, salt_of, tombstones
+from recsys.events.tombstones import deleted_after, deleted_at, salt_of, tombstones
 from recsys.failpoints import Failpoint, reached
 
 
@@ -30,16 +30,21 @@ class Removals:
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
 
-    def remove_users(self, user_ids: Sequence[str]) -> int:
+    def remove_users(self, user_ids: Sequence[str], nameless: Collection[str] = ()) -> int:
         """Removes these users' events and notes what is left to clean, in one transaction.
 
         From here on the log does not know them: no read, no training, no export finds them.
+
+        Args:
+            user_ids: who goes.
+            nameless: those of them of whom nobody needs to be reminded after an interruption. Where the log holds
+                nothing of one either, the deletion is noted without the id: then there is nothing to scrub.
 
         Returns:
             How many events went.
         """
         with self._database.writing() as connection:
-            return _remove(connection, dict.fromkeys(user_ids, time.time_ns() // 1000))
+            return remove(connection, dict.fromkeys(user_ids, time.time_ns() // 1000), nameless)
 
     def prune(self, before: int, keep_last: int) -> int:
         """Removes events that happened before a moment, but each user's newest.
@@ -98,11 +103,13 @@ class Removals:
             )
 
     def scrub(self) -> None:
-        """Leaves no byte of what was removed in the log's files, and notes that this is done.
+        """Leaves no byte of what was removed in the log's files, and notes that this is done; done before, it is quick.
 
         Raises:
             DataError: readers kept the write-ahead log busy all the time; the removal is completed by the next one.
         """
+        if self.are_done():
+            return
         self._database.rewrite()
         reached(Failpoint.DELETE_LOG_REWRITTEN)
         self._database.empty_write_ahead_log()
@@ -163,37 +170,11 @@ class Removals:
                 for user_id, moment in deleted_at(there, user_ids).items()
                 if deleted_at(connection, [user_id]).get(user_id, 0) < moment
             }
-            _remove(connection, newer)
+            remove(connection, newer)
             if salt_of(connection) == salt_of(there):
-                _take_over_unknown(connection, tombstones(there))
+                take_over_unknown(connection, tombstones(there))
         return list(newer)
 
     def close(self) -> None:
         """Closes the calling thread's connection; the next call opens another."""
         self._database.close()
-
-
-def _remove(connection: sqlite3.Connection, moments: Mapping[str, int]) -> int:
-    """Removes users' events and notes since when they are deleted; how many events went."""
-    salt, removed = salt_of(connection), 0
-    for user_id, moment in moments.items():
-        removed += connection.execute("DELETE FROM events WHERE user_id = ?", [user_id]).rowcount
-        connection.execute("DELETE FROM catalogue_changes WHERE user_id = ?", [user_id])
-        connection.execute(
-            "INSERT OR REPLACE INTO removals VALUES (?, ?, ?, ?, 'cleaning')",
-            [take_positions(connection), digest_of(salt, user_id), user_id, moment],
-        )
-    return removed
-
-
-def _take_over_unknown(connection: sqlite3.Connection, theirs: Mapping[str, int]) -> None:
-    """Keeps deletions that are newer than this log's, of users of whom it holds nothing."""
-    mine = tombstones(connection)
-    connection.executemany(
-        "INSERT OR REPLACE INTO removals VALUES (?, ?, NULL, ?, 'done')",
-        [
-            (take_positions(connection), digest, moment)
-            for digest, moment in theirs.items()
-            if mine.get(digest, 0) < moment
-        ],
-    )

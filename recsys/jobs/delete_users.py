@@ -2,6 +2,7 @@
 
 Once the first transaction is done nothing reads, trains on or exports the users. Cleaning up what is stored of them
 elsewhere can be interrupted and is taken up again by the next deletion, the next materialisation or by `recsys serve`.
+Of users of whom neither log nor catalogue knows anything (deleted before, for example) no id is written down for that.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from recsys.events.log import EventLog
 from recsys.events.removals import Removals
 from recsys.failpoints import Failpoint, reached
 from recsys.jobs.giving_way import sweep
+from recsys.jobs.profiles import remove_profiles, without_profile
 from recsys.training.histories import forget_histories
 from recsys.workspace import Workspace
 
@@ -77,9 +79,10 @@ def delete_users(workspace: Workspace, user_ids: Sequence[str]) -> DeleteResult:
         raise DataError("Give the id of the user to delete; an id is never empty.")
     lease, removals = FoldLease(workspace.event_log), Removals(workspace.event_log)
     with maintenance(lease, "delete a user") as token:
-        events = removals.remove_users(user_ids)
+        nameless = without_profile(workspace, user_ids)
+        events = removals.remove_users(user_ids, nameless)
         reached(Failpoint.DELETE_EVENTS_GONE)
-        clean(workspace, lease, token)
+        clean(workspace, lease, token, sorted(nameless.difference(removals.being_deleted())))
     position = EventLog(workspace.event_log).position()
     return DeleteResult(
         workspace.name, len(set(user_ids)), events, position, seconds=round(time.monotonic() - started, 3)
@@ -95,8 +98,15 @@ def finish_deletions(workspace: Workspace) -> None:
         clean(workspace, lease, token)
 
 
-def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
-    """Removes every trace of the users under deletion and of pruned events; each step can be repeated."""
+def clean(workspace: Workspace, lease: FoldLease, token: int, strangers: Sequence[str] = ()) -> None:
+    """Removes every trace of the users under deletion and of pruned events; each step can be repeated.
+
+    Args:
+        workspace: whose files and stores.
+        lease: the way to its lease.
+        token: of the lease that is held.
+        strangers: users who go as well and of whom neither log nor catalogue knew anything.
+    """
     removals, guard = Removals(workspace.event_log), partial(lease.guarded, token)
     shutil.rmtree(workspace.counts, ignore_errors=True)
     forget_histories(workspace.training)
@@ -105,12 +115,14 @@ def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
     if pruned_at is not None:
         _clear_folded_before(workspace, pruned_at, token, guard)
         reached(Failpoint.PRUNE_ROWS_GONE)
-    user_ids = removals.being_deleted()
+    named = removals.being_deleted()
+    user_ids = [*named, *strangers]
     if user_ids:
-        _clean_catalogue(workspace, user_ids, guard)
+        remove_profiles(workspace, user_ids, guard)
         reached(Failpoint.DELETE_PROFILE_GONE)
         item_ids = _items_of_nobody(workspace)
-        if (online := _online(workspace, guard)) is not None:
+        online = _online(workspace, guard)
+        if online is not None and (named or online.holds(strangers)):
             online.delete(user_ids, item_ids, token)
         reached(Failpoint.DELETE_ONLINE_CLEAN)
         _clean_offline(workspace, user_ids, item_ids, guard)
@@ -120,7 +132,7 @@ def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
         reached(Failpoint.DELETE_LISTS_CLEAN)
         shown.remove_users(user_ids)
         reached(Failpoint.DELETE_IMPRESSIONS_GONE)
-        removals.forget_names(user_ids)
+        removals.forget_names(named)
         reached(Failpoint.DELETE_NAMES_FORGOTTEN)
     for place in (workspace.root, workspace.artifacts):  # a restore that was killed may have left a copy beside it
         sweep(place)
@@ -128,15 +140,6 @@ def clean(workspace: Workspace, lease: FoldLease, token: int) -> None:
     reached(Failpoint.DELETE_IMPRESSIONS_CLEAN)
     removals.scrub()
     reached(Failpoint.DELETE_SCRUBBED)
-
-
-def _clean_catalogue(workspace: Workspace, user_ids: Sequence[str], guard: Guard) -> None:
-    folder = workspace.users_file.parent
-    if workspace.users_file.is_file():
-        with guard():  # an import reads and writes the file under the same lock
-            remove_users(workspace.users_file, user_ids)
-            for path in folder.glob(f".{workspace.users_file.name}.*"):
-                path.unlink(missing_ok=True)
 
 
 def _online(workspace: Workspace, guard: Guard) -> OnlineUpkeep | None:

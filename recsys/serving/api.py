@@ -11,7 +11,7 @@ from fastapi import Body, FastAPI, Request, Response
 
 from recsys import __version__
 from recsys.ranking.kept_heads import KeptHeads
-from recsys.serving.answers.answering import Answering, bound_other_threads
+from recsys.serving.answers.answering import Answering, bound_other_threads, changing, deleting, measuring, recording
 from recsys.serving.answers.catalogue_requests import CatalogueRequests
 from recsys.serving.answers.choosing import Choice
 from recsys.serving.answers.heads import Heads
@@ -44,9 +44,9 @@ from recsys.serving.routes.users import add_context, add_deletion
 
 _DESCRIPTION = """Personal recommendations from a context, not from a stored user vector.
 
-Every reply carries the request's id (yours, from `X-Request-ID`, or a new one), the model's version, the feature
-service's version and, when the answer is less than it could be, `degraded` with its reason. Errors are problem
-documents (RFC 9457). Unknown fields are errors."""
+Every reply carries the request's id (yours, from `X-Request-ID`, or a new one). Replies under `/v1/` also carry the
+model's version, the feature service's version and `degraded`: null, or why the answer is less than it could be. Errors
+are problem documents (RFC 9457). Unknown fields are errors."""
 
 
 def create_app(
@@ -100,13 +100,13 @@ def create_app(
     add_similar(app, Similar(models, choice))
     add_context(app, KnownUsers(models, choice.items, clock))
     if item_writer is not None:
-        add_item_changes(app, CatalogueRequests(item_writer, choice.items, models, features))
+        add_item_changes(app, CatalogueRequests(item_writer, choice.items, models, features), changing())
     if delete_users is not None:
-        add_deletion(app, Forgetting(delete_users, models, features))
-    _add_events(app, Intake(log, live, models, features, clock))
+        add_deletion(app, Forgetting(delete_users, models, features), deleting())
+    _add_events(app, Intake(log, live, models, features, clock), recording(protection.event_seconds))
     _add_model(app, models, experiment)
     _add_health(app, models)
-    add_metrics(app, meters, ServiceState(models, features, log))
+    add_metrics(app, meters, ServiceState(models, features, log), measuring())
     problems.install(app)
     describe(app, refusals)
     protect(app, protection, draining, meters)
@@ -134,19 +134,22 @@ def _add_recommendations(app: FastAPI, recommending: Recommending, answering: An
         return Json(await answering.run(answer) if items is None else answer())
 
 
-def _add_events(app: FastAPI, intake: Intake) -> None:
+def _add_events(app: FastAPI, intake: Intake, answering: Answering) -> None:
     @app.post(
         "/v1/events",
         response_model=EventsReply,
         responses=documented(examples.EVENTS_REPLY, 422, 503),
         summary="Report what happened; acknowledged once it is durable",
     )
-    def events(
+    async def events(
         request: Request,
         body: Annotated[EventsRequest, Body(openapi_examples=examples.EVENTS_REQUESTS)],
     ) -> Response:
-        """The next read for these users shows the effect. Sending an event_id again changes nothing."""
-        return Json(intake.take(body, request_id(request.scope)))
+        """The next read for these users shows the effect. Sending an event_id again changes nothing.
+
+        Where the log cannot be written within seconds, as while a user is deleted, they are refused with a 503.
+        """
+        return Json(await answering.run(partial(intake.take, body, request_id(request.scope))))
 
 
 def _add_model(app: FastAPI, models: ModelSource, experiment: Experiment) -> None:

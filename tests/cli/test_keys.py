@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from recsys.cli.app import build_app
 from recsys.data.schema import WorkspaceSchema
-from recsys.serving.edge.keys import KeyRing
+from recsys.serving.edge.key_ring import KeyRing
 from recsys.workspace import Workspace
 
 

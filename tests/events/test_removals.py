@@ -113,6 +113,50 @@ def test_no_byte_of_a_deleted_user_is_left_in_any_file_of_the_log(path, files_wi
     assert files_with(path.parent, "u19-39-19")
 
 
+def free_pages(log):
+    return log._database.connection().execute("PRAGMA freelist_count").fetchone()[0]
+
+
+def with_free_pages(log):
+    log.append(events(*((f"x{n}", "filler", "x" * 500, n) for n in range(400))))
+    with log._database.writing() as connection:
+        connection.execute("DELETE FROM events WHERE user_id = 'filler'")
+    assert free_pages(log)
+
+
+def test_a_user_of_whom_the_log_holds_nothing_is_noted_without_the_id_and_nothing_is_rewritten(log, removals, path):
+    removals.remove_users(["ann"])
+    removals.forget_names(["ann"])
+    removals.scrub()
+    first, position = removals.deleted(["ann"]), log.position()
+    with_free_pages(log)
+    assert removals.remove_users(["ann", "unmistakable"], nameless=["ann", "unmistakable"]) == 0
+    assert (removals.being_deleted(), removals.are_done()) == ([], True)
+    removals.scrub()
+    assert free_pages(log), "the file was not written anew"
+    assert removals.deleted(["ann"])["ann"] > first["ann"], "what happened until now is withheld"
+    assert removals.deleted_after(["ann", "unmistakable"], position) == ["ann", "unmistakable"]
+    assert log.append(events(("8", "ann", "a", NOW), ("9", "unmistakable", "a", NOW))).withheld == 2
+
+
+@pytest.mark.parametrize("killed_before", ["cleaning", "scrubbing"])
+def test_a_deletion_that_was_killed_is_scrubbed_by_the_next_one_of_the_same_user(log, removals, killed_before):
+    removals.remove_users(["ann"])
+    if killed_before == "scrubbing":
+        removals.forget_names(["ann"])
+    with_free_pages(log)
+    assert removals.remove_users(["ann"], nameless=["ann"]) == 0
+    assert removals.being_deleted() == ["ann"]
+    removals.forget_names(["ann"])
+    removals.scrub()
+    assert (free_pages(log), removals.are_done()) == (0, True)
+
+
+def test_whoever_has_events_is_noted_by_name_whatever_was_thought(log, removals):
+    assert removals.remove_users(["ann"], nameless=["ann"]) == 2
+    assert removals.being_deleted() == ["ann"]
+
+
 def test_the_hash_of_a_deleted_user_depends_on_the_log(log, removals, path, tmp_path):
     other = tmp_path / "other.sqlite"
     stored = []

@@ -15,6 +15,7 @@ from recsys.batch.sink import PartitionSink
 from recsys.cli.app import build_app
 from recsys.data.catalogue import Catalogue
 from recsys.errors import DataError
+from recsys.events.database import Database
 from recsys.events.impressions import Impression, ImpressionLog
 from recsys.events.lease import FoldLease
 from recsys.events.log import EventLog
@@ -155,6 +156,29 @@ def test_deleting_again_and_deleting_strangers_changes_nothing(workspace):
     before = EventLog(workspace.event_log).read()
     assert delete_users(workspace, [GONE[0], "stranger"]).events == 0
     assert EventLog(workspace.event_log).read().equals(before)
+
+
+def test_deleting_again_rewrites_nothing_and_takes_along_what_came_since(workspace, files_with, monkeypatch):
+    user = "unmistakable-again"
+    append_event(workspace, {"user_id": user, "item_id": "i1"})
+    delete_users(workspace, [user])
+    position = EventLog(workspace.event_log).position()
+    rewritten = []
+    monkeypatch.setattr(Database, "rewrite", lambda self: rewritten.append(self.path))
+    assert delete_users(workspace, [user]).position == position + 1
+    assert rewritten == []
+    monkeypatch.undo()
+    monkeypatch.setenv(HOME_VARIABLE, str(workspace.home))
+    later = time.time_ns() // 1000 + 10**9
+    shown = Impression(request_id="r", shown_at=later, user_id=user, model_version="1", item_ids=("i1",))
+    assert ImpressionLog.of(workspace).append([shown]) == 1
+    folder = workspace.recommendations / "v1-again"
+    folder.mkdir()
+    rows = [(user, 1, "i1", 0.5, "1", None)]
+    pl.DataFrame(rows, schema=OUTPUT_SCHEMA, orient="row").write_parquet(folder / "part-00000.parquet")
+    assert files_with(workspace.root, user)
+    assert delete_users(workspace, [user]).events == 0
+    assert files_with(workspace.root, user) == []
 
 
 def test_rows_in_the_hands_of_a_paused_writer_do_not_come_back(workspace, reader):

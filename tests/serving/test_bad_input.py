@@ -157,12 +157,54 @@ def test_deep_nesting_is_refused(http):
 
 
 def test_a_body_that_is_too_large_is_refused_announced_or_not(http):
-    big = json.dumps({"user_id": "x" * 3_000_000}).encode()
-    announced = http.post(RECOMMEND, content=big, headers={"Content-Type": "application/json"})
-    streamed = http.post(RECOMMEND, content=iter([big[:10], big[10:]]), headers={"Content-Type": "application/json"})
+    big = json.dumps({"events": "x" * 3_000_000}).encode()
+    announced = http.post(EVENTS, content=big, headers={"Content-Type": "application/json"})
+    streamed = http.post(EVENTS, content=iter([big[:10], big[10:]]), headers={"Content-Type": "application/json"})
     for reply in (announced, streamed):
         assert reply.status_code == 413
         problem(reply)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        (RECOMMEND, {"user_id": "ann", "include_only": ["i1234567"] * 1_000_000}, "include_only"),
+        ("/v1/heads", {"user_id": "ann", "items": ["i1234567"] * 1_000_000}, "items"),
+        ("/v1/scores", {"users": [{"user_id": "ann"}], "items": ["i1234567"] * 1_000_000}, "items"),
+    ],
+)
+def test_a_million_candidates_are_refused_by_their_field(http, path, body, field):
+    reply = http.post(path, json=body)
+    assert reply.status_code == 422
+    assert problem(reply).errors[0].field == field
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1"]
+)
+@pytest.mark.parametrize("length", [1, 100_000])
+def test_a_body_in_another_encoding_than_utf_8_is_refused_before_it_is_parsed(http, encoding, length):
+    body = json.dumps({"user_id": "\u00e9" * length}, ensure_ascii=False).encode(encoding)
+    reply = http.post(RECOMMEND, content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code == 400
+    assert "UTF-8" in problem(reply).detail
+
+
+def test_a_byte_order_mark_of_utf_8_is_let_pass(http):
+    body = json.dumps({"user_id": "ann", "k": 1}).encode("utf-8-sig")
+    assert http.post(RECOMMEND, content=body, headers={"Content-Type": "application/json"}).status_code == 200
+
+
+def test_depth_cannot_be_hidden_in_another_encoding(http):
+    deep = "[" * 33 + "]" * 33
+    body = json.dumps({"context": {"profile": {"job": "DEEP"}}}).replace('"DEEP"', deep)
+    for encoding in ("utf-8", "utf-16"):
+        assert (
+            http.post(
+                RECOMMEND, content=body.encode(encoding), headers={"Content-Type": "application/json"}
+            ).status_code
+            == 400
+        )
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])

@@ -4,9 +4,12 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
+from typing import Required, get_args, get_origin, get_type_hints
 
 import httpx
 import pytest
+from safetensors.numpy import load
 
 from recsys.client import (
     AsyncClient,
@@ -18,9 +21,15 @@ from recsys.client import (
     ServiceError,
     SimilarReply,
     UserContextReply,
+    bodies,
 )
 from recsys.client.calls import plain
+from recsys.data.conditions import Operator
 from recsys.errors import ConfigError
+from recsys.serving.answers.catalogue_requests import ItemRequest
+from recsys.serving.answers.heads import HeadsRequest
+from recsys.serving.answers.scoring import ScoredContext, ScoresRequest
+from recsys.serving.messages import requests
 
 EVENT = {"user_id": "ann", "item_id": "c"}
 
@@ -168,6 +177,95 @@ def test_it_gives_up_after_so_many_attempts_and_tells_the_last_problem():
     with pytest.raises(ServiceError, match="503 busy"):
         service.client(attempts=3).heads({"user_id": "ann"})
     assert service.answers == []
+
+
+def test_a_deletion_is_waited_for_and_not_sent_again_while_the_first_may_go_on():
+    for failure in (httpx.ReadTimeout("slow"), busy(504)):
+        service = Scripted(failure, fine())
+        with pytest.raises(ServiceError):
+            service.client(timeout=1.0).delete_user("ann")
+        assert len(service.requests) == 1
+    waits = service.requests[0].extensions["timeout"]
+    assert waits["read"] > 600
+    assert waits["connect"] == 1.0
+
+
+@pytest.mark.parametrize("failure", [busy(), httpx.ConnectError("gone"), httpx.RemoteProtocolError("it was killed")])
+def test_a_deletion_that_has_ended_is_sent_again(failure):
+    reply = {"request_id": "r", "model_version": "1", "feature_service": "c", "degraded": None, "user_id": "ann"}
+    service = Scripted(failure, httpx.Response(200, json={**reply, "events": 3, "log_sequence": 9}))
+    assert service.client().delete_user("ann").events == 3
+    assert len(service.requests) == 2
+
+
+MOMENT = datetime(2026, 5, 1, 18, 30, tzinfo=UTC)
+
+
+def test_inline_events_carry_their_times(client, service):
+    client.recommend(history=["a", {"item_id": "d", "occurred_at": MOMENT}], profile={"likes": ("x", "y")}, k=1)
+    row = service.ranker.rows[-1]
+    assert dict(zip(row.history_items, row.history_times, strict=True))["d"] == int(MOMENT.timestamp() * 1_000_000)
+    assert row.profile["likes"] == ("x", "y")
+
+
+def test_scores_and_heads_take_contexts_with_times(modelled):
+    client = Client("http://testserver")
+    client._http = modelled().http
+    context = {"history": [{"item_id": "m1", "occurred_at": MOMENT}]}
+    [user] = client.scores({"users": [{"context": context}], "items": ("m2", "m3")}).users
+    assert (user.item_ids, user.context.events) == (["m2", "m3"], 1)
+    assert client.heads({"context": context, "items": ["m2"]}).context.events == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_head_comes_as_a_safetensors_file(modelled, asynchronous):
+    app, body = modelled().http, {"user_id": "ann", "items": ["m2"]}
+
+    async def ask():
+        async with AsyncClient("http://service", transport=httpx.ASGITransport(app.app)) as client:
+            return await client.heads_file(body)
+
+    client = Client("http://testserver")
+    client._http = app
+    file = asyncio.run(ask()) if asynchronous else client.heads_file(body)
+    told = client.heads(body)
+    tensors = load(file)
+    assert tensors["gains"].tolist() == pytest.approx(told.tensors.gains)
+    assert set(tensors) == {name for name, own in told.tensors.model_dump().items() if own is not None}
+
+
+def test_json_is_no_safetensors_file():
+    with pytest.raises(ServiceError, match="200"):
+        Scripted(fine()).client().heads_file({"user_id": "ann"})
+
+
+def required(body):
+    hints = get_type_hints(body, include_extras=True)
+    return {name for name, kind in hints.items() if body.__total__ or get_origin(kind) is Required}
+
+
+@pytest.mark.parametrize(
+    ("body", "model"),
+    [
+        (bodies.Event, requests.NewEvent),
+        (bodies.InlineEvent, requests.InlineEvent),
+        (bodies.InlineContext, requests.InlineContext),
+        (bodies.Filter, requests.Filter),
+        (bodies.ScoredContext, ScoredContext),
+        (bodies.ScoresBody, ScoresRequest),
+        (bodies.HeadsBody, HeadsRequest),
+        (bodies.ItemBody, ItemRequest),
+    ],
+)
+def test_what_the_client_takes_is_what_the_service_takes(body, model):
+    assert set(body.__annotations__) == set(model.model_fields)
+    assert required(body) == {name for name, field in model.model_fields.items() if field.is_required()}
+
+
+def test_the_options_of_recommendations_are_the_services_fields():
+    others = {"user_id", "context", "k"}
+    assert set(bodies.RecommendOptions.__annotations__) | others == set(requests.RecommendationRequest.model_fields)
+    assert get_args(get_type_hints(bodies.Filter)["op"]) == get_args(Operator)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 500])

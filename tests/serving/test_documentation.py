@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from recsys.serving.answers.catalogue_requests import ItemRequest
-from recsys.serving.answers.heads import HeadsRequest
+from recsys.serving.answers.heads import SAFETENSORS, HeadsRequest
 from recsys.serving.answers.scoring import ScoresRequest
 from recsys.serving.http.problems import Problem
 from recsys.serving.messages import examples, more_examples, replies, requests
@@ -38,13 +39,26 @@ def test_every_route_has_a_summary_and_an_example(document):
         "/v1/users/{user_id}",
         "/healthz",
         "/readyz",
+        "/metrics",
     }
     for path, methods in document["paths"].items():
         for operation in methods.values():
             assert operation["summary"], path
-            assert operation["responses"]["200"]["content"]["application/json"]["example"], path
+            kind = "text/plain" if path == "/metrics" else "application/json"
+            assert operation["responses"]["200"]["content"][kind]["example"], path
             if "requestBody" in operation:
                 assert operation["requestBody"]["content"]["application/json"]["examples"], path
+
+
+def test_the_example_of_metrics_is_of_this_service_and_prometheus_can_read_it(http):
+    http.post("/v1/recommendations", json={"user_id": "nobody"})
+    told = {family.name for family in text_string_to_metric_families(http.get("/metrics").text)}
+    assert {family.name for family in text_string_to_metric_families(more_examples.METRICS)} <= told
+
+
+def test_a_head_as_a_file_is_described(document):
+    content = document["paths"]["/v1/heads"]["post"]["responses"]["200"]["content"]
+    assert content[SAFETENSORS]["schema"]["description"]
 
 
 def test_errors_are_documented_as_problem_documents_and_nothing_else(document):

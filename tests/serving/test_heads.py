@@ -101,6 +101,16 @@ def test_of_nobody_the_head_is_the_shared_one_and_the_reply_says_so(modelled):
     assert not np.any(reply["tensors"]["film"])
 
 
+@pytest.mark.parametrize("accept", [SAFETENSORS, "application/json"])
+def test_a_degraded_head_says_so_in_its_header_and_is_counted_in_either_form(modelled, accept):
+    http = modelled("film").http
+    reply = http.post(HEADS, json={"user_id": "nobody"}, headers={"Accept": accept})
+    assert (reply.headers["content-type"], reply.headers["x-degraded"]) == (accept, "unknown_user")
+    assert 'recsys_degraded_replies_total{reason="unknown_user"} 1.0' in http.get("/metrics").text
+    whole = http.post(HEADS, json={"context": history("m1")}, headers={"Accept": accept})
+    assert "x-degraded" not in whole.headers
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

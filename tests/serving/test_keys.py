@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+import resource
 import stat
+from contextlib import contextmanager
 
 import pytest
 
 from recsys.durable import replace_file
 from recsys.errors import ConfigError
-from recsys.serving.edge.keys import KeyRing, KeyStore
+from recsys.serving.edge.key_ring import KeyRing
+from recsys.serving.edge.keys import KeyStore
 from recsys.serving.edge.scopes import Scope
 
 
@@ -108,3 +111,40 @@ def test_a_rate_that_is_none_lets_nobody_in_instead_of_failing(tmp_path):
     assert KeyRing(path).holder(token) is not None
     replace_file(path, path.read_bytes().replace(b"5/s", b"fast"), mode=0o600)
     assert KeyRing(path).holder(token) is None
+
+
+@contextmanager
+def no_more_files():
+    """This process cannot open any file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_while_no_file_can_be_opened_the_keys_of_before_stay_in_use_and_a_change_is_found_later(store, tmp_path):
+    now = [0.0]
+    ring = KeyRing(tmp_path / "keys.json", pause=1.0, clock=lambda: now[0])
+    token = store.create("shop", [Scope.READ])
+    assert ring.holder(token) is not None
+    other = store.create("other", [Scope.READ])
+    with no_more_files():
+        assert ring.holder(token) is not None
+        assert ring.holder(other) is None
+    assert ring.holder(other) is None, "it is tried again after a pause"
+    now[0] = 1.0
+    assert ring.holder(other) is not None
+    store.revoke("shop")
+    assert ring.holder(token) is None
+
+
+def test_the_first_look_is_tried_again_as_well(store, tmp_path):
+    now = [0.0]
+    ring = KeyRing(tmp_path / "keys.json", clock=lambda: now[0])
+    token = store.create("shop", [Scope.READ])
+    with no_more_files():
+        assert ring.holder(token) is None
+    now[0] = 10.0
+    assert ring.holder(token) is not None

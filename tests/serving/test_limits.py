@@ -157,7 +157,7 @@ def test_while_it_drains_it_is_not_ready_and_closes_connections_but_answers():
     app = FastAPI()
     app.get("/readyz")(lambda: "ready")
     app.get("/healthz")(lambda: "alive")
-    app.add_middleware(Admission, draining=draining, most=5, refused=lambda code: None, under_way=lambda change: None)
+    app.add_middleware(Admission, draining=draining, most=0, refused=lambda code: None, under_way=lambda change: None)
     with TestClient(app) as http:
         assert http.get("/readyz").status_code == 200
         draining.begun = True

@@ -16,6 +16,7 @@ from tests.serving.conformance import check_refusal, document
 JSON = {"Content-Type": "application/json"}
 OPERATIONS = [(method.upper(), path) for path, methods in document()["paths"].items() for method in methods]
 WITH_A_KEY = [(method, path) for method, path in OPERATIONS if path not in ("/healthz", "/readyz")]
+BOUNDED = [(method, path) for method, path in WITH_A_KEY if path != "/metrics"]
 WITH_A_BODY = [("POST", path) for path in ("/v1/recommendations", "/v1/scores", "/v1/heads", "/v1/events")]
 WITH_A_BODY.append(("PUT", "/v1/items/{item_id}"))
 
@@ -72,7 +73,7 @@ def test_what_names_refuse_is_documented(protected, method, path):
         check_refusal(reply, method, path)
 
 
-@pytest.mark.parametrize(("method", "path"), WITH_A_KEY)
+@pytest.mark.parametrize(("method", "path"), BOUNDED)
 def test_that_too_much_is_under_way_is_documented(protected, method, path):
     reply = refused(protected(max_in_flight=0), method, path)
     assert (reply.status_code, reply.json()["code"]) == (503, "overloaded")
@@ -141,5 +142,7 @@ def test_only_routes_that_refuse_so_say_so():
         }
 
     assert saying(401) == saying(403) == saying(429) == {*WITH_A_KEY}
+    assert saying(503) >= {*BOUNDED}
+    assert ("GET", "/metrics") not in saying(503)
     assert saying(408) == saying(413) == saying(415) == {*WITH_A_BODY}
     assert saying(400) == saying(421) == saying(431) == {*OPERATIONS}

@@ -75,12 +75,13 @@ def test_a_service_that_starts_without_the_registry_serves_the_last_good_copy_an
                 told = own.model()
                 assert told.model_version == "1"
                 assert told.degraded.reason == "registry_unreachable"
-                assert len(own.recommend("u1", k=5).items) == 5
+                answered = own.recommend("u1", k=5)
+                assert (len(answered.items), answered.degraded.reason) == (5, "registry_unreachable")
                 hidden.rename(workspace.tracking_database)
                 promoted = register_variant(workspace)
                 promote(workspace, promoted, by="test", judge=allow)
                 _follow(own, promoted)
-                assert own.model().degraded is None
+                assert own.model().degraded is own.recommend("u1", k=5).degraded is None
         finally:
             process.stop()
         assert "from its local copy" in process.log.read_text()

@@ -15,6 +15,7 @@ from recsys.serving.contexts import resolve
 from recsys.serving.http.problems import InvalidField, InvalidRequestError
 from recsys.serving.messages.degraded import described
 from recsys.serving.messages.more_replies import HeadsReply
+from recsys.serving.messages.replies import Degraded
 from recsys.serving.messages.requests import Identifier, InlineContext, Listed, RequestModel, one_at_least
 from recsys.serving.ports import ModelSource
 
@@ -39,10 +40,12 @@ class HandedOut:
     Attributes:
         about: everything but the numbers.
         head: the numbers.
+        degraded: why it is less than it could be; part of `about` as well.
     """
 
     about: dict[str, object]
     head: PortableHead
+    degraded: Degraded | None
 
     def as_reply(self) -> HeadsReply:
         """For JSON."""
@@ -94,4 +97,4 @@ class Heads:
             "item_ids": known,
             "unknown_items": list(dict.fromkeys(item for item in request.items if item not in model.vocabulary)),
         }
-        return HandedOut(about, head)
+        return HandedOut(about, head, degraded)

@@ -11,6 +11,7 @@ import polars as pl
 
 from recsys import columns
 from recsys.context.moments import CLOCK_SKEW
+from recsys.errors import StoreTimeoutError
 from recsys.serving.answers.recommending import microseconds_now
 from recsys.serving.contexts import BEFORE_1970, FUTURE, microseconds
 from recsys.serving.http.problems import InvalidField, InvalidRequestError, NotAcknowledgedError
@@ -55,14 +56,21 @@ class Intake:
 
         Raises:
             InvalidRequestError: an event lies in the future or before 1970.
-            NotAcknowledgedError: the log could not make them durable; send them again.
+            NotAcknowledgedError: the log could not make them durable, or not within the time budget; send them again.
         """
         now = self.clock()
         frame = self._frame(request.events, now)
         try:
             appended = self.log.append(frame)
         except Exception as error:
-            _log.exception("request %s: the event log refused %d events", request_id, len(request.events))
+            waited = isinstance(error, StoreTimeoutError)  # which happens to many at a time, and is nobody's defect
+            _log.log(
+                logging.WARNING if waited else logging.ERROR,
+                "request %s: the event log took none of %d events",
+                request_id,
+                len(request.events),
+                exc_info=not waited,
+            )
             raise NotAcknowledgedError(
                 "The event log could not be written: none of these events counts as received. Send them again, "
                 "with the same event_id each."

@@ -19,7 +19,7 @@ from recsys.serving.experiment.experiment import Experiment
 from recsys.serving.experiment.splitting import Assigned
 from recsys.serving.folder.items import Items
 from recsys.serving.http.problems import InvalidField, InvalidRequestError
-from recsys.serving.messages.degraded import described
+from recsys.serving.messages.degraded import ModelReason, described
 from recsys.serving.messages.replies import ContextUsed, Origin, RecommendationReply
 from recsys.serving.messages.requests import MAX_EXPLAINED, RecommendationRequest
 from recsys.serving.ports import RankedItems, ServedModel
@@ -169,11 +169,14 @@ def _k(request: RecommendationRequest, model: ServedModel) -> int:
     raise InvalidRequestError(InvalidField(("k",), f"The catalogue has {size} items; ask for 1 to {size}."))
 
 
-def reason(resolved: Resolved, model: ServedModel) -> Reason | None:
-    """The row's own reason, or that nothing in its history means anything to this model."""
-    if resolved.degraded is not None or not resolved.row.history_items:
+def reason(resolved: Resolved, model: ServedModel) -> Reason | ModelReason | None:
+    """The row's own reason, or that nothing in its history means anything to this model; else the model's."""
+    if resolved.degraded is not None:
         return resolved.degraded
-    return None if any(item in model.vocabulary for item in resolved.row.history_items) else EMPTY_CONTEXT
+    history = resolved.row.history_items
+    if history and not any(item in model.vocabulary for item in history):
+        return EMPTY_CONTEXT
+    return model.degraded
 
 
 def _ignored(request: RecommendationRequest, model: ServedModel) -> list[str]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recsys.serving.answers.choosing import Choice
 from recsys.serving.http.problems import InvalidField, InvalidRequestError
+from recsys.serving.messages.degraded import described
 from recsys.serving.messages.more_replies import SimilarItem, SimilarReply
 from recsys.serving.messages.requests import MAX_LISTED
 from recsys.serving.ports import ModelSource
@@ -58,7 +59,7 @@ class Similar:
             request_id=request_id,
             model_version=model.version,
             feature_service=model.features.service,
-            degraded=None,
+            degraded=described(model.degraded),
             item_id=item_id,
             title=titles.get(item_id),
             measure=_MEASURE,

@@ -51,7 +51,7 @@ class KnownUsers:
             request_id=request_id,
             model_version=model.version,
             feature_service=features.service,
-            degraded=described(found.degraded),
+            degraded=described(found.degraded or model.degraded),
             user_id=user_id,
             known=found.stored,
             events=row.event_count,

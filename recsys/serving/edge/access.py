@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
 from recsys.errors import ConfigError
-from recsys.serving.edge.keys import Key, KeyRing, KeyStore
+from recsys.serving.edge.key_ring import KeyRing
+from recsys.serving.edge.keys import Key, KeyStore
 from recsys.serving.edge.rates import Rates
 from recsys.serving.edge.scopes import route_of, scope_of
 from recsys.serving.http.problems import refusal

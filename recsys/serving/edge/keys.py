@@ -1,4 +1,4 @@
-"""The service's API keys: made, listed, revoked, and looked up for each request. It knows files, not HTTP.
+"""The service's API keys: made, listed and revoked. It knows files, not HTTP.
 
 A key is 256 random bits and is kept as its SHA-256. A slow hash, as passwords need, would add nothing: there is no
 list of likely keys to try, and it would cost every request what it costs an attacker.
@@ -7,12 +7,10 @@ list of likely keys to try, and it would cost every request what it costs an att
 from __future__ import annotations
 
 import hashlib
-import hmac
-import logging
 import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -27,8 +25,6 @@ from recsys.serving.edge.scopes import Scope
 
 _PREFIX = "rsk"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NOBODY = "0" * 64
-_log = logging.getLogger(__name__)
 
 
 def _judged(rate: str | None) -> str | None:
@@ -106,7 +102,7 @@ class KeyStore:
         made = Key(
             name=name,
             id=key_id,
-            sha256=_sha256(token),
+            sha256=digest_of(token),
             scopes=tuple(sorted(set(scopes))),
             rate=rate,
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -141,50 +137,20 @@ class KeyStore:
         replace_file(self._path, canonical_json(content), mode=0o600)
 
 
-class KeyRing:
-    """The keys as a running service sees them: a change of the file counts from the next request on.
-
-    While the file cannot be used nobody gets in.
-
-    Args:
-        path: the file of a `KeyStore`.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: object = None
-        self._by_id: Mapping[str, Key] = {}
-
-    def holder(self, token: str) -> Key | None:
-        """The key that this is, if it is one; in a time that does not tell how much of it was right."""
-        self._follow()
-        _, _, rest = token.partition("_")
-        key = self._by_id.get(rest.partition("_")[0])
-        same = hmac.compare_digest(_sha256(token), _NOBODY if key is None else key.sha256)
-        return key if same else None
-
-    def _follow(self) -> None:
-        stamp = _stamp(self._path)
-        if stamp == self._seen:
-            return
-        try:
-            self._by_id = {key.id: key for key in _read(self._path)}
-        except ConfigError as error:
-            _log.error("nobody can use a key: %s", error)
-            self._by_id = {}
-        self._seen = stamp
-
-
-def _stamp(path: Path) -> object:
-    """Another value after each change: the file is replaced, never rewritten; a chmod counts as well."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return "none"
-    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
-
-
 def _read(path: Path) -> list[Key]:
+    try:
+        return read_keys(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_keys(path: Path) -> list[Key]:
+    """The keys of a file, none where there is no file.
+
+    Raises:
+        ConfigError: the file is damaged, or open to other accounts.
+        OSError: it cannot be read now, though it may be later.
+    """
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_mode & 0o077:
@@ -192,11 +158,12 @@ def _read(path: Path) -> list[Key]:
             return list(_Keys.model_validate_json(file.read()).keys)
     except FileNotFoundError:
         return []
-    except OSError as error:
+    except PermissionError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         raise ConfigError(f"{path} is damaged. Remove it and make the keys again: recsys keys create") from error
 
 
-def _sha256(token: str) -> str:
+def digest_of(token: str) -> str:
+    """What is kept of a key: its SHA-256, hexadecimal."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

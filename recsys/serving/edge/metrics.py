@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import get_args
 
 from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, values
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -16,6 +18,8 @@ from prometheus_client.registry import Collector
 
 from recsys.context.user_memory import Outcome
 from recsys.errors import RecsysError
+from recsys.serving.answers.answering import Answering
+from recsys.serving.messages.more_examples import METRICS
 from recsys.serving.ports import EventSink, ModelSource, NoChampionError, ServedFeatures
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -142,12 +146,19 @@ class ServiceState(Collector):
         )
 
 
-def add_metrics(app: FastAPI, meters: Meters, state: ServiceState) -> None:
-    """Adds GET /metrics."""
+def add_metrics(app: FastAPI, meters: Meters, state: ServiceState, answering: Answering) -> None:
+    """Adds GET /metrics; its threads are nobody else's, so that it is answered also while everything else waits."""
 
-    @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
-        return Response(meters.exposition(state), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    @app.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses={200: {"content": {PlainTextResponse.media_type: {"example": METRICS}}}},
+        summary="What the service counts, for Prometheus",
+    )
+    async def metrics() -> Response:
+        """In Prometheus's text format. What cannot be read at the moment is left out."""
+        told = await answering.run(partial(meters.exposition, state))
+        return Response(told, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _are_shared() -> bool:

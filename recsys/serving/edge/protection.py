@@ -12,15 +12,16 @@ from recsys.serving.edge.admission import MAX_IN_FLIGHT, Admission
 from recsys.serving.edge.bodies import BODY_SECONDS, BodyShape
 from recsys.serving.edge.draining import NOTICE_SECONDS, Draining
 from recsys.serving.edge.hosts import KnownHosts
-from recsys.serving.edge.keys import KeyRing
+from recsys.serving.edge.key_ring import KeyRing
 from recsys.serving.edge.metrics import Meters
 from recsys.serving.edge.observing import Observing
+from recsys.serving.edge.shares import Shares
 from recsys.serving.http.middleware import BodyLimit, RequestIds
-from recsys.serving.routes.scores import SCORES_PATH
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
-LARGER_BODIES = {SCORES_PATH: 16 * 1024 * 1024}
+LARGER_BODIES = dict.fromkeys(("/v1/recommendations", "/v1/scores", "/v1/heads"), 16 * 1024 * 1024)
 """A list of candidates that is far too long is still read, so that the answer can name it."""
+EVENT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Protection:
         hosts: what it answers to beside loopback, as `own_hosts` says; None: whatever it is called.
         max_in_flight: how many requests are answered at a time; more are told to come back.
         body_seconds: how long a body may take to arrive.
+        event_seconds: how long events may wait for whoever else writes the log, before they are refused.
         notice_seconds: how long it goes on answering after it was told to leave.
         access_log: whether each request is logged.
     """
@@ -40,6 +42,7 @@ class Protection:
     hosts: frozenset[str] | None = None
     max_in_flight: int = MAX_IN_FLIGHT
     body_seconds: float = BODY_SECONDS
+    event_seconds: float = EVENT_SECONDS
     notice_seconds: float = NOTICE_SECONDS
     access_log: bool = False
 
@@ -53,6 +56,7 @@ def protect(app: FastAPI, protection: Protection, draining: Draining, meters: Me
     app.add_middleware(BodyShape, seconds=protection.body_seconds)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, larger=LARGER_BODIES)
     if protection.keys_file is not None:
+        app.add_middleware(Shares, most=protection.max_in_flight, refused=meters.refused)
         app.add_middleware(Access, keys=KeyRing(protection.keys_file), refused=meters.refused)
     app.add_middleware(
         Admission,

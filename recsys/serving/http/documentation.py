@@ -57,8 +57,8 @@ class _Ending:
 _ENDINGS = {
     400: _Ending(
         "BadRequest",
-        "The body is not JSON, nests too deep or has too many parts; or the request is no HTTP/1.1, or its header Host "
-        "is missing or there twice.",
+        "The body is not JSON in UTF-8, nests too deep or has too many parts; or the request is no HTTP/1.1, or its "
+        "header Host is missing or there twice.",
     ),
     401: _Ending(
         "Unauthorized", "A service with keys asks for one of them: send Authorization: Bearer KEY.", _CHALLENGE
@@ -70,7 +70,7 @@ _ENDINGS = {
     415: _Ending("UnsupportedMediaType", "The body is not declared as JSON."),
     421: _Ending("MisdirectedRequest", "The header Host does not name this service."),
     422: _Ending("UnprocessableContent", "A field cannot be used; `errors` names it.", example=examples.PROBLEM),
-    429: _Ending("TooManyRequests", "The key makes more requests than it may.", _WAIT),
+    429: _Ending("TooManyRequests", "The key makes more requests than it may, or has too many under way.", _WAIT),
     431: _Ending("RequestHeaderFieldsTooLarge", "Address and headers are too large; the connection is closed."),
     503: _Ending(
         "ServiceUnavailable",

@@ -104,4 +104,4 @@ class BodyLimit:
 
 
 def _too_large(limit: int) -> HTTPException:
-    return HTTPException(413, f"The body may have {limit} bytes at most; send it in parts.")
+    return HTTPException(413, f"The body may have {limit} bytes at most. Send fewer events, items or users at a time.")

@@ -1,4 +1,4 @@
-"""More examples of the OpenAPI document: scores, heads, items and users."""
+"""More examples of the OpenAPI document: scores, heads, items, users and metrics."""
 
 from __future__ import annotations
 
@@ -112,3 +112,15 @@ ITEM_REPLY: dict[str, Any] = {
 }
 
 REMOVED_ITEM_REPLY: dict[str, Any] = {**ITEM_REPLY, "in_catalogue": False, "attributes": {}}
+
+METRICS = """# HELP recsys_request_seconds Time from a request's head to the end of its reply.
+# TYPE recsys_request_seconds histogram
+recsys_request_seconds_bucket{le="0.01",method="POST",route="/v1/recommendations",status="200"} 812.0
+recsys_request_seconds_count{method="POST",route="/v1/recommendations",status="200"} 1204.0
+# HELP recsys_degraded_replies_total Replies that were less than they could be.
+# TYPE recsys_degraded_replies_total counter
+recsys_degraded_replies_total{reason="unknown_user"} 31.0
+# HELP recsys_event_log_position The event log's newest sequence number.
+# TYPE recsys_event_log_position gauge
+recsys_event_log_position 100001.0
+"""

@@ -1,4 +1,4 @@
-"""What the service answers. Every reply says which model and feature service made it and whether it is degraded."""
+"""What the service answers. Replies under /v1/ say which model and feature service made them and what they lack."""
 
 from __future__ import annotations
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Body, FastAPI, Query, Request, Response
 
+from recsys.serving.answers.answering import Answering
 from recsys.serving.answers.catalogue_requests import CatalogueRequests, ItemRequest
 from recsys.serving.answers.similar import Similar, SimilarQuery
 from recsys.serving.http.documentation import documented
@@ -30,8 +32,8 @@ def add_similar(app: FastAPI, similar: Similar) -> None:
         return Json(similar.answer(item_id, query, request_id(request.scope)))
 
 
-def add_item_changes(app: FastAPI, changes: CatalogueRequests) -> None:
-    """Adds the routes that change the catalogue."""
+def add_item_changes(app: FastAPI, changes: CatalogueRequests, answering: Answering) -> None:
+    """Adds the routes that change the catalogue, which wait for whoever else writes."""
 
     @app.put(
         "/v1/items/{item_id:id}",
@@ -39,7 +41,7 @@ def add_item_changes(app: FastAPI, changes: CatalogueRequests) -> None:
         responses=documented(examples.ITEM_REPLY, 422, 503),
         summary="Store an item, or say whether it is available",
     )
-    def put(
+    async def put(
         request: Request,
         item_id: ItemId,
         body: Annotated[ItemRequest, Body(openapi_examples=examples.ITEM_REQUESTS)],
@@ -49,7 +51,7 @@ def add_item_changes(app: FastAPI, changes: CatalogueRequests) -> None:
         An item that the model was not trained on is kept for the catalogue and cannot be scored yet; `note` says so.
         The attributes are what the next training reads, unless an import brings others.
         """
-        return Json(changes.put(item_id, body, request_id(request.scope)))
+        return Json(await answering.run(partial(changes.put, item_id, body, request_id(request.scope))))
 
     @app.delete(
         "/v1/items/{item_id:id}",
@@ -57,6 +59,6 @@ def add_item_changes(app: FastAPI, changes: CatalogueRequests) -> None:
         responses=documented(examples.REMOVED_ITEM_REPLY, 404, 422, 503),
         summary="Take an item away",
     )
-    def remove(request: Request, item_id: ItemId) -> Response:
+    async def remove(request: Request, item_id: ItemId) -> Response:
         """Out of the catalogue and of all recommendations, until it is put again. Its events stay."""
-        return Json(changes.remove(item_id, request_id(request.scope)))
+        return Json(await answering.run(partial(changes.remove, item_id, request_id(request.scope))))

@@ -13,14 +13,12 @@ from recsys.serving.http.middleware import request_id
 from recsys.serving.messages import more_examples as examples
 from recsys.serving.messages.more_replies import ScoresReply
 
-SCORES_PATH = "/v1/scores"
-
 
 def add_scores(app: FastAPI, scoring: Scoring) -> None:
     """Adds the route."""
 
     @app.post(
-        SCORES_PATH,
+        "/v1/scores",
         response_model=ScoresReply,
         responses=documented(examples.SCORES_REPLY, 422, 503),
         summary="Scores of given items for one or many users",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import FastAPI, Request, Response
 
+from recsys.serving.answers.answering import Answering
 from recsys.serving.answers.users import Forgetting, KnownUsers
 from recsys.serving.http.documentation import documented
 from recsys.serving.http.json_reply import Json
@@ -27,8 +30,8 @@ def add_context(app: FastAPI, users: KnownUsers) -> None:
         return Json(users.context(user_id, request_id(request.scope)))
 
 
-def add_deletion(app: FastAPI, forgetting: Forgetting) -> None:
-    """Adds the route that forgets."""
+def add_deletion(app: FastAPI, forgetting: Forgetting, answering: Answering) -> None:
+    """Adds the route that forgets, which takes its time."""
 
     @app.delete(
         "/v1/users/{user_id:id}",
@@ -36,11 +39,12 @@ def add_deletion(app: FastAPI, forgetting: Forgetting) -> None:
         responses=documented(examples.DELETION_REPLY, 422, 503),
         summary="Forget a user, everywhere",
     )
-    def forget(request: Request, user_id: UserId) -> Response:
+    async def forget(request: Request, user_id: UserId) -> Response:
         """The same as `recsys events delete-user`; answered when it is complete, and safe to send again.
 
         When this answers 200, no read, training or export finds the user, and no file of the workspace holds the id.
-        It takes about a second for 10 MB of events, and events wait meanwhile. After a 503 send it again: the code says
+        It takes about a second for 10 MB of events; events are refused meanwhile with a 503, to be sent again, and one
+        deletion is made at a time. After a 503 send it again: the code says
         whether nothing was deleted (`not_deleted`) or some traces are left (`not_deleted_everywhere`).
         """
-        return Json(forgetting.forget(user_id, request_id(request.scope)))
+        return Json(await answering.run(partial(forgetting.forget, user_id, request_id(request.scope))))
