@@ -47,6 +47,7 @@ def two_tastes(sequences_of) -> Sequences:
 
 class _Network:
     names = said_alone = ("next", "previous")
+    n_items = N_ITEMS
 
     def outputs(self, context):
         """The item after the last one, and the one before it, score best."""

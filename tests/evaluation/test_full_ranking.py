@@ -23,7 +23,7 @@ VOCABULARY = tuple("abcde")
 class FixedScores:
     """A model that scores item j with j for everybody, and whose shared blend says the opposite."""
 
-    network = SimpleNamespace(names=("body", "memory"), said_alone=("body", "memory"))
+    network = SimpleNamespace(names=("body", "memory"), said_alone=("body", "memory"), n_items=5)
 
     def forward(self, context):
         scores = torch.arange(5.0).expand(len(context), -1)
