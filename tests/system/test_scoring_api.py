@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -61,7 +62,7 @@ def test_a_change_of_an_item_is_felt_by_the_other_service_at_its_next_request(bo
 
 
 def test_a_user_who_is_deleted_over_http_is_unknown_to_both_and_named_in_no_file(both, trained, files_with):
-    gone = "unmistakable-visitor"
+    gone = f"unmistakable-{uuid4().hex}"
     for client, item in ((both[0], "f1"), (both[1], "f2")):
         answered(client.post("/v1/events", json={"events": [{"user_id": gone, "item_id": item}]}))
     assert answered(both[0].get(f"/v1/users/{gone}/context"))["events"] == 2
