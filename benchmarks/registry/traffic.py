@@ -54,7 +54,7 @@ class Traffic:
     Attributes:
         replies: how many replies named each version.
         failed: what went wrong with a request, by message.
-        degraded: how many replies did without a stored context, by reason.
+        degraded: how many replies were less than they could be, by reason.
         wrong: replies whose items or scores are not those of the version that they name.
         seconds: (requests,) from when each was due to its answer.
     """
@@ -111,6 +111,7 @@ class Traffic:
         given = tuple((item.item_id, item.score) for item in reply.items)
         if reply.degraded is not None:
             self.degraded[reply.degraded.reason] += 1
+        if not reply.context.stored:
             user = NOBODY
         if given != self._expected.get(version, {}).get(user):
             self.wrong.append(f"version {version}, user {user}: {given[:2]}")
