@@ -19,6 +19,7 @@ from recsys.evaluation.significance import PairedComparison, compare_paired, hol
 Metric = Literal["ndcg@10", "recall@10", "log_loss"]
 
 SHARED = "shared blend"
+BLEND_OF_ALL = "control: shared blend of all targets"
 FINE_TUNED = "per-user fine-tuned head"
 SHARED_MATRIX = "control: shared matrix"
 CONCATENATED = "control: context concatenated into the body"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.units import data, summary
 from benchmarks.units.baselines import BASELINES
 from benchmarks.units.baskets import BASKETS
+from benchmarks.units.blend import BLEND
 from benchmarks.units.budget import BUDGET
 from benchmarks.units.calibration import CALIBRATION
 from benchmarks.units.fine_tuned import FINE_TUNED_HEADS
@@ -25,6 +26,7 @@ UNITS: tuple[Unit, ...] = (
     STAGES,
     HEADS,
     CALIBRATION,
+    BLEND,
     FINE_TUNED_HEADS,
     UNSEEN_BASELINES,
     *UNSEEN_MODEL,
