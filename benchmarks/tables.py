@@ -27,6 +27,7 @@ from torch.distributed import HashStore  # type: ignore[attr-defined]  # noqa: E
 
 from benchmarks.speed.steps import DENSE, FUSED, MAKERS, SPARSE, Step  # noqa: E402
 from benchmarks.stores.timing import Summary, summary  # noqa: E402
+from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.allocator import keep_large_blocks  # noqa: E402
 
@@ -118,10 +119,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=100, help="of a table in a round")
     parser.add_argument("--dense-steps", type=int, default=10, help="of the dense one, whose step takes long")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    asked.load = round(os.getloadavg()[0], 2)
-    return asked
+    return parsed(parser, RESULTS)
 
 
 if __name__ == "__main__":

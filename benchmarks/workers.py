@@ -26,6 +26,7 @@ import polars as pl  # noqa: E402
 from benchmarks.speed.control import KINDS, gained  # noqa: E402
 from benchmarks.speed.data import sample, targets_of, workspace_of  # noqa: E402
 from benchmarks.speed.trained import targets_trained  # noqa: E402
+from benchmarks.units.arguments import parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.cluster import ray_cluster  # noqa: E402
 from recsys.evaluation.workspace_protocol import training_sequences_of  # noqa: E402
@@ -116,10 +117,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--control-seconds", type=float, default=10.0)
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "speed")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    asked.load = round(os.getloadavg()[0], 2)
-    return asked
+    return parsed(parser, RESULTS)
 
 
 if __name__ == "__main__":

@@ -158,6 +158,14 @@ def moving(registry, **options):
     return source, move
 
 
+def served_in_time(source):
+    """The version that it serves once it serves the second one, or at the end of patience."""
+    deadline = time.monotonic() + 20
+    while source.current().version != "2" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return source.current().version
+
+
 def test_a_move_that_shows_is_followed_without_waiting_for_the_next_question(registry):
     source, move = moving(registry)
     with source:
@@ -165,20 +173,14 @@ def test_a_move_that_shows_is_followed_without_waiting_for_the_next_question(reg
         time.sleep(0.1)
         assert source.current().version == "1"
         move()
-        deadline = time.monotonic() + 20
-        while source.current().version != "2" and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert source.current().version == "2"
+        assert served_in_time(source) == "2"
 
 
 def test_where_several_follow_a_move_none_waits_longer_than_the_stagger(registry):
     source, move = moving(registry, stagger_seconds=0.05)
     with source:
         move()
-        deadline = time.monotonic() + 20
-        while source.current().version != "2" and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert source.current().version == "2"
+        assert served_in_time(source) == "2"
 
 
 def test_one_that_leaves_while_it_waits_for_its_turn_loads_nothing(registry):
