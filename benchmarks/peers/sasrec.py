@@ -16,6 +16,7 @@ import logging
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from rectools.dataset import Dataset
 from rectools.models import SASRecModel
 
 BLOCK = 256
+MANY_EPOCHS = 10_000
 CHECKED = 32  # of how many cases the scores are handed over, so that their ranks can be checked
 
 
@@ -96,6 +98,41 @@ def interactions_of(fit: pd.DataFrame) -> pd.DataFrame:
             Columns.Datetime: pd.Timestamp("2000-01-01") + pd.to_timedelta(fit["position"], unit="s"),
         }
     )
+
+
+def endless_trainer(callback: Callback, **more: Any) -> Trainer:
+    """A trainer that goes on until its callback stops it, and does nothing else beside training."""
+    return Trainer(
+        max_epochs=MANY_EPOCHS,
+        min_epochs=0,
+        callbacks=[callback],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        accelerator="cpu",
+        devices=1,
+        **more,
+    )
+
+
+def trained_by(folder: Path, trainer_of: Callable[..., Trainer], asked: dict[str, Any]) -> SASRecModel:
+    """The model of a folder's settings, fitted on its events as long as the trainer goes on.
+
+    Args:
+        folder: holds `settings.json` (threads, seed, model) and `fit.parquet`.
+        trainer_of: makes the trainer.
+        asked: what it is told.
+    """
+    warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    settings = json.loads((folder / "settings.json").read_text())
+    torch.set_num_threads(settings["threads"])
+    seed_everything(settings["seed"], verbose=False)
+    model = SASRecModel(**settings["model"], get_trainer_func=trainer_of, get_trainer_func_kwargs=asked)
+    model.fit(Dataset.construct(interactions_of(pd.read_parquet(folder / "fit.parquet"))))
+    return model
 
 
 def train(folder: Path, settings: dict[str, Any], fit: pd.DataFrame) -> tuple[SASRecModel, dict[str, Any]]:

@@ -13,10 +13,8 @@ one. Every case is ranked after each epoch, by our tie rule; the clock stands st
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,14 +22,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
-from rectools.dataset import Dataset
-from rectools.models import SASRecModel
-from sasrec import Scorer, interactions_of, rank
+from sasrec import Scorer, endless_trainer, rank, trained_by
 
-MANY_EPOCHS = 10_000
 CUTOFF = 10
 
 
@@ -93,31 +87,12 @@ class Reaching(Callback):
 
 def trainer_of(folder: str) -> Trainer:
     """A trainer that goes on until it is told to stop."""
-    return Trainer(
-        max_epochs=MANY_EPOCHS,
-        min_epochs=0,
-        callbacks=[Reaching(folder)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        accelerator="cpu",
-        devices=1,
-    )
+    return endless_trainer(Reaching(folder))
 
 
 def main(folder: Path) -> None:
     """Trains once."""
-    warnings.filterwarnings("ignore")
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    settings = json.loads((folder / "settings.json").read_text())
-    torch.set_num_threads(settings["threads"])
-    seed_everything(settings["seed"], verbose=False)
-    model = SASRecModel(
-        **settings["model"], get_trainer_func=trainer_of, get_trainer_func_kwargs={"folder": str(folder)}
-    )
-    model.fit(Dataset.construct(interactions_of(pd.read_parquet(folder / "fit.parquet"))))
+    trained_by(folder, trainer_of, {"folder": str(folder)})
 
 
 if __name__ == "__main__":

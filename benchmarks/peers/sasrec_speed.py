@@ -13,23 +13,15 @@ making batches included.
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import torch
-from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
-from rectools.dataset import Dataset
-from rectools.models import SASRecModel
-from sasrec import interactions_of
-
-MANY_EPOCHS = 10_000
+from sasrec import endless_trainer, trained_by
 
 
 class Rate(Callback):
@@ -53,32 +45,14 @@ class Rate(Callback):
 
 
 def trainer_of(warm_up: int, seconds: float, precision: str) -> Trainer:
-    """A trainer that measures and does nothing else beside training."""
-    return Trainer(
-        max_epochs=MANY_EPOCHS,
-        min_epochs=0,
-        precision=precision,
-        callbacks=[Rate(warm_up, seconds)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        accelerator="cpu",
-        devices=1,
-    )
+    """A trainer that measures."""
+    return endless_trainer(Rate(warm_up, seconds), precision=precision)
 
 
 def main(folder: Path) -> None:
     """Trains until it was timed for long enough."""
-    warnings.filterwarnings("ignore")
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     settings = json.loads((folder / "settings.json").read_text())
-    torch.set_num_threads(settings["threads"])
-    seed_everything(settings["seed"], verbose=False)
-    asked = {name: settings[name] for name in ("warm_up", "seconds", "precision")}
-    model = SASRecModel(**settings["model"], get_trainer_func=trainer_of, get_trainer_func_kwargs=asked)
-    model.fit(Dataset.construct(interactions_of(pd.read_parquet(folder / "fit.parquet"))))
+    model = trained_by(folder, trainer_of, {name: settings[name] for name in ("warm_up", "seconds", "precision")})
     rate = next(callback for callback in model.fit_trainer.callbacks if isinstance(callback, Rate))
     found = {
         "targets": rate.targets,
