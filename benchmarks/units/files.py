@@ -66,11 +66,12 @@ def file_hash(path: Path) -> str:
 
 
 def machine() -> dict[str, object]:
-    """On what the figures were taken."""
+    """On what the figures were taken; `bfloat16` says whether the processor multiplies it by itself."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": _said_by_processor("model name"),
+        "bfloat16": "avx512_bf16" in _said_by_processor("flags").split(),
         "cores": os.cpu_count(),
         "memory_gb": round(memory / 1e9, 1),
         "threads": os.environ.get("OMP_NUM_THREADS", "all"),
@@ -106,12 +107,13 @@ def _anywhere(argument: str) -> str:
     return "DIR" if Path(argument).is_absolute() else argument
 
 
-def _processor() -> str:
+def _said_by_processor(name: str) -> str:
+    """A line of what Linux says of the first processor; where it says nothing, the kind of machine."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), platform.machine())
 
 
 def _fill(path: Path, text: str) -> None:
