@@ -19,7 +19,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -61,15 +62,14 @@ def main() -> None:
     asked = _arguments()
     runs: list[dict[str, Any]] = []
     start: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(dir=asked.work, prefix="recsys-growth-") as folder:
-        for place, users in enumerate(sorted(asked.sizes)):
-            home, times = Path(folder) / str(users), TIMES if place < REPEATED else 1
-            # By itself, so that what making it takes is given back before anything is measured.
-            making = multiprocessing.get_context("spawn").Process(target=make, args=(home, users, asked))
-            making.start()
-            making.join()
-            if making.exitcode:
-                raise SystemExit(f"making a workspace of {users} users ended with code {making.exitcode}")
+    with _folder(asked) as folder:
+        sizes = sorted(asked.sizes)
+        if asked.make_only:
+            for users in sizes:
+                _made(folder, users, asked)
+            return
+        for place, users in enumerate(sizes):
+            home, times = _made(folder, users, asked), TIMES if place < REPEATED else 1
             if not place:
                 one = home / "one.txt"
                 one.write_text(user_name(0) + "\n")
@@ -90,6 +90,33 @@ def main() -> None:
             "bar": judged(runs),
         },
     )
+
+
+@contextmanager
+def _folder(asked: argparse.Namespace) -> Iterator[Path]:
+    """Where workspaces lie: in a folder that stays, or in one that goes in the end."""
+    if asked.made is not None:
+        asked.made.mkdir(parents=True, exist_ok=True)
+        yield asked.made.absolute()
+        return
+    with tempfile.TemporaryDirectory(dir=asked.work, prefix="recsys-growth-") as folder:
+        yield Path(folder)
+
+
+def _made(folder: Path, users: int, asked: argparse.Namespace) -> Path:
+    """The home of a workspace of that many users, made anew where it is not there whole."""
+    home = folder / f"{users}-users-{asked.events}-events-{asked.items}-items"
+    whole = home / "whole"
+    if not whole.is_file():
+        shutil.rmtree(home, ignore_errors=True)
+        # By itself, so that what making it takes is given back before anything is measured.
+        making = multiprocessing.get_context("spawn").Process(target=make, args=(home, users, asked))
+        making.start()
+        making.join()
+        if making.exitcode:
+            raise SystemExit(f"making a workspace of {users} users ended with code {making.exitcode}")
+        whole.touch()
+    return home
 
 
 def make(home: Path, users: int, asked: argparse.Namespace) -> None:
@@ -161,8 +188,15 @@ def _measured(home: Path, users: int, times: int, start: dict[str, float]) -> di
         "users_a_second": round(users / took["seconds"], 1),
         "peak_gigabytes": round(max(run.peak_bytes for run in ran) / 1e9, 3),
         "gigabytes_at_most": round(max(run.bytes_at_most for run in ran) / 1e9, 3),
-        "model_bytes": sum(file.stat().st_size for file in champion(workspace).folder.rglob("*") if file.is_file()),
+        "model_bytes": _bytes_in(champion(workspace).folder),
+        "log_bytes": _bytes_in(workspace.event_log.parent),
+        "offline_bytes": _bytes_in(workspace.feature_store),
+        "list_bytes": _bytes_in(home / "everybody-0"),
     }
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _batch(home: Path, out: str, *more: str) -> Ran:
@@ -176,7 +210,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=20, help="of each user")
     parser.add_argument("--items", type=int, default=2_000, help="of every size")
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the workspaces")
-    return parsed(parser, RESULTS)
+    parser.add_argument("--made", type=Path, help="a folder of workspaces made before; each goes when it was measured")
+    parser.add_argument("--make-only", action="store_true", help="make workspaces in --made and measure nothing")
+    asked = parsed(parser, RESULTS)
+    if asked.make_only and asked.made is None:
+        parser.error("--make-only needs --made")
+    return asked
 
 
 if __name__ == "__main__":
