@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from benchmarks.scale.lines import (
     Share,
     line_name,
 )
+from benchmarks.scale.variants import multiplies_bfloat16
 from benchmarks.scale.workers import Workers
 from recsys.ranking.recommender import Recommender
 from recsys.training.dataset import Dataset
@@ -37,8 +38,8 @@ class Bar:
     Attributes:
         times: the peer's speed, at least so many times.
         start: where the line begins.
-        ways: forms of our model; the first that loses little enough NDCG counts, whatever its speed. Where none is
-            known to, the last one stands for it, and does not meet the bar.
+        ways: forms of our model, those that the processor is made for; the first that loses little enough NDCG counts,
+            whatever its speed. Where none is known to, the last one stands for it, and does not meet the bar.
     """
 
     times: float
@@ -52,7 +53,7 @@ class Bar:
             found: what `measured_beside` gave.
             conditions: what forms lose.
         """
-        way = next((way for way in self.ways if conditions.met(way)), self.ways[-1])
+        way = next((way for way in made_for(self.ways) if conditions.met(way)), self.ways[-1])
         name = line_name(self.start, way)
         ratio, condition = found.get("ratios", {}).get(name), conditions.met(way)
         met = None if ratio is None or condition is None else condition and ratio["median"] >= self.times
@@ -84,7 +85,12 @@ class Comparison:
     @property
     def lines(self) -> list[str]:
         """Names of our lines."""
-        return [line_name(start, way) for start in self.starts for way in self.ways]
+        return [line_name(start, way) for start in self.starts for way in made_for(self.ways)]
+
+
+def made_for(ways: Sequence[str]) -> tuple[str, ...]:
+    """Those of some forms that this processor is made for."""
+    return tuple(way for way in ways if way != NARROW or multiplies_bfloat16())
 
 
 COMPARISONS: Mapping[str, Comparison] = {
@@ -156,7 +162,7 @@ def compared(
             with Workers(share, terms.threads) as ours:
                 measured = measured_beside(asked, ours, comparison.lines, users, terms.rounds)
     for start in comparison.starts:
-        for way in comparison.ways:
+        for way in made_for(comparison.ways):
             measured.get("ratios", {}).get(line_name(start, way), {}).update(conditions.said(way))
     return {
         "threads": terms.threads,

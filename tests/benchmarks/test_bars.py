@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.scale import comparisons
 from benchmarks.scale.comparisons import COMPARISONS
 from benchmarks.scale.conditions import FALLBACK_TOP, Conditions
 from benchmarks.scale.lines import DENSE, FROM_CONTEXTS, HEADS_GIVEN, NARROW, SPARSE, line_name
@@ -67,8 +68,19 @@ def test_implicit_is_held_against_sparse_memories_that_lose_little(ratio, loss, 
     assert judged["condition_met"] == known.met(SPARSE)
 
 
-@pytest.mark.parametrize(("loss", "way", "met"), [(0.0001, NARROW, False), (0.0006, DENSE, True), (None, DENSE, True)])
-def test_recbole_is_held_against_the_narrow_body_where_that_costs_nothing_whatever_its_speed(loss, way, met):
+@pytest.mark.parametrize(
+    ("native", "loss", "way", "met"),
+    [
+        (True, 0.0001, NARROW, False),
+        (True, 0.0006, DENSE, True),
+        (True, None, DENSE, True),
+        (False, 0.0001, DENSE, True),
+    ],
+)
+def test_recbole_is_held_against_the_narrow_body_where_that_costs_nothing_whatever_its_speed(
+    monkeypatch, native, loss, way, met
+):
+    monkeypatch.setattr(comparisons, "multiplies_bfloat16", lambda: native)
     known = Conditions.of({**FOUND, "loss_with_body_in_bfloat16": loss}, "abc")
     judged = COMPARISONS["RecBole"].bar.judged(ratios(sparse=9.0, dense=2.5, narrow=1.5), known)
     assert (judged["line"], judged["met"]) == (line_name(FROM_CONTEXTS, way), met)
