@@ -78,6 +78,11 @@ def main() -> None:
             runs.append(run | further(run, runs[-1] if runs else None))
             print(json.dumps(runs[-1]), flush=True)
             shutil.rmtree(home)
+            _write(asked, start, runs)
+
+
+def _write(asked: argparse.Namespace, start: dict[str, float], runs: list[dict[str, Any]]) -> None:
+    """All sizes so far: the largest takes as long as all others together."""
     write_json(
         asked.out,
         {
