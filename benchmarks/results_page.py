@@ -1,22 +1,22 @@
 """Puts the committed results into the tables of docs/results.md; the words around them are written by hand.
 
-    python benchmarks/results_page.py            # refreshes the tables
-    python benchmarks/results_page.py --check    # fails where a table is not what the results say
+    python -m benchmarks.results_page            # refreshes the tables
+    python -m benchmarks.results_page --check    # fails where a table is not what the results say
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+Tables stand as `benchmarks.pages` says.
 """
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import results_time
+from benchmarks.pages import Tables, refresh
 from benchmarks.units.claims import CONTROLS, FINE_TUNED, HEAD_KINDS, SHARED, fed_mean, fed_others, head
-from benchmarks.units.files import read_json, write_text
+from benchmarks.units.files import read_json
 from benchmarks.units.table import or_dash, percent_interval
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +38,6 @@ PUBLISHED = {
 }
 """NDCG@10/HR@10, the best that we know of under full ranking of the same events and the same split."""
 OURS = ("head: ", "expert: ", "control: ", SHARED, FINE_TUNED)
-TABLE = re.compile(r"(<!-- table: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def result(workspace: str, split: str, unit: str) -> dict[str, Any] | None:
@@ -146,7 +145,7 @@ def calibration() -> list[str]:
     return lines
 
 
-TABLES: Mapping[str, Callable[[], list[str]]] = {
+TABLES: Tables = {
     "overview": overview,
     "heads-test": lambda: heads("test"),
     "heads-validation": lambda: heads("validation"),
@@ -157,25 +156,6 @@ TABLES: Mapping[str, Callable[[], list[str]]] = {
     "budget": lambda: results_time.budget(result, DATA),
     "training": lambda: results_time.training(RESULTS.parent, DATA),
 }
-
-
-def refreshed(page: str) -> str:
-    """The page with every table as the results say.
-
-    Raises:
-        KeyError: the page asks for a table that there is not.
-    """
-    return TABLE.sub(lambda found: f"{found[1]}{chr(10).join(TABLES[found['name']]())}\n{found[3]}", page)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Refreshes or checks the page."""
-    before = PAGE.read_text()
-    after = refreshed(before)
-    if arguments and arguments[0] == "--check":
-        return int(before != after)
-    write_text(PAGE, after)
-    return 0
 
 
 def _scorers(workspace: str, split: str) -> dict[str, dict[str, float]]:
@@ -215,4 +195,4 @@ def _mean(seeds: Sequence[Mapping[str, Any]], part: str, figure: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(refresh(PAGE, TABLES, sys.argv[1:]))

@@ -1,0 +1,198 @@
+"""Puts committed results into the tables of docs/scaling.md; the words around them are written by hand.
+
+    python -m benchmarks.scaling_page            # refreshes the tables
+    python -m benchmarks.scaling_page --check    # fails where a table is not what the results say
+
+Tables stand as `benchmarks.pages` says.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.growth import LINEAR_FROM
+from benchmarks.pages import Tables, refresh
+from benchmarks.scale.comparisons import COMPARISONS
+from benchmarks.units.files import read_json
+from benchmarks.units.table import or_dash
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "scaling.md"
+EXTRAPOLATED = (10**6, 10**8)
+"""Users whose cost is worked out."""
+PRICE = 0.04
+"""Of one processor for one hour, in dollars: about what clouds ask for one virtual core on demand."""
+PROCESSORS = 64
+"""Over which the wall time is spread."""
+_A_USER = "processor_milliseconds_a_user"
+_FURTHER = "processor_milliseconds_a_further_user"
+
+
+def growth() -> list[str]:
+    """What a batch costs for more and more users."""
+    lines = [
+        "| users | seconds | processor s | ms a user | ms a further user | users a second | memory, GB | model, MB |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    return lines + [
+        f"| {run['users']:,} | {run['seconds']:,.0f} | {run['processor_seconds']:,.0f} | "
+        f"{or_dash(_a_user(run), '.2f')} | {or_dash(run.get(_FURTHER), '.2f')} | "
+        f"{run['users_a_second']:,.0f} | {run['peak_gigabytes']:.2f} | "
+        f"{run['model_bytes'] / 1e6:.1f} |"
+        for run in _content("growth")["runs"]
+    ]
+
+
+def store() -> list[str]:
+    """What the feature store's rows cost for more and more users."""
+    lines = [
+        "| users | events | appending, s | offline rows, s | online rows, s | users a second | memory, MB |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    figures = _content("features")["growth"]["figures"]
+    return lines + [
+        f"| {run['users']:,} | {run['users'] * figures['events_each']:,} | {run['append_seconds']:,.1f} | "
+        f"{run['offline_seconds']:,.1f} | {run['online_seconds']:,.1f} | {run['users_a_second']:,} | "
+        f"{run['peak_memory_mb']:,} |"
+        for run in figures["runs"]
+    ]
+
+
+def cost() -> list[str]:
+    """Time, room and money for very many users, straight on from the largest run of each benchmark."""
+    batch = _content("growth")["runs"][-1]
+    made = _content("features")["growth"]["figures"]["runs"][-1]
+    rows = {
+        "a batch, processor hours": batch["processor_milliseconds_a_user"] / 3.6e6,
+        f"the same on {PROCESSORS} processors, hours": batch["processor_milliseconds_a_user"] / 3.6e6 / PROCESSORS,
+        f"the same at ${PRICE} a processor hour, dollars": batch["processor_milliseconds_a_user"] / 3.6e6 * PRICE,
+        "all rows made anew, hours of one folding process": 1 / made["users_a_second"] / 3_600,
+        "event log, GB": batch["log_bytes"] / batch["users"] / 1e9,
+        "offline rows, GB": batch["offline_bytes"] / batch["users"] / 1e9,
+        "lists of a batch, GB": batch["list_bytes"] / batch["users"] / 1e9,
+    }
+    lines = [
+        "| | " + " | ".join(f"{users:,} users" for users in EXTRAPOLATED) + " |",
+        "| --- |" + " ---: |" * len(EXTRAPOLATED),
+    ]
+    return lines + [
+        f"| {name} | " + " | ".join(_rounded(a_user * users) for users in EXTRAPOLATED) + " |"
+        for name, a_user in rows.items()
+    ]
+
+
+def batch() -> list[str]:
+    """Each comparison of batch recommendation: every line of ours beside the peer."""
+    content = _content("batch")
+    lines = [
+        "| beside | what of ours | users a second, ours · theirs | ratio | NDCG@10 lost | bar | |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for name in COMPARISONS:
+        if name not in content:
+            continue
+        figures = content[name]["figures"]
+        judged, peer = figures["judged"], figures["peer"]
+        theirs = or_dash(peer.get("users_a_second"), ",.0f")
+        for line, ratio in figures["ratios"].items():
+            counts = line == judged["line"]
+            bar = f"{judged['bar']:g} | {_met(judged['met'])}" if counts else "– | "
+            lines.append(
+                f"| {name} | {line} | {figures['ours'][line]['users_a_second']:,.0f} · {theirs} | "
+                f"{ratio['median']:.2f} | {_lost(ratio.get('ndcg_loss'))} | {bar} |"
+            )
+    return lines
+
+
+def jobs() -> list[str]:
+    """The whole job on real data, and batches over a large catalogue."""
+    content = _content("batch")
+    lines = [
+        "| job | users | items | seconds | users a second | memory, GB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    if "whole job" in content:
+        job = content["whole job"]["figures"]
+        lines.append(_job(f"`{job['command']}`", job["users"], "–", job))
+    large = content.get("large catalogue", {}).get("figures", {})
+    return lines + [
+        _job(f"drawn catalogue, {way}", own["users"], f"{large['items']:,}", own)
+        for way, own in large.items()
+        if isinstance(own, Mapping) and "users_a_second" in own
+    ]
+
+
+def training() -> list[str]:
+    """Speed of training beside others, each against its bar."""
+    body, tables, workers = (_content(name) for name in ("body", "tables", "workers"))
+    speeds = body["speed"]["figures"]["bars"] if "speed" in body else []
+    reached = [body["quality"]["figures"]["bar"]] if "quality" in body else []
+    return [
+        "| what | beside | ratio | bar | |",
+        "| --- | --- | ---: | ---: | --- |",
+        *(_judged(f"targets a second, {held['loss']}", f"{held['peer']}'s SASRec", held) for held in speeds),
+        *(_judged("seconds to NDCG@10 .165, a first memory", "RecTools' SASRec", held) for held in reached),
+        _judged("a step of a table, a million rows", "`nn.Embedding(sparse=True)`", tables["bar"]),
+        _judged("two Ray workers", "one", workers["bar"]),
+    ]
+
+
+TABLES: Tables = {
+    "growth": growth,
+    "store": store,
+    "cost": cost,
+    "batch": batch,
+    "jobs": jobs,
+    "training": training,
+}
+
+
+def _a_user(run: Mapping[str, Any]) -> float | None:
+    """Processor milliseconds; of few users they are less than what starting differs by from time to time."""
+    return float(run[_A_USER]) if run["users"] >= LINEAR_FROM else None
+
+
+def _content(name: str) -> dict[str, Any]:
+    content = read_json(RESULTS / f"{name}.json")
+    if content is None:
+        raise SystemExit(f"There is no {RESULTS / name}.json; benchmarks/README.md says what makes it.")
+    return content
+
+
+def _job(name: str, users: int, items: str, figures: Mapping[str, Any]) -> str:
+    return (
+        f"| {name} | {users:,} | {items} | {figures['seconds']:,.0f} | {figures['users_a_second']:,.0f} | "
+        f"{figures['peak_gigabytes']:.2f} |"
+    )
+
+
+def _judged(what: str, peer: str, held: Mapping[str, Any]) -> str:
+    ratio = f"{'≥ ' if held.get('at_least') else ''}{or_dash(held['ratio'], ',.2f')}"
+    bar = f"{held['bar']:g}" if held.get("bar") else "–"
+    return f"| {what} | {peer} | {ratio} | {bar} | {_met(held.get('met'))} |"
+
+
+def _met(met: bool | None) -> str:
+    return {True: "met", False: "missed", None: ""}[met]
+
+
+def _lost(value: float | None) -> str:
+    return or_dash(None if value is None else round(value, 4) + 0.0, ".4f")  # no minus before nothing
+
+
+def _rounded(value: float) -> str:
+    """Two digits that count: more would pretend to know."""
+    return f"{float(f'{value:.2g}'):,.10g}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Refreshes or checks the page."""
+    return refresh(PAGE, TABLES, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

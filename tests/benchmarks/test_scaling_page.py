@@ -1,0 +1,81 @@
+"""The page about scaling shows what the committed results say, and works costs out from them alone."""
+
+import json
+
+import pytest
+
+from benchmarks import scaling_page
+from benchmarks.pages import TABLE, refresh, refreshed
+
+
+def test_every_table_of_the_page_is_what_the_committed_results_say():
+    page = scaling_page.PAGE.read_text()
+    assert refreshed(page, scaling_page.TABLES) == page, "run: python -m benchmarks.scaling_page"
+    assert {found["name"] for found in TABLE.finditer(page)} == set(scaling_page.TABLES)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Results of a batch for a thousand users that takes 3.6 ms of a processor for each, and others beside it."""
+    run = {
+        "users": 1_000,
+        "seconds": 50.0,
+        "processor_seconds": 40.0,
+        "processor_milliseconds_a_user": 3.6,
+        "users_a_second": 20.0,
+        "peak_gigabytes": 2.5,
+        "model_bytes": 5_000_000,
+        "log_bytes": 3_000_000,
+        "offline_bytes": 2_000_000,
+        "list_bytes": 1_000_000,
+    }
+    line = {"ours": {"whole": {"users_a_second": 300.0}}, "peer": {"users_a_second": 100.0}}
+    judged = {"bar": 2.0, "line": "whole", "ratio": 3.0, "met": True}
+    compared = line | {"ratios": {"whole": {"median": 3.0, "ndcg_loss": 0.0}}, "judged": judged}
+    contents = {
+        "growth": {"runs": [run]},
+        "features": {"growth": {"figures": {"events_each": 10, "runs": [{"users_a_second": 2_000}]}}},
+        "batch": {"RecBole": {"figures": compared}},
+        "body": {
+            "speed": {"figures": {"bars": [{"loss": "full", "peer": "X", "bar": 1.5, "ratio": 4.0, "met": True}]}}
+        },
+        "tables": {"bar": {"bar": 5.0, "ratio": 2.2, "met": False}},
+        "workers": {"bar": {"bar": 1.5, "ratio": 1.2, "met": False}},
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    monkeypatch.setattr(scaling_page, "RESULTS", tmp_path)
+
+
+def test_costs_go_straight_on_from_the_largest_run(results):
+    rows = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:4]] for line in scaling_page.cost()}
+    assert rows["a batch, processor hours"] == ["1", "100"]
+    assert rows["event log, GB"] == ["3", "300"]
+    assert rows["lists of a batch, GB"] == ["1", "100"]
+    assert rows["all rows made anew, hours of one folding process"] == ["0.14", "14"]
+
+
+def test_the_line_that_counts_has_the_bar(results):
+    assert scaling_page.batch()[-1] == "| RecBole | whole | 300 · 100 | 3.00 | 0.0000 | 2 | met |"
+
+
+def test_what_was_not_measured_has_no_row(results):
+    assert len(scaling_page.jobs()) == 2
+    assert [line.rsplit("|", 2)[1].strip() for line in scaling_page.training()[2:]] == ["met", "missed", "missed"]
+
+
+def test_without_results_the_page_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling_page, "RESULTS", tmp_path)
+    with pytest.raises(SystemExit, match=r"growth\.json"):
+        scaling_page.growth()
+
+
+def test_a_page_is_checked_or_refreshed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("Words.\n<!-- table: one -->\nold\n<!-- end -->\n")
+    tables = {"one": lambda: ["new", "lines"]}
+    assert refresh(page, tables, ["--check"]) == 1
+    assert "old" in page.read_text(), "looking changes nothing"
+    assert refresh(page, tables, []) == 0
+    assert page.read_text() == "Words.\n<!-- table: one -->\nnew\nlines\n<!-- end -->\n"
+    assert refresh(page, tables, ["--check"]) == 0
