@@ -8,10 +8,8 @@ import polars as pl
 import torch
 
 from recsys.training.body_model import BodyTrainingConfig
-from recsys.training.windows import steps_of_an_epoch
-
-_ORDER = 2_000
-"""What `recsys.training.loop` adds to the seed, beside the worker's rank, for the order of windows."""
+from recsys.training.loop import ORDER, RANKS
+from recsys.training.windows import ranks_of_an_epoch, steps_of_an_epoch
 
 
 def targets_trained(windows: pl.DataFrame, workers: int, config: BodyTrainingConfig, seed: int) -> list[int]:
@@ -28,8 +26,9 @@ def targets_trained(windows: pl.DataFrame, workers: int, config: BodyTrainingCon
     found = [0] * config.epochs
     for rank in range(workers):
         own = torch.from_numpy(lengths.gather_every(workers, rank).to_numpy().copy())
-        order = torch.Generator().manual_seed(seed + _ORDER + rank)
+        order = torch.Generator().manual_seed(seed + ORDER + rank)
         for epoch in range(config.epochs):
-            taken = steps_of_an_epoch(own, max(config.batch_events // workers, 1), steps, order)
+            ranks = ranks_of_an_epoch(steps, seed + RANKS + epoch + 1)
+            taken = steps_of_an_epoch(own, max(config.batch_events // workers, 1), ranks, order)
             found[epoch] += sum(int((own[rows] - 1).sum()) for rows in taken)
     return found

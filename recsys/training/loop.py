@@ -22,10 +22,13 @@ from recsys.training.checkpoint import Checkpoints
 from recsys.training.fit_state import FitState, Place
 from recsys.training.fitted_body import FittedBody, gathered_body
 from recsys.training.sharding import shard
-from recsys.training.windows import Windows, steps_of_an_epoch
+from recsys.training.windows import Windows, ranks_of_an_epoch, steps_of_an_epoch
 from recsys.training.world import World
 
 _CLIP = 1.0
+_DROPPED, ORDER, RANKS = 1_000, 2_000, 1_000_000
+"""What is added to the seed for dropout and negatives and for the order of windows, beside the worker's rank, and for
+the ranks of steps, beside the epoch."""
 _WARM_UP = 0.1
 _FEW_STEPS = 20
 """With fewer there is no warm-up: a tenth of ten steps is one step of no length, which OneCycleLR divides by."""
@@ -75,7 +78,8 @@ def fit_body(
     for epoch, loss in enumerate(place.losses, start=1):
         on_epoch(epoch, loss)
     while place.epoch <= config.epochs:
-        _fit_epoch(state, place, windows, steps, attributes.n_items, config, world, checkpoints)
+        ranks = ranks_of_an_epoch(steps, seed + RANKS + place.epoch)
+        _fit_epoch(state, place, windows, ranks, attributes.n_items, config, world, checkpoints)
         _check_finite(place)
         place = place.next_epoch(state.order.get_state())
         on_epoch(place.epoch - 1, place.losses[-1])
@@ -112,8 +116,8 @@ def _begun(
         total_steps=total_steps,
         pct_start=_WARM_UP if total_steps >= _FEW_STEPS else 0.0,
     )
-    torch.manual_seed(seed + 1_000 + world.rank)
-    order = torch.Generator().manual_seed(seed + 2_000 + world.rank)
+    torch.manual_seed(seed + _DROPPED + world.rank)
+    order = torch.Generator().manual_seed(seed + ORDER + world.rank)
     return FitState(sharded, optimizer, schedule, order, world.device)
 
 
@@ -121,7 +125,7 @@ def _fit_epoch(
     state: FitState,
     place: Place,
     windows: Windows,
-    steps: int,
+    ranks: Tensor,
     n_items: int,
     config: BodyTrainingConfig,
     world: World,
@@ -131,7 +135,7 @@ def _fit_epoch(
     sharded, device = state.sharded.train(), world.device
     half, dense = multiplies_half(config, device), list(state.dense.values())
     lengths, local_events = windows.lengths, max(config.batch_events // world.size, 1)
-    for rows in steps_of_an_epoch(lengths, local_events, steps, state.order)[place.step :]:
+    for rows in steps_of_an_epoch(lengths, local_events, ranks, state.order)[place.step :]:
         longest = max(int(lengths[rows].max()), 2)
         items = windows.items[rows, :longest].to(device)
         times = windows.times[rows, :longest].to(device)

@@ -87,23 +87,36 @@ def as_tensors(frame: pl.DataFrame, length: int) -> Windows:
     return Windows(*padded)
 
 
-def steps_of_an_epoch(lengths: Tensor, events: int, steps: int, generator: torch.Generator) -> list[Tensor]:
+def ranks_of_an_epoch(steps: int, seed: int) -> Tensor:
+    """(steps,) float64 from 0 up to 1: which of its own steps, by the length of their windows, a worker takes when.
+
+    The same for all workers, so that nobody waits at each step for one whose windows happen to be long.
+
+    Args:
+        steps: how many an epoch has.
+        seed: of this epoch.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(steps, generator=generator).double()
+    return (drawn + torch.rand(1, generator=generator, dtype=torch.float64)) / steps
+
+
+def steps_of_an_epoch(lengths: Tensor, events: int, ranks: Tensor, generator: torch.Generator) -> list[Tensor]:
     """Which windows each step of an epoch takes: every one once, of like length, about `events` events a step.
 
     Args:
         lengths: (rows,) events in each window.
         events: how many a step, about.
-        steps: how many steps there must be: the same for every worker.
-        generator: source of randomness.
+        ranks: what `ranks_of_an_epoch` gives.
+        generator: source of this worker's randomness.
 
     Returns:
-        `steps` tensors of row numbers, in random order; a worker with less to do repeats itself, one with more leaves
-        the steps over for another epoch.
+        A tensor of row numbers for each of `ranks`; a worker with less to do repeats itself, one with more leaves the
+        steps over for another epoch.
     """
     shuffled = torch.randperm(len(lengths), generator=generator)
     noise = torch.rand(len(lengths), generator=generator) * _LENGTH_NOISE
     order = shuffled[torch.argsort(lengths[shuffled] + noise, stable=True)]
     step = (lengths[order].cumsum(0) - 1) // events
     found = torch.split(order, torch.unique_consecutive(step, return_counts=True)[1].tolist())
-    drawn = torch.randperm(len(found), generator=generator).tolist()
-    return [found[drawn[n % len(drawn)]] for n in range(steps)]
+    return [found[min(int(rank * len(found)), len(found) - 1)] for rank in ranks.tolist()]

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.context.sequences import Sequences
-from recsys.training.windows import Windows, body_windows, read_shard, steps_of_an_epoch, write_shards
+from recsys.training.windows import (
+    Windows,
+    body_windows,
+    ranks_of_an_epoch,
+    read_shard,
+    steps_of_an_epoch,
+    write_shards,
+)
 
 
 def numbered(lengths: list[int]) -> Sequences:
@@ -94,7 +101,8 @@ def test_a_window_too_long_for_the_body_is_refused(tmp_path):
 
 def steps_of(lengths: list[int], events: int, steps: int, seed: int = 0) -> list[list[int]]:
     generator = torch.Generator().manual_seed(seed)
-    return [step.tolist() for step in steps_of_an_epoch(torch.tensor(lengths), events, steps, generator)]
+    ranks = ranks_of_an_epoch(steps, seed)
+    return [step.tolist() for step in steps_of_an_epoch(torch.tensor(lengths), events, ranks, generator)]
 
 
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=40), st.integers(40, 90), st.integers(0, 99))
@@ -133,8 +141,8 @@ def test_a_worker_with_less_to_do_makes_as_many_steps_and_repeats_itself_evenly(
 
 def test_a_worker_with_more_to_do_leaves_steps_over_and_no_window_is_always_left():
     generator, seen = torch.Generator().manual_seed(0), set()
-    for _ in range(20):
-        found = steps_of_an_epoch(torch.full((8,), 10), 20, 3, generator)
+    for epoch in range(20):
+        found = steps_of_an_epoch(torch.full((8,), 10), 20, ranks_of_an_epoch(3, epoch), generator)
         rows = torch.cat(found).tolist()
         assert len(set(rows)) == len(rows) == 6
         seen.update(rows)
@@ -144,6 +152,27 @@ def test_a_worker_with_more_to_do_leaves_steps_over_and_no_window_is_always_left
 def test_the_order_is_another_in_every_epoch_and_the_same_for_one_seed():
     lengths = list(range(2, 60))
     assert steps_of(lengths, 100, 18, seed=1) == steps_of(lengths, 100, 18, seed=1)
-    generator = torch.Generator().manual_seed(1)
-    first, second = (steps_of_an_epoch(torch.tensor(lengths), 100, 18, generator) for _ in range(2))
-    assert [step.tolist() for step in first] != [step.tolist() for step in second]
+    generator, ranks = torch.Generator().manual_seed(1), ranks_of_an_epoch(18, 1)
+    first, second = (steps_of_an_epoch(torch.tensor(lengths), 100, ranks, generator) for _ in range(2))
+    assert [step.tolist() for step in first] != [step.tolist() for step in second], "other windows side by side"
+    assert not torch.equal(ranks_of_an_epoch(18, 1), ranks_of_an_epoch(18, 2))
+
+
+@given(st.integers(0, 99), st.integers(1, 60))
+def test_every_step_has_a_rank_of_its_own(seed, steps):
+    ranks = ranks_of_an_epoch(steps, seed)
+    assert float(ranks.min()) >= 0
+    assert float(ranks.max()) < 1
+    assert sorted((ranks * steps).floor().tolist()) == list(range(steps))
+
+
+def test_all_workers_take_windows_of_like_length_at_the_same_time():
+    ranks, own = ranks_of_an_epoch(40, 3), torch.randint(2, 200, (600,), generator=torch.Generator().manual_seed(0))
+    longest = []
+    for rank in range(2):
+        lengths = own[rank::2]
+        taken = steps_of_an_epoch(lengths, 800, ranks, torch.Generator().manual_seed(rank))
+        longest.append(torch.stack([lengths[rows].max() for rows in taken]))
+    apart = (longest[0] - longest[1]).abs()
+    assert int(apart.max()) <= 40, "twice the noise by which windows change places"
+    assert float(torch.stack(longest).float().std()) > 40, "steps themselves differ by more"

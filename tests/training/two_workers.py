@@ -65,7 +65,7 @@ def work(folder: Path, group: dict[str, Any], number: int, rank: int) -> None:
     own = WINDOWS[rank::size]
     windows = Windows(own, torch.arange(own.numel()).view_as(own))
     for _ in range(group.get("epochs", 0)):
-        _fit_epoch(state, place, windows, 1, N_ITEMS, CONFIG, world, None)
+        _fit_epoch(state, place, windows, torch.zeros(1), N_ITEMS, CONFIG, world, None)
         place = place.next_epoch(state.order.get_state())
     _leave(folder / f"{number}-after-{rank}", state)
     checkpoints.write(state, place)
