@@ -9,7 +9,7 @@ Tables stand as `benchmarks.pages` says.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,11 @@ def cost() -> list[str]:
     """Time, room and money for very many users, straight on from the largest run of each benchmark."""
     batch = _content("growth")["runs"][-1]
     made = _content("features")["growth"]["figures"]["runs"][-1]
+    hours = batch[_A_USER] / 3.6e6
     rows = {
-        "a batch, processor hours": batch["processor_milliseconds_a_user"] / 3.6e6,
-        f"the same on {PROCESSORS} processors, hours": batch["processor_milliseconds_a_user"] / 3.6e6 / PROCESSORS,
-        f"the same at ${PRICE} a processor hour, dollars": batch["processor_milliseconds_a_user"] / 3.6e6 * PRICE,
+        "a batch, processor hours": hours,
+        f"the same on {PROCESSORS} processors, hours": hours / PROCESSORS,
+        f"the same at ${PRICE} a processor hour, dollars": hours * PRICE,
         "all rows made anew, hours of one folding process": 1 / made["users_a_second"] / 3_600,
         "event log, GB": batch["log_bytes"] / batch["users"] / 1e9,
         "offline rows, GB": batch["offline_bytes"] / batch["users"] / 1e9,
@@ -189,10 +190,5 @@ def _rounded(value: float) -> str:
     return f"{float(f'{value:.2g}'):,.10g}"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Refreshes or checks the page."""
-    return refresh(PAGE, TABLES, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(refresh(PAGE, TABLES, sys.argv[1:]))

@@ -70,21 +70,13 @@ def last_events_of(interactions: pd.DataFrame, users: list[int]) -> np.ndarray:
 
 def trainer_of(folder: str, seconds: float, epochs: int, patience: int) -> Trainer:
     """Stops after so many seconds of processor time, its epochs, or when validation no longer improves."""
-    return Trainer(
-        max_epochs=epochs,
-        callbacks=[
-            ModelCheckpoint(dirpath=folder, filename="best", monitor="val_loss", mode="min", save_top_k=1),
-            EarlyStopping(monitor="val_loss", patience=patience),
-            Epochs(),
-            ProcessorTime(seconds),
-        ],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        accelerator="cpu",
-        devices=1,
-    )
+    callbacks = [
+        ModelCheckpoint(dirpath=folder, filename="best", monitor="val_loss", mode="min", save_top_k=1),
+        EarlyStopping(monitor="val_loss", patience=patience),
+        Epochs(),
+        ProcessorTime(seconds),
+    ]
+    return quiet_trainer(max_epochs=epochs, callbacks=callbacks)
 
 
 def interactions_of(fit: pd.DataFrame) -> pd.DataFrame:
@@ -100,14 +92,10 @@ def interactions_of(fit: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def endless_trainer(callback: Callback, **more: Any) -> Trainer:
-    """A trainer that goes on until its callback stops it, and does nothing else beside training."""
+def quiet_trainer(**more: Any) -> Trainer:
+    """A trainer on the processor that tells nothing by itself."""
     return Trainer(
-        max_epochs=MANY_EPOCHS,
-        min_epochs=0,
-        callbacks=[callback],
         logger=False,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -115,6 +103,21 @@ def endless_trainer(callback: Callback, **more: Any) -> Trainer:
         devices=1,
         **more,
     )
+
+
+def begun(folder: Path) -> dict[str, Any]:
+    """A folder's settings; threads are as they say from here on, and the libraries silent: they warn of each other."""
+    warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    settings: dict[str, Any] = json.loads((folder / "settings.json").read_text())
+    torch.set_num_threads(settings["threads"])
+    return settings
+
+
+def endless_trainer(callback: Callback, **more: Any) -> Trainer:
+    """A trainer that goes on until its callback stops it, and does nothing else beside training."""
+    endless = {"max_epochs": MANY_EPOCHS, "min_epochs": 0, "enable_checkpointing": False}
+    return quiet_trainer(callbacks=[callback], **endless, **more)
 
 
 def trained_by(folder: Path, trainer_of: Callable[..., Trainer], asked: dict[str, Any]) -> SASRecModel:
@@ -125,10 +128,7 @@ def trained_by(folder: Path, trainer_of: Callable[..., Trainer], asked: dict[str
         trainer_of: makes the trainer.
         asked: what it is told.
     """
-    warnings.filterwarnings("ignore")
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    settings = json.loads((folder / "settings.json").read_text())
-    torch.set_num_threads(settings["threads"])
+    settings = begun(folder)
     seed_everything(settings["seed"], verbose=False)
     model = SASRecModel(**settings["model"], get_trainer_func=trainer_of, get_trainer_func_kwargs=asked)
     model.fit(Dataset.construct(interactions_of(pd.read_parquet(folder / "fit.parquet"))))
@@ -228,11 +228,7 @@ def rank(scorer: Scorer, cases: pd.DataFrame, *, repeats: bool) -> pd.DataFrame:
 
 def main(folder: Path) -> None:
     """Trains once and ranks every file of cases."""
-    # What the libraries warn of is between them.
-    warnings.filterwarnings("ignore")
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    settings = json.loads((folder / "settings.json").read_text())
-    torch.set_num_threads(settings["threads"])
+    settings = begun(folder)
     fit = pd.read_parquet(folder / "fit.parquet")
     model, training = train(folder, settings, fit)
     scorer = Scorer(model, fit, settings["n_items"])

@@ -22,10 +22,10 @@ from benchmarks.scale.lines import (
     Share,
     line_name,
 )
-from benchmarks.scale.variants import multiplies_bfloat16
 from benchmarks.scale.workers import Workers
 from recsys.ranking.recommender import Recommender
 from recsys.training.dataset import Dataset
+from recsys.training.loop import multiplies_bfloat16
 from recsys.workspace import Workspace
 
 FACTORS = 128

@@ -27,11 +27,6 @@ class NarrowBody(BodyExpert):
         return states.float()
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether the processor does so by itself; elsewhere torch turns numbers back and forth, which takes longer."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
 def sparse(recommender: Recommender, top: int) -> Recommender:
     """The recommender with memories that keep `top` weights a row.
 

@@ -174,4 +174,9 @@ def multiplies_half(config: BodyTrainingConfig, device: torch.device) -> bool:
         return config.precision == "bfloat16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
+    return multiplies_bfloat16()
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor does so by itself; elsewhere torch turns numbers back and forth, which takes longer."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
