@@ -138,7 +138,12 @@ def training() -> list[str]:
         *(_judged(f"targets a second, {held['loss']}", f"{held['peer']}'s SASRec", held) for held in speeds),
         *(_judged("seconds to NDCG@10 .165, a first memory", "RecTools' SASRec", held) for held in reached),
         _judged("a step of a table, a million rows", "`nn.Embedding(sparse=True)`", tables["bar"]),
-        _judged("two Ray workers", "one", workers["bar"]),
+        _judged(_two_workers(workers["bar"]["batch_events"]), "one", workers["bar"]),
+        *(
+            _judged(_two_workers(int(events)), "one", {"ratio": found["times"]})
+            for events, found in workers["by_batch_events"].items()
+            if int(events) != workers["bar"]["batch_events"]
+        ),
     ]
 
 
@@ -150,6 +155,10 @@ TABLES: Tables = {
     "jobs": jobs,
     "training": training,
 }
+
+
+def _two_workers(events: int) -> str:
+    return f"two Ray workers, {events:,} events a step"
 
 
 def _a_user(run: Mapping[str, Any]) -> float | None:

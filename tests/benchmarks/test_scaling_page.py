@@ -40,7 +40,10 @@ def results(tmp_path, monkeypatch):
             "speed": {"figures": {"bars": [{"loss": "full", "peer": "X", "bar": 1.5, "ratio": 4.0, "met": True}]}}
         },
         "tables": {"bar": {"bar": 5.0, "ratio": 2.2, "met": False}},
-        "workers": {"bar": {"bar": 1.5, "ratio": 1.2, "met": False}},
+        "workers": {
+            "bar": {"bar": 1.5, "batch_events": 1_600, "ratio": 1.2, "met": False},
+            "by_batch_events": {"1600": {"times": 1.2}, "6400": {"times": 1.6}},
+        },
     }
     for name, content in contents.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
@@ -61,7 +64,8 @@ def test_the_line_that_counts_has_the_bar(results):
 
 def test_what_was_not_measured_has_no_row(results):
     assert len(scaling_page.jobs()) == 2
-    assert [line.rsplit("|", 2)[1].strip() for line in scaling_page.training()[2:]] == ["met", "missed", "missed"]
+    assert [line.rsplit("|", 2)[1].strip() for line in scaling_page.training()[2:]] == ["met", "missed", "missed", ""]
+    assert scaling_page.training()[-1] == "| two Ray workers, 6,400 events a step | one | 1.60 | – |  |"
 
 
 def test_without_results_the_page_says_what_is_missing(tmp_path, monkeypatch):
