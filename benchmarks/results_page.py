@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import results_time
+from benchmarks import results_second, results_time
 from benchmarks.pages import Tables, refresh
 from benchmarks.units.claims import CONTROLS, FINE_TUNED, HEAD_KINDS, SHARED, fed_mean, fed_others, head
 from benchmarks.units.files import read_json
-from benchmarks.units.table import or_dash, percent_interval
+from benchmarks.units.table import difference, or_dash, percent_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "quality"
@@ -40,9 +40,9 @@ PUBLISHED = {
 OURS = ("head: ", "expert: ", "control: ", SHARED, FINE_TUNED)
 
 
-def result(workspace: str, split: str, unit: str) -> dict[str, Any] | None:
+def result(workspace: str, split: str, unit: str, folder: Path | None = None) -> dict[str, Any] | None:
     """The figures of a unit; None where it has not run."""
-    content = read_json(RESULTS / workspace / split / f"{unit}.json")
+    content = read_json((folder or RESULTS) / workspace / split / f"{unit}.json")
     return None if content is None else content["figures"]
 
 
@@ -85,7 +85,7 @@ def heads(split: str) -> list[str]:
             own = head(kind)
             others = [{"others": fed_others(own), "mean": fed_mean(own)}.get(other, other) for other in against]
             for metric, name, digits in (("ndcg@10", "NDCG@10", 4), ("log_loss", "log-loss", 3)):
-                cells = [_interval(compared.get((own, other, metric)), digits) for other in others]
+                cells = [difference(compared.get((own, other, metric)), digits) for other in others]
                 if any(cell != "–" for cell in cells):
                     lines.append(f"| {title} | {kind} | {name} | {' | '.join(cells)} |")
     return lines
@@ -104,7 +104,7 @@ def kinds() -> list[str]:
             for kind in HEAD_KINDS[1:]:
                 quality, loss = (beside.get((head(kind), metric)) for metric in ("ndcg@10", "log_loss"))
                 if quality or loss:
-                    lines.append(f"| {title} | {split} | {kind} | {_interval(quality, 4)} | {_interval(loss, 3)} |")
+                    lines.append(f"| {title} | {split} | {kind} | {difference(quality, 4)} | {difference(loss, 3)} |")
     return lines
 
 
@@ -149,6 +149,7 @@ TABLES: Tables = {
     "overview": overview,
     "heads-test": lambda: heads("test"),
     "heads-validation": lambda: heads("validation"),
+    "second": lambda: results_second.second(result, RESULTS.parent / "second-fit"),
     "kinds": kinds,
     "unseen-test": lambda: unseen("test"),
     "calibration": calibration,
@@ -181,13 +182,6 @@ def _pair(metrics: Mapping[str, float], second: str) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.4f}".removeprefix("0")
-
-
-def _interval(found: Mapping[str, float] | None, digits: int) -> str:
-    if found is None:
-        return "–"
-    said = f"{found['difference']:+.{digits}f} [{found['low']:+.{digits}f}, {found['high']:+.{digits}f}]"
-    return f"**{said}**" if found["low"] > 0 or found["high"] < 0 else said
 
 
 def _mean(seeds: Sequence[Mapping[str, Any]], part: str, figure: str) -> float:

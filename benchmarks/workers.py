@@ -67,10 +67,9 @@ def main() -> None:
     figures = {**stamp("workers.py", asked.load), "users": len(sequences), "clock": body.clock}
     figures |= {"epochs_timed": asked.epochs, "targets_of_everybody": targets_of(sequences)}
     figures |= {"tables": {"1": "whole", "2": "row-sharded"}, "control": control}
-    figures["by_batch_events"] = {str(events): found for events, found in by_batch.items()}
     if shipped in by_batch:
-        ratio = by_batch[shipped]["times"]
-        figures["bar"] = {"bar": BAR, "batch_events": shipped, "ratio": ratio, "met": ratio >= BAR}
+        by_batch[shipped] |= {"bar": BAR, "met": by_batch[shipped]["times"] >= BAR}
+    figures["by_batch_events"] = {str(events): found for events, found in by_batch.items()}
     write_json(asked.out, figures)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from recsys.training.body_model import BodyTrainingConfig
 from recsys.training.loop import ORDER, RANKS
-from recsys.training.windows import ranks_of_an_epoch, steps_of_an_epoch
+from recsys.training.windows import dealt, ranks_of_an_epoch, steps_of_an_epoch
 
 
 def targets_trained(windows: pl.DataFrame, workers: int, config: BodyTrainingConfig, seed: int) -> list[int]:
@@ -21,11 +21,10 @@ def targets_trained(windows: pl.DataFrame, workers: int, config: BodyTrainingCon
         config: how the fit is configured.
         seed: the fit's.
     """
-    lengths = windows["items"].list.len().cast(pl.Int64)
-    steps = math.ceil(int(lengths.sum()) / config.batch_events)
+    steps = math.ceil(int(windows["items"].list.len().sum()) / config.batch_events)
     found = [0] * config.epochs
-    for rank in range(workers):
-        own = torch.from_numpy(lengths.gather_every(workers, rank).to_numpy().copy())
+    for rank, share in enumerate(dealt(windows, workers)):
+        own = torch.from_numpy(share["items"].list.len().cast(pl.Int64).to_numpy().copy())
         order = torch.Generator().manual_seed(seed + ORDER + rank)
         for epoch in range(config.epochs):
             ranks = ranks_of_an_epoch(steps, seed + RANKS + epoch + 1)

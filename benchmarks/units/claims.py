@@ -141,7 +141,7 @@ def head_comparisons(arms: Iterable[Arm], *, resamples: int = 2_000) -> list[dic
     found: list[dict[str, object]] = []
     for kind in HEAD_KINDS:
         own = head(kind)
-        for other in (SHARED, fed_others(own), fed_mean(own), *CONTROLS, FINE_TUNED, head("gains")):
+        for other in (SHARED, BLEND_OF_ALL, fed_others(own), fed_mean(own), *CONTROLS, FINE_TUNED, head("gains")):
             a, b = groups.get((WARM, own)), groups.get((WARM, other))
             if a and b and own != other:
                 metrics: tuple[Metric, ...] = ("ndcg@10", "log_loss")

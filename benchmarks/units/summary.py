@@ -156,4 +156,4 @@ def _others(bench: Bench) -> dict[str, object]:
     return {result["unit"]: [result["key"], result["at"]] for result in other_results(bench)}
 
 
-UNIT = Unit(SUMMARY, run_summary, "table and claims", looks=False, also=_others, revision=3)
+UNIT = Unit(SUMMARY, run_summary, "table and claims", looks=False, also=_others, revision=4)

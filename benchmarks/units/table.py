@@ -138,3 +138,16 @@ def percent_interval(ends: Sequence[float | None] | None) -> str:
 def or_dash(value: float | None, form: str) -> str:
     """A figure in this format; a dash where there is none."""
     return "–" if value is None or math.isnan(value) else format(value, form)
+
+
+def difference(found: Mapping[str, float] | None, digits: int) -> str:
+    """A difference and its interval, bold where that excludes zero; a dash where there is none.
+
+    Args:
+        found: `difference`, `low` and `high`.
+        digits: behind the point.
+    """
+    if found is None:
+        return "–"
+    said = f"{found['difference']:+.{digits}f} [{found['low']:+.{digits}f}, {found['high']:+.{digits}f}]"
+    return f"**{said}**" if found["low"] > 0 or found["high"] < 0 else said

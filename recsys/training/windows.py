@@ -58,13 +58,27 @@ def body_windows(sequences: Sequences, length: int) -> pl.DataFrame:
     return frame.group_by("window", maintain_order=True).agg(_ITEMS, _TIMES).drop("window")
 
 
+def dealt(windows: pl.DataFrame, workers: int) -> list[pl.DataFrame]:
+    """Disjoint shares, one a worker, each with as many long windows and as many short ones as the others.
+
+    Windows are dealt in the order of their lengths: dealt as they come, every second one of somebody's two windows is
+    the short one, and a worker would have nothing else.
+
+    Args:
+        windows: what `body_windows` returns.
+        workers: how many.
+    """
+    by_length = np.argsort(windows[_ITEMS].list.len().to_numpy(), kind="stable")
+    return [windows[np.sort(by_length[rank::workers])] for rank in range(workers)]
+
+
 def write_shards(windows: pl.DataFrame, folder: Path, workers: int) -> list[Path]:
-    """Writes disjoint shards, one parquet file a worker: worker r gets every workers-th window from r on."""
+    """Writes disjoint shards, one parquet file a worker."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for rank in range(workers):
+    for rank, share in enumerate(dealt(windows, workers)):
         path = folder / f"shard-{rank:03d}-of-{workers:03d}.parquet"
-        windows.gather_every(workers, rank).write_parquet(path)
+        share.write_parquet(path)
         paths.append(path)
     return paths
 
@@ -90,7 +104,7 @@ def as_tensors(frame: pl.DataFrame, length: int) -> Windows:
 def ranks_of_an_epoch(steps: int, seed: int) -> Tensor:
     """(steps,) float64 from 0 up to 1: which of its own steps, by the length of their windows, a worker takes when.
 
-    The same for all workers, so that nobody waits at each step for one whose windows happen to be long.
+    The same for all workers, so that nobody waits at each step for one whose windows are longer.
 
     Args:
         steps: how many an epoch has.

@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
+from torch import distributed
 
 from benchmarks.speed import contestants as who
 from benchmarks.speed import ours, reaching
@@ -31,10 +34,13 @@ from benchmarks.speed.reaching import Course, OverError
 from benchmarks.speed.rounds import going_on, held_to, run_in_folder, summed_up, take_turns
 from benchmarks.speed.trained import targets_trained
 from recsys.errors import ConfigError
+from recsys.experts.body import BodyConfig
 from recsys.training.alone import fit_body_alone
 from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig, load_config
-from recsys.training.windows import body_windows, steps_of_an_epoch
+from recsys.training.loop import fit_body
+from recsys.training.windows import as_tensors, body_windows, dealt, steps_of_an_epoch
+from recsys.training.world import World
 from tests.benchmarks.conftest import N_ITEMS, tiny_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -299,29 +305,64 @@ def test_one_way_alone_is_held_to_the_bar_of_quality():
     assert judged(None) == {"bar": BAR, "way": "memory", "ratio": None, "met": False}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_targets_are_counted_as_the_loop_takes_them(workers, monkeypatch):
-    sequences = tiny_dataset().sequences
-    windows = body_windows(sequences, 5)
-    config = load_config().body_training.model_copy(update={"epochs": 3, "batch_events": 100})
-    taken = []
+@pytest.fixture
+def steps_taken(monkeypatch):
+    """What the loop draws, epoch by epoch: the ranks of its steps, and how many targets they take."""
+    taken: list[tuple[list[float], int]] = []
 
-    def steps(lengths, *asked):
-        found = steps_of_an_epoch(lengths, *asked)
-        taken.append(sum(int((lengths[rows] - 1).sum()) for rows in found))
+    def steps(lengths, events, ranks, generator):
+        found = steps_of_an_epoch(lengths, events, ranks, generator)
+        taken.append((ranks.tolist(), sum(int((lengths[rows] - 1).sum()) for rows in found)))
         return found
 
     monkeypatch.setattr("recsys.training.loop.steps_of_an_epoch", steps)
-    expected = targets_trained(windows, workers, config, seed=3)
-    assert len(expected) == 3
-    if workers == 1:
-        settings = {"body": {"width": 8, "heads": 1, "layers": 1, "length": 5}, "body_training": config.model_dump()}
-        told = TrainConfig.model_validate({"seed": 3, **settings})
-        fit_body_alone(sequences, ItemAttributes.none(N_ITEMS), told, clock=False)
-        assert taken == expected
-    else:
-        whole = targets_of(sequences)
-        assert all(abs(found - whole) < 0.2 * whole for found in expected)
+    return taken
+
+
+SMALL_BODY = {"width": 8, "heads": 1, "layers": 1, "length": 5}
+
+
+def test_targets_of_one_worker_are_counted_as_the_loop_takes_them(steps_taken):
+    sequences, config = tiny_dataset().sequences, a_few_epochs()
+    told = TrainConfig.model_validate({"seed": 3, "body": SMALL_BODY, "body_training": config.model_dump()})
+    fit_body_alone(sequences, ItemAttributes.none(N_ITEMS), told, clock=False)
+    assert [targets for _, targets in steps_taken] == targets_trained(body_windows(sequences, 5), 1, config, seed=3)
+
+
+def test_targets_of_two_workers_are_counted_as_their_loops_take_them(steps_taken):
+    """Both take windows of like length at the same time, in another order each epoch."""
+    windows, config = body_windows(tiny_dataset().sequences, 5), a_few_epochs()
+    for rank, share in enumerate(dealt(windows, 2)):
+        with alone_as(rank, 2) as world:
+            fit_body(
+                as_tensors(share, 5),
+                total_events=int(windows["items"].list.len().sum()),
+                attributes=ItemAttributes.none(N_ITEMS),
+                body=BodyConfig(**SMALL_BODY),
+                config=config,
+                world=world,
+                seed=3,
+                on_epoch=lambda *_: None,
+            )
+    first, second = steps_taken[: config.epochs], steps_taken[config.epochs :]
+    assert [ranks for ranks, _ in first] == [ranks for ranks, _ in second]
+    assert len({tuple(ranks) for ranks, _ in first}) == config.epochs
+    together = [own + other for (_, own), (_, other) in zip(first, second, strict=True)]
+    assert together == targets_trained(windows, 2, config, seed=3)
+
+
+def a_few_epochs():
+    return load_config().body_training.model_copy(update={"epochs": 3, "batch_events": 100})
+
+
+@contextmanager
+def alone_as(rank, size):
+    """The place of one of several workers, in a group of this process alone."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        yield World(rank, size, torch.device("cpu"))
+    finally:
+        distributed.destroy_process_group()
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from recsys.context.sequences import Sequences
 from recsys.training.windows import (
     Windows,
     body_windows,
+    dealt,
     ranks_of_an_epoch,
     read_shard,
     steps_of_an_epoch,
@@ -78,6 +79,18 @@ def test_shards_are_disjoint_and_complete(tmp_path_factory, lengths: list[int], 
     assert all(torch.equal(shard.times, shard.items * 1_000) for shard in shards)
     assert sorted(row for shard in shards for row in items_of(shard)) == sorted(windows["items"].to_list())
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_shards_are_alike_in_length():
+    """Everybody has a full window and a short one, one after the other, and there are two workers."""
+    windows = body_windows(numbered([7] * 10), 4)
+    shares = [share["items"].list.len().to_list() for share in dealt(windows, 2)]
+    assert [sorted(share) for share in shares] == [[3] * 5 + [5] * 5] * 2
+
+
+def test_one_worker_gets_the_windows_as_they_are():
+    windows = body_windows(numbered([7, 3, 9]), 4)
+    assert dealt(windows, 1)[0].equals(windows)
 
 
 def test_a_shard_is_left_aligned_and_knows_its_lengths(tmp_path):
