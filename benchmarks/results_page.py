@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import results_second, results_time
+from benchmarks import results_time
 from benchmarks.pages import Tables, refresh
 from benchmarks.units.claims import CONTROLS, FINE_TUNED, HEAD_KINDS, SHARED, fed_mean, fed_others, head
 from benchmarks.units.files import read_json
@@ -40,9 +40,9 @@ PUBLISHED = {
 OURS = ("head: ", "expert: ", "control: ", SHARED, FINE_TUNED)
 
 
-def result(workspace: str, split: str, unit: str, folder: Path | None = None) -> dict[str, Any] | None:
+def result(workspace: str, split: str, unit: str) -> dict[str, Any] | None:
     """The figures of a unit; None where it has not run."""
-    content = read_json((folder or RESULTS) / workspace / split / f"{unit}.json")
+    content = read_json(RESULTS / workspace / split / f"{unit}.json")
     return None if content is None else content["figures"]
 
 
@@ -149,7 +149,6 @@ TABLES: Tables = {
     "overview": overview,
     "heads-test": lambda: heads("test"),
     "heads-validation": lambda: heads("validation"),
-    "second": lambda: results_second.second(result, RESULTS.parent / "second-fit"),
     "kinds": kinds,
     "unseen-test": lambda: unseen("test"),
     "calibration": calibration,

@@ -6,8 +6,7 @@ import pytest
 
 from benchmarks import results_page
 from benchmarks.pages import TABLE, refreshed
-from benchmarks.results_second import second
-from benchmarks.units.claims import FINE_TUNED, SHARED, fed_others, head
+from benchmarks.units.claims import SHARED, fed_others, head
 
 
 def test_every_table_of_the_page_is_what_the_committed_results_say():
@@ -50,23 +49,6 @@ def test_only_intervals_that_exclude_zero_are_bold(results):
     _, _, quality, loss = results_page.heads("test")
     assert "| +0.0010 [-0.0020, +0.0030] | – |" in quality
     assert "| **-0.020 [-0.030, -0.010]** | **-0.500 [-0.600, -0.400]** | – |" in loss
-
-
-def test_a_second_fit_has_a_line_for_each_split_and_measure(tmp_path):
-    own = head("film")
-    rows = [{"name": own, "metrics": {"ndcg@10": 0.21, "log_loss": 5.3}}]
-    better = {"a": own, "b": FINE_TUNED, "metric": "log_loss", "difference": -0.2, "low": -0.3, "high": -0.1}
-    figures = {
-        "summary": {"scorers": rows, "heads": [better]},
-        "heads": {"config": {"head": {"kind": "film"}}},
-    }
-
-    def result(workspace, split, unit, folder):
-        return figures[unit] if (workspace, split, folder) == ("ml-1m", "test", tmp_path) else None
-
-    _, _, quality, loss = second(result, tmp_path)
-    assert quality == "| test | NDCG@10 | 0.2100 | – | – | – | – |"
-    assert loss == "| test | log-loss | 5.300 | – | – | **-0.200 [-0.300, -0.100]** | – |"
 
 
 def test_a_page_that_asks_for_an_unknown_table_is_refused():
