@@ -33,7 +33,7 @@ from benchmarks.load.model import register_default  # noqa: E402
 from benchmarks.registry.versions import allow  # noqa: E402
 from benchmarks.scale.running import Ran, run_measured  # noqa: E402
 from benchmarks.stores.synthetic import append_distinct, append_users, make_workspace, user_name  # noqa: E402
-from benchmarks.units.arguments import parsed  # noqa: E402
+from benchmarks.units.arguments import numbers, parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.context.folding import RowFolder  # noqa: E402
 from recsys.context.store import FeatureStoreAdapter  # noqa: E402
@@ -211,7 +211,7 @@ def _batch(home: Path, out: str, *more: str) -> Ran:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sizes", type=lambda text: tuple(map(int, text.split(","))), default=SIZES)
+    parser.add_argument("--sizes", type=numbers, default=SIZES)
     parser.add_argument("--events", type=int, default=20, help="of each user")
     parser.add_argument("--items", type=int, default=2_000, help="of every size")
     parser.add_argument("--work", type=Path, default=None, help="a folder with room for the workspaces")

@@ -66,23 +66,22 @@ def store() -> list[str]:
 
 def cost() -> list[str]:
     """Time, room and money for very many users, straight on from the largest run of each benchmark."""
-    growth, store = _content("growth"), _content("features")["growth"]["figures"]
-    batch, made, real = growth["runs"][-1], store["runs"][-1], _content("batch")[_REAL]["figures"]
-    if batch["users"] < LINEAR_FROM:
+    grown, stored = _content("growth"), _content("features")["growth"]["figures"]
+    batch, made, real = grown["runs"][-1], stored["runs"][-1], _content("batch")[_REAL]["figures"]
+    a_user = _a_user(batch)
+    if a_user is None:
         raise SystemExit(f"Costs need a batch for {LINEAR_FROM:,} users or more; run benchmarks/growth.py with such.")
-    drawn_hours = batch[_A_USER] / 3.6e6
+    made_hours = 1 / made["users_a_second"] / 3_600
     real_hours = real["threads"] / real["ours"][real["judged"]["line"]]["users_a_second"] / 3_600
-    spread = PROCESSORS * _busy(batch, growth["machine"]["cores"])
-    drawn = f"a batch as above ({growth['events_each']} events a user, {growth['items']:,} items)"
+    spread = PROCESSORS * _busy(batch, grown["machine"]["cores"])
+    events = f"{grown['events_each']} events a user"
     rows = {
-        f"{drawn}, processor hours": drawn_hours,
+        f"a batch as above ({events}, {grown['items']:,} items), processor hours": a_user / 3.6e6,
         "a batch like MovieLens-1M's (up to 200 events), store and files not counted, processor hours": real_hours,
         f"the dearer on {PROCESSORS} processors, as busy as the largest run's, hours": real_hours / spread,
         f"the dearer at ${PRICE} a processor hour, dollars": real_hours * PRICE,
-        f"all rows made anew ({store['events_each']} events a user), hours of one folding process": 1
-        / made["users_a_second"]
-        / 3_600,
-        f"event log ({growth['events_each']} events a user), GB": batch["log_bytes"] / batch["users"] / 1e9,
+        f"all rows made anew ({stored['events_each']} events a user), hours of one folding process": made_hours,
+        f"event log ({events}), GB": batch["log_bytes"] / batch["users"] / 1e9,
         "offline rows, GB": batch["offline_bytes"] / batch["users"] / 1e9,
         "lists of a batch, GB": batch["list_bytes"] / batch["users"] / 1e9,
     }
@@ -190,7 +189,7 @@ def _job(name: str, users: int, items: str, figures: Mapping[str, Any]) -> str:
 
 
 def _judged(what: str, peer: str, held: Mapping[str, Any]) -> str:
-    ratio = f"{'≥ ' if held.get('at_least') else ''}{_three_digits(held['ratio'])}"
+    ratio = f"{'≥ ' if held.get('at_least') else ''}{_rounded(held['ratio'], 3)}"
     bar = f"{held['bar']:g}" if held.get("bar") else "–"
     return f"| {what} | {peer} | {ratio} | {bar} | {_met(held.get('met'))} |"
 
@@ -203,13 +202,9 @@ def _lost(value: float | None) -> str:
     return or_dash(None if value is None else round(value, 4) + 0.0, ".4f")  # no minus before nothing
 
 
-def _three_digits(value: float | None) -> str:
-    return "–" if value is None else f"{float(f'{value:.3g}'):,.10g}"
-
-
-def _rounded(value: float) -> str:
-    """Two digits that count: more would pretend to know."""
-    return f"{float(f'{value:.2g}'):,.10g}"
+def _rounded(value: float | None, digits: int = 2) -> str:
+    """So many digits that count: more would pretend to know."""
+    return or_dash(None if value is None else float(f"{value:.{digits}g}"), ",.10g")
 
 
 if __name__ == "__main__":

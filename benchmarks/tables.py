@@ -27,7 +27,7 @@ from torch.distributed import HashStore  # type: ignore[attr-defined]  # noqa: E
 
 from benchmarks.speed.steps import DENSE, FUSED, MAKERS, SPARSE, Step  # noqa: E402
 from benchmarks.stores.timing import Summary, summary  # noqa: E402
-from benchmarks.units.arguments import parsed  # noqa: E402
+from benchmarks.units.arguments import numbers, parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.allocator import keep_large_blocks  # noqa: E402
 
@@ -115,7 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--lookups", type=int, default=10_000, help="of a step, uniform over the rows")
-    parser.add_argument("--threads", type=lambda text: tuple(map(int, text.split(","))), default=_THREADS)
+    parser.add_argument("--threads", type=numbers, default=_THREADS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=100, help="of a table in a round")
     parser.add_argument("--dense-steps", type=int, default=10, help="of the dense one, whose step takes long")

@@ -28,7 +28,7 @@ import polars as pl  # noqa: E402
 from benchmarks.speed.control import KINDS, gained  # noqa: E402
 from benchmarks.speed.data import sample, targets_of, workspace_of  # noqa: E402
 from benchmarks.speed.trained import targets_trained  # noqa: E402
-from benchmarks.units.arguments import parsed  # noqa: E402
+from benchmarks.units.arguments import numbers, parsed  # noqa: E402
 from benchmarks.units.files import stamp, write_json  # noqa: E402
 from recsys.cluster import ray_cluster  # noqa: E402
 from recsys.evaluation.workspace_protocol import training_sequences_of  # noqa: E402
@@ -64,13 +64,21 @@ def main() -> None:
             by_batch[times * shipped] = _compared(
                 windows, dataset.attributes, body, training, config.seed, asked.rounds
             )
-    figures = {**stamp("workers.py", asked.load), "users": len(sequences), "clock": body.clock}
-    figures |= {"epochs_timed": asked.epochs, "targets_of_everybody": targets_of(sequences)}
-    figures |= {"tables": {"1": "whole", "2": "row-sharded"}, "control": control}
     if shipped in by_batch:
         by_batch[shipped] |= {"bar": BAR, "met": by_batch[shipped]["times"] >= BAR}
-    figures["by_batch_events"] = {str(events): found for events, found in by_batch.items()}
-    write_json(asked.out, figures)
+    write_json(
+        asked.out,
+        {
+            **stamp("workers.py", asked.load),
+            "users": len(sequences),
+            "clock": body.clock,
+            "epochs_timed": asked.epochs,
+            "targets_of_everybody": targets_of(sequences),
+            "tables": {"1": "whole", "2": "row-sharded"},
+            "control": control,
+            "by_batch_events": {str(events): found for events, found in by_batch.items()},
+        },
+    )
 
 
 def _compared(
@@ -129,15 +137,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="a folder that `recsys data import` takes")
     parser.add_argument("--users", type=int, default=1_500, help="drawn at random; 0: all")
     parser.add_argument("--epochs", type=int, default=2, help="timed of a fit, after one that warms up")
-    parser.add_argument("--times-batch", type=_numbers, default=(1, 4), help="the shipped batch, so many times")
+    parser.add_argument("--times-batch", type=numbers, default=(1, 4), help="the shipped batch, so many times")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--control-seconds", type=float, default=10.0)
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "speed")
     return parsed(parser, RESULTS)
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
 
 
 if __name__ == "__main__":

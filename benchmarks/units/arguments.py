@@ -18,3 +18,8 @@ def parsed(parser: argparse.ArgumentParser, results: Path) -> argparse.Namespace
     asked = parser.parse_args()
     asked.load = round(os.getloadavg()[0], 2)
     return asked
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers as they are typed, with commas between."""
+    return tuple(map(int, text.split(",")))

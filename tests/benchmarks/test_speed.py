@@ -3,15 +3,13 @@
 import json
 import subprocess
 import sys
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
-import torch
-from torch import distributed
 
 from benchmarks.speed import contestants as who
 from benchmarks.speed import ours, reaching
@@ -35,12 +33,11 @@ from benchmarks.speed.rounds import going_on, held_to, run_in_folder, summed_up,
 from benchmarks.speed.trained import targets_trained
 from recsys.errors import ConfigError
 from recsys.experts.body import BodyConfig
-from recsys.training.alone import fit_body_alone
+from recsys.training.alone import _world_of_one, fit_body_alone
 from recsys.training.attributes import ItemAttributes
 from recsys.training.config import TrainConfig, load_config
 from recsys.training.loop import fit_body
 from recsys.training.windows import as_tensors, body_windows, dealt, steps_of_an_epoch
-from recsys.training.world import World
 from tests.benchmarks.conftest import N_ITEMS, tiny_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -333,15 +330,15 @@ def test_targets_of_two_workers_are_counted_as_their_loops_take_them(steps_taken
     """Both take windows of like length at the same time, in another order each epoch."""
     monkeypatch.setattr("recsys.training.loop.gathered_body", lambda *_: None)  # the other worker is not there
     windows, config = body_windows(tiny_dataset().sequences, 5), a_few_epochs()
-    for rank, share in enumerate(dealt(windows, 2)):
-        with alone_as(rank, 2) as world:
+    with _world_of_one() as alone:
+        for rank, share in enumerate(dealt(windows, 2)):
             fit_body(
                 as_tensors(share, 5),
                 total_events=int(windows["items"].list.len().sum()),
                 attributes=ItemAttributes.none(N_ITEMS),
                 body=BodyConfig(**SMALL_BODY),
                 config=config,
-                world=world,
+                world=replace(alone, rank=rank, size=2),
                 seed=3,
                 on_epoch=lambda *_: None,
             )
@@ -354,16 +351,6 @@ def test_targets_of_two_workers_are_counted_as_their_loops_take_them(steps_taken
 
 def a_few_epochs():
     return load_config().body_training.model_copy(update={"epochs": 3, "batch_events": 100})
-
-
-@contextmanager
-def alone_as(rank, size):
-    """The place of one of several workers, in a group of this process alone."""
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
-    try:
-        yield World(rank, size, torch.device("cpu"))
-    finally:
-        distributed.destroy_process_group()
 
 
 @pytest.mark.slow
